@@ -1,0 +1,1 @@
+"""Turn sequential LangGraph graphs into parallel ones without changing their answers."""
