@@ -1,0 +1,158 @@
+"""The only place that touches what LangGraph does not document; each name is probed, then degrades.
+
+What cannot be found makes a node opaque (and so ordered), never an error.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any, Final
+
+from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.channels import BinaryOperatorAggregate, LastValue
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+try:
+    from langgraph._internal._runnable import RunnableCallable
+except ImportError:  # pragma: no cover - a later LangGraph may move it
+    RunnableCallable = None  # type: ignore[assignment, misc]
+
+DEFAULT_ERROR_HANDLER: Final = "__default_error_handler__"
+INJECTED: Final = ("config", "writer", "store", "runtime", "previous", "error")
+"""Parameters that LangGraph fills in by name."""
+
+_STRUCTURE: Final = frozenset(
+    {
+        "builder",
+        "nodes",
+        "channels",
+        "schema_to_mapper",
+        "trigger_to_nodes",
+        "input_channels",
+        "output_channels",
+        "stream_channels",
+        "node_error_handler_map",
+        "parallel_rewrite",
+        "_output_mapper",
+        "_state_mapper",
+        "_serde_allowlist",
+        "__orig_class__",
+    }
+)
+"""Attributes of a compiled graph that its builder determines; every other one is a setting."""
+
+
+def clone_builder(builder: StateGraph[Any, Any, Any, Any]) -> StateGraph[Any, Any, Any, Any]:
+    """Return a copy of a graph under construction that shares no mutable part with it."""
+    clone = copy.copy(builder)
+    clone.nodes = {
+        name: copy.copy(spec)
+        for name, spec in builder.nodes.items()
+        if name != DEFAULT_ERROR_HANDLER
+    }
+    clone.edges = set(builder.edges)
+    clone.waiting_edges = set(builder.waiting_edges)
+    clone.branches = copy.copy(builder.branches)
+    for source, branches in builder.branches.items():
+        clone.branches[source] = dict(branches)
+    clone.channels = dict(builder.channels)
+    clone.managed = dict(builder.managed)
+    clone.schemas = dict(builder.schemas)
+    if hasattr(builder, "_node_defaults"):
+        clone._node_defaults = copy.copy(builder._node_defaults)
+    clone.compiled = False
+    _forget_default_handler(clone)
+    return clone
+
+
+def _forget_default_handler(builder: StateGraph[Any, Any, Any, Any]) -> None:
+    """Undo what `compile` wrote into the specs, so that the copy can be compiled again."""
+    for spec in builder.nodes.values():
+        if getattr(spec, "error_handler_node", None) == DEFAULT_ERROR_HANDLER:
+            spec.error_handler_node = None
+
+
+def compile_like(
+    builder: StateGraph[Any, Any, Any, Any], model: CompiledStateGraph[Any, Any, Any, Any]
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Compile `builder` with every compile and post-compile setting of `model`."""
+    compiled = StateGraph.compile(
+        builder,
+        checkpointer=model.checkpointer,
+        cache=model.cache,
+        store=model.store,
+        interrupt_before=model.interrupt_before_nodes,  # type: ignore[arg-type]
+        interrupt_after=model.interrupt_after_nodes,  # type: ignore[arg-type]
+        debug=model.debug,
+        name=model.name,
+        transformers=getattr(model, "stream_transformers", None),
+    )
+    for name, value in vars(model).items():
+        if name not in _STRUCTURE:
+            setattr(compiled, name, value)
+    for name, node in compiled.nodes.items():
+        if name in model.nodes:
+            node.tags = model.nodes[name].tags
+    return compiled
+
+
+def is_plain_channel(channel: Any) -> bool:
+    """Tell whether a channel keeps one value until it is written again."""
+    return type(channel) is LastValue
+
+
+def is_fold_channel(channel: Any) -> bool:
+    """Tell whether a channel folds updates one by one with the user's reducer."""
+    return type(channel) is BinaryOperatorAggregate
+
+
+def reducer_of(channel: Any) -> Callable[..., Any] | None:
+    """Return the reducer of a channel, or None when it has none."""
+    return getattr(channel, "operator", None)
+
+
+def fold_order(names: list[str]) -> list[str]:
+    """Return nodes of one superstep in the order in which their writes are folded.
+
+    LangGraph sorts the tasks of a superstep by path; for nodes started by an edge that is the name.
+    """
+    return sorted(names)
+
+
+def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
+    """Return the user's functions that a node's runnable may run, or None when it has others."""
+    if RunnableCallable is not None and type(runnable) is RunnableCallable:
+        function = runnable.func if runnable.func is not None else runnable.afunc
+        return [function] if function is not None else None
+    if type(runnable) is RunnableLambda:
+        found = [getattr(runnable, name, None) for name in ("func", "afunc")]
+        return [f for f in found if f is not None]
+    if isinstance(runnable, Runnable) or not callable(runnable):
+        return None
+    return [runnable]
+
+
+def unwrap_callable(
+    function: Callable[..., Any],
+) -> tuple[types.FunctionType, tuple[Any, ...], dict[str, Any]] | None:
+    """Return the Python function behind a callable, with the arguments already bound."""
+    if isinstance(function, functools.partial):
+        inner = unwrap_callable(function.func)
+        if inner is None:
+            return None
+        code, args, keywords = inner
+        return code, (*args, *function.args), {**keywords, **function.keywords}
+    if isinstance(function, types.MethodType):
+        inner = unwrap_callable(function.__func__)
+        return inner and (inner[0], (function.__self__, *inner[1]), inner[2])
+    if isinstance(function, types.FunctionType):
+        return function, (), {}
+    call = inspect.getattr_static(type(function), "__call__", None)
+    if isinstance(call, types.FunctionType):
+        return call, (function,), {}
+    return None

@@ -1,0 +1,23 @@
+"""Choices that a caller of `parallelize` can make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ParallelConfig(BaseModel):
+    """How a graph is analyzed and how its speed-up is predicted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unknown_calls: Literal["ordered", "independent"] = "ordered"
+    """`ordered` keeps every node that makes a call we do not know where it is, before and after its
+    neighbors. `independent` says that such calls have no effect that another node could notice,
+    never interrupt and never route; their nodes are then ordered by state keys alone."""
+
+    durations: Mapping[str, float] = Field(default_factory=dict)
+    """Seconds that a node takes, by node name (>= 0), for the predicted speed-up. A node without an
+    entry counts as 1 when it makes a model or other outside call and as 0 when it does not."""

@@ -1,0 +1,206 @@
+"""What a node does: the state keys it reads and writes, and its contact with the world outside.
+
+Effects are upper bounds. A key that a node might touch is in the set; what could not be understood
+is `ALL`. Declared effects (`@effects`, `effects={...}`, node metadata) replace inferred ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from langgraph_parallel.errors import AnalysisError
+
+EFFECTS_ATTRIBUTE: Final = "__langgraph_parallel_effects__"
+METADATA_KEY: Final = "langgraph_parallel"
+
+
+class _All(Enum):
+    ALL = "ALL"
+
+    def __repr__(self) -> str:
+        return "ALL"
+
+
+ALL: Final = _All.ALL
+"""Every state key: the bound of a read or write that was not understood."""
+
+Keys: TypeAlias = frozenset[str] | Literal[_All.ALL]
+"""A set of state keys, or `ALL`."""
+
+External: TypeAlias = Literal["model", "read", "write", "unknown"]
+"""Contact with the world: a model call, a read, a write, or not known (the worst)."""
+
+Control: TypeAlias = Literal["raise", "interrupt", "goto", "send"]
+"""How a node may leave the straight line: `goto` names one target, `send` may start several."""
+
+_EXTERNAL: Final = ("model", "read", "write", "unknown")
+_CONTROL: Final = ("raise", "interrupt", "goto", "send")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One reason for one effect, and where it stands."""
+
+    what: str
+    """The effect and its cause, such as `reads 'topic'`."""
+    where: str = ""
+    """`file:line`, or empty when the reason is a declaration or a schema."""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.where})" if self.where else self.what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """An upper bound of what one node does in one run.
+
+    The default is a node without any effect. `Effects.top()` is the bound of an unreadable node.
+    """
+
+    reads: Keys = frozenset()
+    """State keys whose value can influence the node."""
+    writes: Keys = frozenset()
+    """State keys that the node's update may contain."""
+    mutates: Keys = frozenset()
+    """State keys whose *value* the node may change in place."""
+    external: frozenset[External] = frozenset()
+    """Kinds of contact with the world outside the state; empty means none."""
+    control: frozenset[Control] = frozenset()
+    """Ways in which the node may leave the straight line, beside an error in a call it makes."""
+    goto: Keys = frozenset()
+    """Nodes that a `goto` or `send` may name; `ALL` when not known."""
+    folds: frozenset[str] = frozenset()
+    """Written keys whose value is certainly a plain operand of the reducer, not `Overwrite`."""
+    resources: frozenset[str] = frozenset()
+    """Names of things outside that only one node may use at a time."""
+    evidence: tuple[Evidence, ...] = field(default=(), compare=False)
+    """Reasons, in source order."""
+    certain: bool = True
+    """False when some code could not be read and the sets are bounds for lack of knowledge."""
+
+    def __post_init__(self) -> None:
+        for name in ("reads", "writes", "mutates", "goto"):
+            object.__setattr__(self, name, _keys(name, getattr(self, name)))
+        for name, allowed in (("external", _EXTERNAL), ("control", _CONTROL)):
+            object.__setattr__(self, name, _kinds(name, getattr(self, name), allowed))
+        for name in ("folds", "resources"):
+            object.__setattr__(self, name, _kinds(name, getattr(self, name), None))
+
+    @classmethod
+    def top(cls, *evidence: Evidence) -> Effects:
+        """Return the effects of a node about which nothing is known."""
+        return cls(
+            reads=ALL,
+            writes=ALL,
+            mutates=ALL,
+            external=frozenset({"unknown"}),
+            control=frozenset(_CONTROL),
+            goto=ALL,
+            evidence=evidence,
+            certain=False,
+        )
+
+    def __str__(self) -> str:
+        parts = [f"reads {_show(self.reads)}", f"writes {_show(self.writes)}"]
+        if self.mutates:
+            parts.append(f"mutates {_show(self.mutates)}")
+        if self.external:
+            parts.append(f"external {_show(frozenset(self.external))}")
+        if self.control:
+            parts.append(f"control {_show(frozenset(self.control))}")
+        if self.resources:
+            parts.append(f"resources {_show(self.resources)}")
+        return ", ".join(parts) + ("" if self.certain else " (not certain)")
+
+
+def union(a: Keys, b: Keys) -> Keys:
+    """Return the keys in either set."""
+    return ALL if a is ALL or b is ALL else a | b
+
+
+def bounded(keys: Keys, universe: frozenset[str]) -> frozenset[str]:
+    """Return `keys` with `ALL` spelled out, without names outside `universe`."""
+    return universe if keys is ALL else keys & universe
+
+
+def effects(
+    *,
+    reads: Iterable[str] | Keys = frozenset(),
+    writes: Iterable[str] | Keys = frozenset(),
+    mutates: Iterable[str] | Keys = frozenset(),
+    external: Iterable[str] | str = frozenset(),
+    control: Iterable[str] | str = frozenset(),
+    goto: Iterable[str] | Keys = frozenset(),
+    folds: Iterable[str] = frozenset(),
+    resources: Iterable[str] | str = frozenset(),
+) -> Callable[[_F], _F]:
+    """Declare what a node function does; the declaration is believed and replaces the analysis.
+
+    Args:
+        reads: State keys that the node's result depends on, or `ALL`.
+        writes: State keys that its update may contain, or `ALL`.
+        mutates: State keys whose value it changes in place, or `ALL`.
+        external: Kinds of contact with the world: `model`, `read`, `write`, `unknown`.
+        control: Ways to leave the straight line: `raise`, `interrupt`, `goto`, `send`.
+        goto: Nodes that a `Command(goto=...)` of this node may name, or `ALL`.
+        folds: Written reducer keys whose update is never `Overwrite`.
+        resources: Names of things that only one node may use at a time.
+
+    Returns:
+        A decorator that marks the function and returns it unchanged.
+
+    Raises:
+        AnalysisError: If a name is not a string or a kind is not known.
+    """
+    declared = Effects(
+        reads=reads,  # type: ignore[arg-type]
+        writes=writes,  # type: ignore[arg-type]
+        mutates=mutates,  # type: ignore[arg-type]
+        external=external,  # type: ignore[arg-type]
+        control=control,  # type: ignore[arg-type]
+        goto=goto,  # type: ignore[arg-type]
+        folds=folds,  # type: ignore[arg-type]
+        resources=resources,  # type: ignore[arg-type]
+        evidence=(Evidence(what="declared with @effects"),),
+    )
+
+    def mark(function: _F) -> _F:
+        code = getattr(function, "__code__", None)
+        if code is None:
+            msg = "@effects marks a function; for other nodes use parallelize(effects={...})."
+            raise AnalysisError(msg)
+        setattr(function, EFFECTS_ATTRIBUTE, (declared, code))
+        return function
+
+    return mark
+
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _keys(field_name: str, value: object) -> Keys:
+    if value is ALL:
+        return ALL
+    return _kinds(field_name, value, None)
+
+
+def _kinds(field_name: str, value: object, allowed: tuple[str, ...] | None) -> frozenset[str]:
+    items = (value,) if isinstance(value, str) else value
+    if not isinstance(items, Iterable):
+        msg = f"Effects.{field_name} must be a set of names, not {value!r}."
+        raise AnalysisError(msg)
+    names = frozenset(items)
+    if bad := sorted(repr(n) for n in names if not isinstance(n, str)):
+        msg = f"Effects.{field_name} holds {bad[0]}, which is not a string."
+        raise AnalysisError(msg)
+    if allowed is not None and (unknown := sorted(names - set(allowed))):
+        msg = f"Effects.{field_name} holds {unknown[0]!r}; use one of {', '.join(allowed)}."
+        raise AnalysisError(msg)
+    return names
+
+
+def _show(keys: Keys) -> str:
+    return "ALL" if keys is ALL else "{" + ", ".join(sorted(keys)) + "}"

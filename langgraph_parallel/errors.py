@@ -1,0 +1,27 @@
+"""Every error that `langgraph_parallel` raises, by the phase that raises it.
+
+ParallelError
+├── AnalysisError    (TypeError)       the argument is not a graph or node that can be read
+├── RewriteError     (ValueError)      a use of a rewritten graph would change its meaning
+└── EquivalenceError (AssertionError)  two graphs that should agree did not
+
+A graph that cannot be made parallel is not an error: the report says why.
+"""
+
+from __future__ import annotations
+
+
+class ParallelError(Exception):
+    """Base of every error raised by `langgraph_parallel`."""
+
+
+class AnalysisError(ParallelError, TypeError):
+    """Raised when an argument is not something that can be analyzed."""
+
+
+class RewriteError(ParallelError, ValueError):
+    """Raised when a use of a rewritten graph would not mean what it meant before."""
+
+
+class EquivalenceError(ParallelError, AssertionError):
+    """Raised by `assert_equivalent` when the two graphs gave different answers."""

@@ -1,0 +1,308 @@
+"""From a `StateGraph` to its straight-line runs: the parts whose order may be reconsidered.
+
+    START -> a -> b -> c -> END          region (a, b, c), entered from START, left to END
+    START -> r -?-> a -> b -> c -> d     `a` is reached by a router and stays; region (b, c, d)
+
+A region is a chain of plain edges that nothing else enters or leaves. It is only a region while at
+most one node of the whole graph is active at its entry: LangGraph counts supersteps, so shortening
+one of two concurrent branches would change what the other one sees.
+
+The user's builder is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+
+from langgraph_parallel._compat import is_fold_channel, is_plain_channel, reducer_of
+from langgraph_parallel.effects import ALL, METADATA_KEY, Effects, Keys, bounded
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.infer import node_effects, router_targets
+from langgraph_parallel.inference.shape import describe_schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A part of the graph that stays as it is, and why."""
+
+    rule: str
+    """Name of the rule that applies."""
+    nodes: tuple[str, ...]
+    """The nodes concerned; empty for the whole graph."""
+    reason: str
+    """What stands in the way, in a sentence."""
+    remedy: str = ""
+    """What its author can do about it, or empty."""
+
+    def __str__(self) -> str:
+        subject = ", ".join(self.nodes) if self.nodes else "the graph"
+        return f"{subject}: {self.reason}" + (f" {self.remedy}" if self.remedy else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A straight run of nodes in program order."""
+
+    nodes: tuple[str, ...]
+    exit: str | None
+    """The node or `END` that follows the last node; None when nothing follows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphView:
+    """What the pass needs to know of a graph."""
+
+    effects: Mapping[str, Effects]
+    """Effects of every node, bounded by the state's keys."""
+    plain: frozenset[str]
+    """State keys whose channel keeps the last value."""
+    folding: frozenset[str]
+    """State keys whose channel folds updates with a reducer."""
+    regions: tuple[Region, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def read_graph(
+    builder: StateGraph[Any, Any, Any, Any],
+    declared: Mapping[str, Effects],
+    pinned: Iterable[str],
+) -> GraphView:
+    """Analyze every node of a graph and find its regions.
+
+    Args:
+        builder: The graph; it is not changed.
+        declared: Effects that replace inferred ones, by node name.
+        pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
+
+    Raises:
+        AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
+    """
+    if unknown := sorted(set(declared) - set(builder.nodes)):
+        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
+        raise AnalysisError(msg)
+    effects = {name: _effects_of(builder, name, declared) for name in builder.nodes}
+    refusals = list(_whole_graph_refusals(builder, effects))
+    regions: tuple[Region, ...] = ()
+    if not refusals:
+        stuck = _pinned_nodes(builder, frozenset(pinned))
+        refusals += stuck
+        routed = _routed_targets(builder, effects)
+        regions = tuple(_chains(builder, {name for r in stuck for name in r.nodes}, routed))
+        if not regions:
+            reason = "no two nodes follow one another by plain edges alone."
+            refusals.append(Refusal(rule="no-straight-run", nodes=(), reason=reason))
+    return GraphView(
+        effects=effects,
+        plain=frozenset(k for k, c in builder.channels.items() if is_plain_channel(c)),
+        folding=frozenset(k for k, c in builder.channels.items() if is_fold_channel(c)),
+        regions=regions,
+        refusals=tuple(refusals),
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "(none)"
+
+
+# -- effects of the nodes ------------------------------------------------------------------------
+
+
+def _effects_of(
+    builder: StateGraph[Any, Any, Any, Any], name: str, declared: Mapping[str, Effects]
+) -> Effects:
+    spec = builder.nodes[name]
+    given = declared.get(name) or ((spec.metadata or {}).get(METADATA_KEY) or {}).get("effects")
+    if given is not None:
+        if not isinstance(given, Effects):
+            msg = f"The effects of node {name!r} must be an `Effects`, not {given!r}."
+            raise AnalysisError(msg)
+        return given
+    schema = spec.input_schema
+    found = node_effects(spec.runnable, _shape(builder, schema), schema)
+    if found.goto is ALL and spec.ends:
+        # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
+        object.__setattr__(found, "goto", frozenset(spec.ends))
+    return found
+
+
+def _shape(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
+    keys = builder.schemas.get(schema, {})
+    return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)))
+
+
+# -- reasons to leave the whole graph alone ------------------------------------------------------
+
+
+def _whole_graph_refusals(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Iterable[Refusal]:
+    if "__root__" in builder.channels:
+        yield Refusal(
+            rule="root-state", nodes=(), reason="its state is one value without keys to tell apart."
+        )
+        return
+    yield from _short_lived_reads(builder, effects)
+    for name, spec in builder.nodes.items():
+        if getattr(spec, "defer", False):
+            yield Refusal(
+                rule="deferred-node",
+                nodes=(name,),
+                reason="a deferred node waits for the progress of the whole graph.",
+                remedy="Join with add_edge([...], node) instead of defer=True.",
+            )
+    for name, found in effects.items():
+        if found.control & {"goto", "send"} and found.goto is ALL:
+            why = next((str(e) for e in reversed(found.evidence)), "its code was not understood")
+            yield Refusal(
+                rule="unknown-routing",
+                nodes=(name,),
+                reason=f"it may route anywhere with Command(goto=...), because {why}.",
+                remedy="Declare what it does: @effects(reads=..., writes=...).",
+            )
+    yield from _concurrency(builder, effects)
+
+
+def _short_lived_reads(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Iterable[Refusal]:
+    """Refuse a graph in which somebody can tell how many supersteps have passed."""
+    lasting = {k for k, c in builder.channels.items() if is_plain_channel(c) or is_fold_channel(c)}
+    counted = frozenset(builder.channels) - lasting | frozenset(builder.managed)
+    for name, found in effects.items():
+        keys = bounded(found.reads, counted) | bounded(found.writes, counted)
+        visible = frozenset(builder.schemas.get(builder.nodes[name].input_schema, {}))
+        if touched := keys & (visible | bounded(found.writes, frozenset(builder.channels))):
+            yield Refusal(
+                rule="superstep-lifetime",
+                nodes=(name,),
+                reason=f"it uses {_list(touched)}, whose value depends on the superstep.",
+            )
+
+
+def _concurrency(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Iterable[Refusal]:
+    """Refuse a graph in which two nodes may be active at the same time."""
+    remedy = "Parallel parts are left as they are."
+    for sources, target in builder.waiting_edges:
+        reason = f"{_list(sources)} run side by side before {target}."
+        yield Refusal(rule="already-parallel", nodes=tuple(sources), reason=reason, remedy=remedy)
+    for source in (START, *builder.nodes):
+        plain = sum(1 for u, v in builder.edges if u == source and v != END)
+        branches = builder.branches.get(source, {})
+        found = effects.get(source, Effects())
+        routes = bool(found.control & {"goto", "send"})
+        if plain + len(branches) + routes > 1:
+            reason = "it starts several nodes at once."
+            yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
+        elif "send" in found.control:
+            reason = "it may start several nodes with Send or a list of targets."
+            yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
+        for branch in branches.values():
+            if _branch_targets(builder, source, branch) is None:
+                yield Refusal(
+                    rule="unknown-router",
+                    nodes=(source,),
+                    reason="its conditional edge may pick several nodes at once.",
+                    remedy="Annotate the path function's result with Literal[...].",
+                )
+
+
+def _branch_targets(
+    builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any
+) -> Keys | None:
+    """Return where a conditional edge may go; None when it may go to several nodes at once."""
+    spec = builder.nodes.get(source)
+    schema = branch.input_schema or (spec.input_schema if spec else builder.state_schema)
+    names = router_targets(branch.path, _shape(builder, schema))
+    if names is None:
+        return None
+    if branch.ends is not None:
+        return frozenset(branch.ends.values())
+    return names or ALL
+
+
+# -- regions -------------------------------------------------------------------------------------
+
+
+def _pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]) -> list[Refusal]:
+    refusals = []
+    for name, spec in builder.nodes.items():
+        handler = getattr(spec, "error_handler_node", None)
+        if name in pinned or "*" in pinned:
+            reason = "the graph may pause before or after it."
+            refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
+        elif handler is not None or getattr(spec, "is_error_handler", False):
+            reason = "an error handler decides what follows it."
+            refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
+    return refusals
+
+
+def _routed_targets(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Keys:
+    """Return the nodes that a conditional edge or a `Command` may start."""
+    targets: set[str] = set()
+    for found in effects.values():
+        if found.control & {"goto", "send"} and found.goto is not ALL:
+            targets |= found.goto
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            names = _branch_targets(builder, source, branch)
+            if names is ALL or names is None:
+                return ALL
+            targets |= names
+    return frozenset(targets)
+
+
+def _chains(
+    builder: StateGraph[Any, Any, Any, Any], pinned: set[str], routed: Keys
+) -> Iterable[Region]:
+    after = {u: v for u, v in builder.edges if _single_exit(builder, u)}
+    before: dict[str, list[str]] = {}
+    for u, v in builder.edges:
+        before.setdefault(v, []).append(u)
+
+    def follows(u: str, v: str) -> bool:
+        """Tell whether `v` runs exactly when `u` has run."""
+        free = v not in pinned and v != END and (routed is not ALL and v not in routed)
+        return u in after and u not in pinned and u != START and free and before[v] == [u]
+
+    heads = [n for n in builder.nodes if n not in pinned]
+    inner = {v for u, v in after.items() if follows(u, v)}
+    for head in heads:
+        if head in inner:
+            continue
+        chain = [head]
+        while (following := after.get(chain[-1], END)) not in chain and follows(
+            chain[-1], following
+        ):
+            chain.append(following)
+        if routed is ALL or head in routed:
+            chain = chain[1:]  # a router picks the head by name; only what follows may move
+        leave = after.get(chain[-1]) if chain else None
+        if chain and leave is None and not _is_last(builder, chain[-1]):
+            chain = chain[:-1]  # it branches: its router must see everything before it
+            leave = after.get(chain[-1]) if chain else None
+        if len(chain) > 1 and leave not in chain:
+            yield Region(nodes=tuple(chain), exit=leave)
+
+
+def _single_exit(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
+    """Tell whether a node is left by one plain edge and by nothing else."""
+    if name == START:
+        return False
+    out = [v for u, v in builder.edges if u == name]
+    spec = builder.nodes.get(name)
+    return len(out) == 1 and not builder.branches.get(name) and not (spec and spec.ends)
+
+
+def _is_last(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
+    spec = builder.nodes[name]
+    leaves = builder.branches.get(name) or spec.ends
+    return not leaves and all(u != name for u, _ in builder.edges)

@@ -1,0 +1,312 @@
+"""The machine of the abstract interpreter: what has been seen, and one function's variables.
+
+`Recorder` collects the effects of a whole node; every method only ever widens them. `Frame` holds
+the variables of one function activation. The rules for expressions and statements register in the
+two tables at the bottom and see nothing but a frame.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, TypeVar
+
+from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
+from langgraph_parallel.inference.source import Source
+from langgraph_parallel.inference.values import (
+    NOTHING,
+    WORLD,
+    Cell,
+    Closure,
+    Const,
+    Data,
+    Live,
+    Opaque,
+    State,
+    Value,
+    const,
+    data,
+    is_deep,
+    join,
+    opaque,
+    roots_of,
+)
+
+_BUDGET: Final = 40_000
+"""Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
+lines with its helpers takes about 10,000."""
+_DEEPEST_CALL: Final = 12
+_SCALARS: Final = (str, int, float, bool, bytes, complex, type(None))
+
+Env: TypeAlias = dict[str, Value]
+
+
+class GiveUpError(Exception):
+    """Raised inside the interpreter when only TOP is a sound answer; never leaves the package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The state type of one node, as far as reading it goes."""
+
+    keys: frozenset[str]
+    """Keys that the node receives (its input schema)."""
+    hints: Mapping[str, Value] = field(default_factory=dict)
+    """For each key, the abstract value that its annotation promises."""
+    attributes: bool = False
+    """True for pydantic and dataclass states, which are read as `state.key`."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The effects of one node, as found so far."""
+
+    shape: Shape
+    reads: Keys = frozenset()
+    mutates: Keys = frozenset()
+    external: set[External] = field(default_factory=set)
+    control: set[Control] = field(default_factory=set)
+    goto: Keys = frozenset()
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    leaked: Keys = frozenset()
+    """State keys whose value was put into some container; any part of any container may be it."""
+    leaked_opaque: bool = False
+    """True once something that is not plain data was put into some container."""
+    overlay: Keys = frozenset()
+    """State keys whose value was stored under another key of the node's own copy of the state."""
+    budget: int = _BUDGET
+    cells: dict[int, Cell] = field(default_factory=dict)
+    """One dictionary per place in the source, so that loops reach a fixed point."""
+    late: dict[Closure, Value] = field(default_factory=dict)
+    """Inner functions that others may call later, and what they may be called with."""
+    generators: list[tuple[Frame, ast.GeneratorExp]] = field(default_factory=list)
+    """Generator expressions: they run when they are consumed, not where they stand."""
+    trail: list[types.CodeType] = field(default_factory=list)
+    """Helpers being followed: a recursive call is not followed again."""
+
+    def note(self, what: str, where: str) -> None:
+        """Keep the first evidence of each kind."""
+        self.evidence.setdefault(what, Evidence(what=what, where=where))
+
+    def read(self, key: str, where: str) -> Value:
+        """Record a read of one state key and return what it gives."""
+        if key not in self.shape.keys:
+            return opaque()
+        self.reads = union(self.reads, frozenset({key}))
+        self.note(f"reads {key!r}", where)
+        promised = self.shape.hints.get(key, opaque(frozenset({key})))
+        if not self.overlay or all(isinstance(a, Data) and a.scalar for a in promised):
+            return promised
+        return join(promised, opaque(self.overlay))
+
+    def read_all(self, why: str, where: str) -> None:
+        """Record that every key may be read."""
+        if self.reads is not ALL:
+            self.note(f"reads the whole state: {why}", where)
+        self.reads = ALL
+
+    def mutate(self, roots: Keys, what: str, where: str) -> None:
+        """Record that an object that may be any of `roots` is changed in place."""
+        if not roots:
+            return
+        if roots is ALL or WORLD in roots:
+            self.contact("write", f"changes an object outside the state: {what}", where)
+        self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD})
+        if self.mutates:
+            self.note(f"changes a state value in place: {what}", where)
+
+    def contact(self, kind: External, what: str, where: str) -> None:
+        """Record contact with the world outside."""
+        self.external.add(kind)
+        self.note(what, where)
+
+    def leave(self, kind: Control, what: str, where: str, goto: Keys = frozenset()) -> None:
+        """Record a way to leave the straight line."""
+        self.control.add(kind)
+        self.goto = union(self.goto, goto)
+        self.note(what, where)
+
+    def call_later(self, closure: Closure, arguments: Value) -> None:
+        """Record that someone may call an inner function with `arguments`."""
+        self.late[closure] = join(self.late.get(closure, NOTHING), arguments)
+
+    def spend(self) -> None:
+        """Count one visited syntax node."""
+        self.budget -= 1
+        if self.budget < 0:
+            msg = "the code is too large to analyze"
+            raise GiveUpError(msg)
+
+
+@dataclass(slots=True, kw_only=True)
+class Frame:
+    """The variables and open control structures of one function activation."""
+
+    recorder: Recorder
+    source: Source
+    namespace: Mapping[str, Any]
+    """Live globals of the function."""
+    cells: Mapping[str, Any]
+    """Live closure variables of the function."""
+    parent: Frame | None = None
+    """The frame of the enclosing function, for functions defined inside the node."""
+    env: Env | None = field(default_factory=dict)
+    """Variables now; None where the flow cannot arrive."""
+    local_names: frozenset[str] = frozenset()
+    returns: list[Value] = field(default_factory=list)
+    loops: list[list[Env]] = field(default_factory=list)
+    """For each open loop, the variables at every `break` and `continue`."""
+    snapshots: list[list[Env]] = field(default_factory=list)
+    """For each open `try` or `with`, the variables at every point that may raise."""
+    weak: int = 0
+    """Above zero an assignment adds to what a variable may be instead of replacing it."""
+    history: Env = field(default_factory=dict)
+    """Everything each variable was ever bound to, for functions that run later."""
+    depth: int = 0
+
+    def where(self, node: ast.AST) -> str:
+        """Return `file:line` of a syntax node."""
+        return self.source.where(node)
+
+    def evaluate(self, node: ast.expr | None) -> Value:
+        """Return what an expression may be, recording its effects."""
+        if node is None:
+            return const(None)
+        self.recorder.spend()
+        rule = EXPRESSIONS.get(type(node))
+        if rule is None:
+            msg = f"{type(node).__name__} is not understood"
+            raise GiveUpError(msg)
+        return rule(self, node)
+
+    def run(self, body: list[ast.stmt]) -> None:
+        """Run statements in order, as long as the flow arrives."""
+        for statement in body:
+            if self.env is None:
+                return
+            self.recorder.spend()
+            rule = STATEMENTS.get(type(statement))
+            if rule is None:
+                msg = f"{type(statement).__name__} is not understood"
+                raise GiveUpError(msg)
+            self._remember()
+            rule(self, statement)
+            self._remember()
+
+    def lookup(self, name: str) -> Value:
+        """Return what a name means, by Python's own scoping."""
+        if self.env is not None and name in self.env:
+            return self.env[name]
+        if name in self.local_names:
+            # Bound on a path that the rules did not see; at run time often an error.
+            self.recorder.read_all(f"{name!r} may be unbound", self.where(self.source.node))
+            return opaque(ALL)
+        if self.parent is not None:
+            return self.parent.lookup_late(name)
+        if name in self.cells:
+            return self.live(self.cells[name])
+        if name in self.namespace:
+            return self.live(self.namespace[name])
+        if hasattr(builtins, name):
+            return self.live(getattr(builtins, name))
+        return opaque(frozenset({WORLD}))
+
+    def lookup_late(self, name: str) -> Value:
+        """Return what a captured name may mean whenever the inner function runs."""
+        return self.history[name] if name in self.history else self.lookup(name)
+
+    def live(self, obj: Any) -> Value:
+        """Return the value of a live Python object."""
+        return const(obj) if _is_constant(obj) else frozenset({Live(obj)})
+
+    def bind(self, name: str, value: Value) -> None:
+        """Assign a variable."""
+        if self.env is None:
+            return
+        old = self.env.get(name, NOTHING) if self.weak else NOTHING
+        self.env[name] = join(old, value)
+        self.history[name] = join(self.history.get(name, NOTHING), value)
+
+    def part_of(self, value: Value) -> Value:
+        """Return what an element or attribute of `value` may be."""
+        roots = union(roots_of(value), self.recorder.leaked)
+        deep = is_deep(value) and not self.recorder.leaked_opaque
+        return data(roots) if deep else opaque(roots)
+
+    def leak(self, value: Value) -> None:
+        """Record that `value` was put into a container."""
+        self.recorder.leaked = union(self.recorder.leaked, roots_of(value))
+        self.recorder.leaked_opaque = self.recorder.leaked_opaque or not is_deep(value)
+
+    def escape(self, value: Value, why: str, where: str) -> Keys:
+        """Give up following `value`; return what may be reached through it."""
+        for atom in value:
+            if isinstance(atom, State):
+                self.recorder.read_all(why, where)
+            elif isinstance(atom, Cell):
+                atom.open = True
+            elif isinstance(atom, Closure):
+                self.recorder.call_later(atom, opaque(ALL))
+            elif not isinstance(atom, (Const, Data, Opaque, Live)):
+                self.recorder.read_all(why, where)
+        return roots_of(value)
+
+    def _remember(self) -> None:
+        if self.env is not None:
+            for snapshot in self.snapshots:
+                snapshot.append(dict(self.env))
+
+    def check_depth(self) -> None:
+        """Refuse call chains that are too deep to be worth following."""
+        if self.depth > _DEEPEST_CALL:
+            msg = "calls are nested too deeply to follow"
+            raise GiveUpError(msg)
+
+
+def join_envs(*envs: Env | None) -> Env | None:
+    """Return the variables after flows meet; None when no flow arrives."""
+    arriving = [env for env in envs if env is not None]
+    if not arriving:
+        return None
+    names = frozenset().union(*arriving)
+    return {name: join(*(env.get(name, NOTHING) for env in arriving)) for name in names}
+
+
+def _is_constant(obj: Any) -> bool:
+    if isinstance(obj, tuple):
+        return type(obj) is tuple and all(map(_is_constant, obj))
+    if type(obj) is frozenset:
+        return all(map(_is_constant, obj))
+    return type(obj) in _SCALARS
+
+
+_ExpressionRule = TypeVar("_ExpressionRule", bound=Callable[..., Value])
+_StatementRule = TypeVar("_StatementRule", bound=Callable[..., None])
+
+EXPRESSIONS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {}
+"""The rule for each kind of expression."""
+STATEMENTS: dict[type[ast.stmt], Callable[[Frame, Any], None]] = {}
+"""The rule for each kind of statement."""
+
+
+def expression(*kinds: type[ast.expr]) -> Callable[[_ExpressionRule], _ExpressionRule]:
+    """Register the rule for some kinds of expression."""
+
+    def register(rule: _ExpressionRule) -> _ExpressionRule:
+        EXPRESSIONS.update(dict.fromkeys(kinds, rule))
+        return rule
+
+    return register
+
+
+def statement(*kinds: type[ast.stmt]) -> Callable[[_StatementRule], _StatementRule]:
+    """Register the rule for some kinds of statement."""
+
+    def register(rule: _StatementRule) -> _StatementRule:
+        STATEMENTS.update(dict.fromkeys(kinds, rule))
+        return rule
+
+    return register

@@ -1,0 +1,264 @@
+"""From a node to its `Effects`: declared ones if there are any, else what its code may do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from langchain_core.runnables import Runnable
+
+# The rule tables fill when these modules are imported.
+from langgraph_parallel._compat import INJECTED, functions_of, unwrap_callable
+from langgraph_parallel.effects import (
+    ALL,
+    EFFECTS_ATTRIBUTE,
+    Effects,
+    Evidence,
+    Keys,
+    union,
+)
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference import calls as _calls  # noqa: F401
+from langgraph_parallel.inference import statements as _statements  # noqa: F401
+from langgraph_parallel.inference.frame import Frame, GiveUpError, Recorder, Shape
+from langgraph_parallel.inference.functions import (
+    bind_parameters,
+    frame_for,
+    is_generator,
+    live_defaults,
+    run_body,
+    run_late,
+)
+from langgraph_parallel.inference.shape import describe_schema, read_by_coercion
+from langgraph_parallel.inference.source import find_source
+from langgraph_parallel.inference.values import (
+    NOTHING,
+    STATE,
+    Cell,
+    Const,
+    Data,
+    Injected,
+    Routed,
+    State,
+    Value,
+    strings_of,
+)
+
+_MOST_PASSES: Final = 6
+"""Passes over a node until the set of leaked keys is stable; each pass adds a key or ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What interpreting one function gave."""
+
+    recorder: Recorder
+    returned: Value
+
+
+def infer_effects(node: Any, state_schema: Any) -> Effects:
+    """Return an upper bound of what a node function or runnable does in one run.
+
+    Args:
+        node: A function, method, callable object or runnable, as given to `StateGraph.add_node`.
+        state_schema: The schema whose keys the node receives: TypedDict, dataclass or pydantic.
+
+    Returns:
+        The declared effects when `node` carries `@effects`, else the inferred ones. Code that
+        cannot be read gives `Effects.top()`.
+
+    Raises:
+        AnalysisError: If `node` is not callable, or `state_schema` has no annotated keys.
+    """
+    if not callable(node) and not isinstance(node, Runnable):
+        msg = f"A node must be a function or a runnable, not {type(node).__name__!r}."
+        raise AnalysisError(msg)
+    shape = describe_schema(state_schema)
+    if not shape.keys:
+        msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
+        raise AnalysisError(msg)
+    return node_effects(node, shape, state_schema)
+
+
+def node_effects(runnable: Any, shape: Shape, schema: Any) -> Effects:
+    """Return the effects of a node that receives a state of the given shape."""
+    functions = functions_of(runnable)
+    if functions is None:
+        what = f"a {type(runnable).__name__} is not analyzed"
+        return Effects.top(Evidence(what=what))
+    total = Effects()
+    for function in functions:
+        total = _either(total, _declared(function) or _static_effects(function, shape, schema))
+    return total
+
+
+def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
+    """Return what a conditional edge's function may return, or None when it may be several nodes.
+
+    Returns:
+        The names it certainly returns one of; an empty set when it returns one value, not known
+        which; None when it may return a list or a `Send`, or was not understood.
+    """
+    functions = functions_of(path)
+    if functions is None:
+        return None
+    names: frozenset[str] = frozenset()
+    for function in functions:
+        try:
+            outcome = _interpret(function, shape)
+        except (GiveUpError, RecursionError):
+            return None
+        if outcome is None or "send" in outcome.recorder.control or not outcome.returned:
+            return None
+        if not all(_is_one(atom) for atom in outcome.returned):
+            return None
+        names |= strings_of(outcome.returned) or frozenset()
+    return names
+
+
+def _is_one(atom: Any) -> bool:
+    if isinstance(atom, Const):
+        return not isinstance(atom.value, (tuple, frozenset))
+    return isinstance(atom, Data) and atom.scalar
+
+
+def _declared(function: Callable[..., Any]) -> Effects | None:
+    target = unwrap_callable(function)
+    if target is None:
+        return None
+    marked = vars(target[0]).get(EFFECTS_ATTRIBUTE)
+    # `functools.wraps` copies the mark to a wrapper, which may do more than the marked function.
+    if isinstance(marked, tuple) and marked[1] is target[0].__code__:
+        declared: Effects = marked[0]
+        return declared
+    return None
+
+
+def _static_effects(function: Callable[..., Any], shape: Shape, schema: Any) -> Effects:
+    try:
+        outcome = _interpret(function, shape)
+    except GiveUpError as error:
+        return Effects.top(Evidence(what=f"not analyzed: {error}"))
+    except RecursionError:
+        return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
+    if outcome is None:
+        return Effects.top(Evidence(what="its source code is not available"))
+    effects = _effects_of(outcome)
+    coerced = read_by_coercion(schema, shape.keys)
+    return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
+
+
+def _interpret(function: Callable[..., Any], shape: Shape) -> Outcome | None:
+    """Interpret a function on a state of the given shape; None when its code is not at hand."""
+    target = unwrap_callable(function)
+    source = find_source(target[0]) if target else None
+    if target is None or source is None:
+        return None
+    if is_generator(source.node):
+        msg = "it is a generator"
+        raise GiveUpError(msg)
+    recorder = Recorder(shape)
+    for _ in range(_MOST_PASSES):
+        before = (recorder.leaked, recorder.leaked_opaque, recorder.overlay)
+        frame = frame_for(recorder, target[0], source, depth=0)
+        _bind_node_parameters(frame, target[0], target[1], target[2])
+        recorder.trail.append(target[0].__code__)
+        returned = run_body(frame, source.node)
+        run_late(frame)
+        recorder.trail.pop()
+        if before == (recorder.leaked, recorder.leaked_opaque, recorder.overlay):
+            return Outcome(recorder, returned)
+        recorder.generators.clear()
+    msg = "its data flow does not settle"
+    raise GiveUpError(msg)
+
+
+def _bind_node_parameters(
+    frame: Frame, function: Any, bound: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    parameters = inspect.signature(function, follow_wrapped=False).parameters
+    positional = (*(frame.live(value) for value in bound), STATE)
+    named = {name: frame.live(value) for name, value in keywords.items()}
+    for name in list(parameters)[len(positional) :]:
+        if name in INJECTED and name not in named:
+            named[name] = frozenset({Injected(name)})
+    defaults = live_defaults(frame, function)
+    bind_parameters(frame, frame.source.node.args, defaults, positional, named, NOTHING)
+
+
+def _effects_of(outcome: Outcome) -> Effects:
+    recorder = outcome.recorder
+    effects = Effects(
+        reads=recorder.reads,
+        mutates=recorder.mutates,
+        external=frozenset(recorder.external),
+        control=frozenset(recorder.control),
+        goto=recorder.goto,
+        evidence=tuple(recorder.evidence.values()),
+    )
+    for atom in outcome.returned:
+        effects = _with_update(effects, atom)
+    return effects
+
+
+def _with_update(effects: Effects, atom: Any) -> Effects:
+    """Add what returning `atom` from the node writes."""
+    if isinstance(atom, Const) and atom.value is None:
+        return effects
+    if isinstance(atom, Cell):
+        return _with_cell(effects, atom)
+    if isinstance(atom, State):
+        return replace(effects, reads=ALL, writes=ALL, folds=frozenset())
+    if isinstance(atom, Routed):
+        return _with_command(effects, atom)
+    note = Evidence(what="its return value is not understood")
+    return replace(
+        Effects.top(),
+        external=effects.external | {"unknown"},
+        evidence=(*effects.evidence, note),
+    )
+
+
+def _with_cell(effects: Effects, cell: Cell) -> Effects:
+    written: Keys = ALL if cell.open else frozenset(cell.keys)
+    plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
+    spoiled = frozenset(cell.keys) - plain
+    folds = frozenset() if cell.open else (effects.folds | plain) - spoiled
+    earlier = effects.writes - effects.folds if effects.writes is not ALL else frozenset()
+    return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
+
+
+def _with_command(effects: Effects, command: Routed) -> Effects:
+    for atom in command.update:
+        is_dict = isinstance(atom, Cell) or (isinstance(atom, Const) and atom.value is None)
+        effects = _with_update(effects, atom) if is_dict else replace(effects, writes=ALL)
+    if not command.goto and not command.elsewhere:
+        return effects
+    names = strings_of(command.goto)
+    known = names is not None and not command.elsewhere
+    return replace(
+        effects,
+        control=effects.control | ({"goto"} if known else {"goto", "send"}),
+        goto=union(effects.goto, names if known and names is not None else ALL),
+    )
+
+
+def _either(a: Effects, b: Effects) -> Effects:
+    """Return the bound of a node that runs one of two bodies."""
+    only_one = [e for e in (a, b) if e != Effects()]
+    if len(only_one) < 2:
+        return only_one[0] if only_one else a
+    return Effects(
+        reads=union(a.reads, b.reads),
+        writes=union(a.writes, b.writes),
+        mutates=union(a.mutates, b.mutates),
+        external=a.external | b.external,
+        control=a.control | b.control,
+        goto=union(a.goto, b.goto),
+        folds=a.folds & b.folds,
+        resources=a.resources | b.resources,
+        evidence=(*a.evidence, *b.evidence),
+        certain=a.certain and b.certain,
+    )

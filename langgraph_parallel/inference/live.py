@@ -1,0 +1,136 @@
+"""Calling a live object: what means something to the analysis, then the table, then its code."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Final
+
+from langgraph.types import Command, Overwrite, Send, interrupt
+from typing_extensions import is_typeddict
+
+from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.access import attribute_of
+from langgraph_parallel.inference.containers import cell_at, elements
+from langgraph_parallel.inference.external import describe_call, external_of_class, yields_of
+from langgraph_parallel.inference.frame import Frame, GiveUpError
+from langgraph_parallel.inference.functions import call_live
+from langgraph_parallel.inference.methods import cell_method
+from langgraph_parallel.inference.outside import (
+    Arguments,
+    apply_known,
+    run_callbacks,
+    unknown_call,
+    user_function,
+)
+from langgraph_parallel.inference.values import (
+    NOTHING,
+    WORLD,
+    Chain,
+    Routed,
+    State,
+    Value,
+    const,
+    constants_of,
+    fresh,
+    is_deep,
+    join,
+    opaque,
+    roots_of,
+)
+
+_NEVER: Final = frozenset({eval, exec, globals, locals, vars, setattr, delattr, __import__, super})
+
+
+def call_live_object(frame: Frame, obj: Any, arguments: Arguments) -> Value:
+    """Return what calling the live object `obj` gives."""
+    where = frame.where(arguments.node)
+    special = _special(frame, obj, arguments, where)
+    if special is not None:
+        return special
+    known = describe_call(obj)
+    if known is not None:
+        return apply_known(frame, known, ast.unparse(arguments.node.func), arguments)
+    if isinstance(obj, type):
+        external = external_of_class(obj)
+        if external is not None:
+            frame.escape(arguments.all, "passed on", where)
+            return frozenset({Chain(external, yields_of(obj))})
+    function, receiver = user_function(obj)
+    if function is not None:
+        positional = arguments.positional if receiver is None else (receiver, *arguments.positional)
+        given = call_live(frame, function, positional, arguments.named, arguments.unpacked)
+        if given is not None:
+            return given
+    return unknown_call(frame, ast.unparse(arguments.node.func), arguments)
+
+
+def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value | None:
+    """Handle the calls that mean something to the analysis itself."""
+    if any(obj is forbidden for forbidden in _NEVER):
+        msg = f"it calls {obj.__name__}()"
+        raise GiveUpError(msg)
+    if obj is interrupt:
+        frame.escape(arguments.all, "interrupt", where)
+        frame.recorder.leave("interrupt", "calls interrupt()", where)
+        return opaque(frozenset({WORLD}))
+    if obj is Command:
+        return _command(arguments)
+    if obj is Send:
+        frame.escape(arguments.all, "sent", where)
+        frame.recorder.leave("send", "builds a Send", where, ALL)
+        return opaque(roots_of(arguments.all))
+    if obj is Overwrite:
+        frame.escape(arguments.all, "overwritten", where)
+        return opaque(roots_of(arguments.all))
+    if obj is getattr and len(arguments.positional) > 1:
+        return _getattr(frame, arguments)
+    if obj is dict or is_typeddict(obj):
+        cell = cell_at(frame, arguments.node)
+        cell_method(frame, cell, "update", arguments)
+        return frozenset({cell})
+    if obj in (list, tuple, set, sorted, enumerate, reversed) and arguments.positional:
+        return _copy_elements(frame, obj, arguments)
+    return None
+
+
+def _copy_elements(frame: Frame, obj: Any, arguments: Arguments) -> Value | None:
+    constants = constants_of(arguments.positional[0])
+    if obj is tuple and constants and all(isinstance(c, tuple) for c in constants):
+        return arguments.positional[0]
+    run_callbacks(frame, arguments)
+    parts = elements(frame, arguments.positional[0], arguments.node)
+    frame.escape(arguments.all, "its elements are copied", frame.where(arguments.node))
+    frame.leak(parts)
+    return fresh(roots_of(parts), plain=obj is not dict, deep=is_deep(parts))
+
+
+def _getattr(frame: Frame, arguments: Arguments) -> Value:
+    base, name, *default = arguments.positional
+    names = constants_of(name)
+    if names is None or State() not in base:
+        if State() in base:
+            frame.recorder.read_all("getattr()", frame.where(arguments.node))
+        return (
+            unknown_call(frame, "getattr", arguments)
+            if names is None
+            else join(
+                *(
+                    attribute_of(frame, atom, str(n), arguments.node)
+                    for atom in base
+                    for n in names
+                ),
+                *default,
+            )
+        )
+    parts = [attribute_of(frame, a, str(n), arguments.node) for a in base for n in names]
+    return join(*parts, *default)
+
+
+def _command(arguments: Arguments) -> Value:
+    if arguments.positional or arguments.unpacked:
+        msg = "a Command is built in a way not understood"
+        raise GiveUpError(msg)
+    named = dict(arguments.named)
+    update = named.pop("update", const(None))
+    goto = named.pop("goto", NOTHING)
+    return frozenset({Routed(update, goto, bool(named))})

@@ -1,0 +1,118 @@
+"""Calls that leave the code at hand: by the table, as a callback, or unknown."""
+
+from __future__ import annotations
+
+import ast
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.access import consume
+from langgraph_parallel.inference.containers import elements
+from langgraph_parallel.inference.external import describe_call, is_runnable
+from langgraph_parallel.inference.frame import Frame
+from langgraph_parallel.inference.functions import call_closure, call_live
+from langgraph_parallel.inference.source import is_library
+from langgraph_parallel.inference.tables import Known
+from langgraph_parallel.inference.values import (
+    SCALAR,
+    WORLD,
+    Closure,
+    Data,
+    Injected,
+    Live,
+    Value,
+    fresh,
+    is_deep,
+    join,
+    opaque,
+    roots_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The evaluated arguments of one call."""
+
+    node: ast.Call
+    positional: tuple[Value, ...]
+    named: dict[str, Value]
+    unpacked: Value
+    """What `*args` and `**kwargs` may hold, together."""
+
+    @property
+    def all(self) -> Value:
+        """Everything that is passed."""
+        return join(*self.positional, *self.named.values(), self.unpacked)
+
+
+def unknown_call(frame: Frame, what: str, arguments: Arguments) -> Value:
+    """Apply a call of which nothing is known."""
+    where = frame.where(arguments.node)
+    reached = frame.escape(arguments.all, f"passed to {what}", where)
+    frame.recorder.contact("unknown", f"calls {what}, which is not known", where)
+    reached = union(reached, frame.recorder.leaked)
+    if reached is ALL:
+        frame.recorder.mutates = ALL
+    else:
+        frame.recorder.mutates = union(frame.recorder.mutates, reached - {WORLD})
+    return opaque(union(reached, frozenset({WORLD})))
+
+
+def apply_known(frame: Frame, known: Known, what: str, arguments: Arguments) -> Value:
+    """Apply an entry of the table: it reads its arguments whole and changes none of them."""
+    where = frame.where(arguments.node)
+    run_callbacks(frame, arguments)
+    used = consume(frame, arguments.all, arguments.node)
+    frame.escape(without_callbacks(used), f"passed to {what}", where)
+    for kind in known.external:
+        frame.recorder.contact(kind, f"{what} is a {kind} call", where)
+    if known.result == "scalar":
+        return SCALAR
+    if known.result == "message":
+        return frozenset({Data(roots_of(used), plain=True)})
+    if known.result == "fresh":
+        return fresh(roots_of(used), deep=is_deep(used))
+    if known.result == "elements":
+        return elements(frame, used, arguments.node)
+    return opaque(roots_of(used))
+
+
+def without_callbacks(value: Value) -> Value:
+    """Drop inner functions, which are analyzed as callbacks, and `config`, which is passed on."""
+    return frozenset(atom for atom in value if not isinstance(atom, (Closure, Injected)))
+
+
+def run_callbacks(frame: Frame, arguments: Arguments) -> None:
+    """Analyze the functions among the arguments as if they were called with any of the rest."""
+    passed = without_callbacks(arguments.all)
+    anything = opaque(union(roots_of(passed), frame.recorder.leaked))
+    for atom in arguments.all:
+        if isinstance(atom, Closure):
+            frame.recorder.call_later(atom, anything)
+            call_closure(frame, atom, (), {}, anything)
+        elif isinstance(atom, Live) and callable(atom.obj):
+            _run_live_callback(frame, atom.obj, anything, arguments)
+
+
+def _run_live_callback(frame: Frame, obj: Any, anything: Value, arguments: Arguments) -> None:
+    if is_runnable(obj) or isinstance(obj, type) or describe_call(obj) is not None:
+        return
+    function, receiver = user_function(obj)
+    given = () if receiver is None else (receiver,)
+    if function is None or call_live(frame, function, given, {}, anything) is None:
+        unknown_call(frame, "a function passed as an argument", arguments)
+
+
+def user_function(obj: Any) -> tuple[types.FunctionType | None, Value | None]:
+    """Return the user's function behind a live callable, and its bound first argument."""
+    receiver = None
+    if isinstance(obj, types.MethodType):
+        receiver, obj = frozenset({Live(obj.__self__)}), obj.__func__
+    is_function = isinstance(obj, types.FunctionType)
+    return (
+        (obj, receiver)
+        if is_function and not is_library(obj.__code__.co_filename)
+        else (None, None)
+    )

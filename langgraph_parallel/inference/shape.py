@@ -1,0 +1,158 @@
+"""From a state schema to its keys and to what each annotation promises about the value."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+)
+
+from langchain_core.messages import BaseMessage
+from langgraph.graph.message import add_messages
+from pydantic import BaseModel
+from typing_extensions import ReadOnly, get_type_hints
+
+from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.values import Data, Value, const, join, opaque
+
+_SCALARS: Final = (str, int, float, bool, bytes)
+_LISTS: Final = (list, Sequence, MutableSequence, tuple, set, frozenset)
+_WRAPPERS: Final = (Annotated, Required, NotRequired, ReadOnly)
+
+
+def describe_schema(
+    schema: Any,
+    keys: Iterable[str] | None = None,
+    reducer_of: Callable[[str], Any] = lambda _key: None,
+) -> Shape:
+    """Return the shape of the state that a node with input schema `schema` receives.
+
+    Args:
+        schema: A TypedDict, dataclass or pydantic model.
+        keys: The keys as the graph knows them; None takes them from the annotations.
+        reducer_of: The reducer of a key's channel, or None.
+    """
+    hints = _hints(schema)
+    names = frozenset(hints if keys is None else keys)
+    return Shape(
+        keys=names,
+        hints={
+            name: _promise(hints[name], name, reducer_of(name)) for name in names if name in hints
+        },
+        attributes=_has_attributes(schema),
+    )
+
+
+def read_by_coercion(schema: Any, keys: frozenset[str]) -> frozenset[str]:
+    """Return the keys that LangGraph itself reads when it builds the node's input.
+
+    A pydantic or dataclass state is constructed before the node runs: that fails when a required
+    field has no value yet, and validators may look at any field.
+    """
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        rules = schema.__pydantic_decorators__
+        runs_code = (
+            bool(rules.model_validators or rules.root_validators)
+            or schema.model_post_init is not BaseModel.model_post_init
+            or schema.__init__ is not BaseModel.__init__
+        )
+        if runs_code:
+            return keys
+        checked = {f for d in rules.field_validators.values() for f in d.info.fields}
+        checked |= {f for d in rules.validators.values() for f in d.info.fields}
+        if "*" in checked:
+            return keys
+        required = {n for n, field in schema.model_fields.items() if field.is_required()}
+        return keys & (required | checked)
+    if dataclasses.is_dataclass(schema):
+        if hasattr(schema, "__post_init__"):
+            return keys
+        missing = dataclasses.MISSING
+        required = {
+            f.name
+            for f in dataclasses.fields(schema)
+            if f.default is missing and f.default_factory is missing
+        }
+        return keys & required
+    return frozenset()
+
+
+def _hints(schema: Any) -> Mapping[str, Any]:
+    try:
+        return get_type_hints(schema, include_extras=True)
+    except Exception:
+        return {}
+
+
+def _has_attributes(schema: Any) -> bool:
+    is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
+    return is_model or dataclasses.is_dataclass(schema)
+
+
+def _promise(annotation: Any, key: str, reducer: Any) -> Value:
+    """Return the abstract value of a state key, from its annotation."""
+    if reducer is add_messages:
+        return frozenset({Data(frozenset({key}), plain=True)})
+    return _value_of(annotation, key)
+
+
+def _value_of(annotation: Any, key: str) -> Value:
+    annotation = _strip(annotation)
+    if annotation is None or annotation is type(None):
+        return const(None)
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return join(*(_value_of(part, key) for part in get_args(annotation)))
+    if _is_scalar(annotation):
+        return frozenset({Data(scalar=True, plain=True)})
+    roots = frozenset({key})
+    if isinstance(annotation, type) and issubclass(annotation, BaseMessage):
+        return frozenset({Data(roots, plain=True)})
+    if annotation in _LISTS or origin in _LISTS:
+        return frozenset({Data(roots, plain=True, deep=_is_deep(annotation))})
+    if annotation in (dict, Mapping) or origin in (dict, Mapping):
+        return frozenset({Data(roots, deep=_is_deep(annotation))})
+    return opaque(roots)
+
+
+def _is_deep(annotation: Any) -> bool:
+    """Tell whether a type is built-in data through and through."""
+    annotation = _strip(annotation)
+    if _is_scalar(annotation) or annotation in (None, type(None), Ellipsis):
+        return True
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return issubclass(annotation, BaseMessage)
+    origin = get_origin(annotation)
+    known = (*_LISTS, dict, Mapping, Union, types.UnionType)
+    arguments = get_args(annotation)
+    return origin in known and bool(arguments) and all(map(_is_deep, arguments))
+
+
+def _is_scalar(annotation: Any) -> bool:
+    if get_origin(annotation) is Literal:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return annotation.__module__ != "builtins"
+    return annotation in _SCALARS
+
+
+def _strip(annotation: Any) -> Any:
+    while get_origin(annotation) in _WRAPPERS:
+        annotation = get_args(annotation)[0]
+    supertype = getattr(annotation, "__supertype__", None)
+    if supertype is not None:
+        return _strip(supertype)
+    alias = getattr(annotation, "__value__", None)
+    is_alias = type(annotation).__name__ == "TypeAliasType"
+    return _strip(alias) if is_alias else annotation

@@ -1,0 +1,282 @@
+"""Keeps a rewritten graph from being used in a way that would change its meaning.
+
+A fan-out has other supersteps than the chain that it came from. Whatever depends on them is run by
+the original topology, compiled with the same settings, or refused with a clear error:
+
+* a thread paused under the original topology resumes there: its checkpoints lack our mark;
+* `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
+* an input `Command(goto=...)`;
+* `update_state` in the middle of a region.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command, StateUpdate
+
+from langgraph_parallel._compat import clone_builder, compile_like
+from langgraph_parallel.errors import RewriteError
+from langgraph_parallel.report import ParallelReport
+
+TOPOLOGY_KEY: Final = "langgraph_parallel_topology"
+"""Name of the mark in run metadata, and so in the metadata of every checkpoint of the run."""
+_LENT_CHECKPOINTER: Final = "__pregel_checkpointer"
+"""Where LangGraph lends a parent's checkpointer to a sub-graph."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """What a rewritten graph remembers of its making."""
+
+    source: Any
+    """The graph that was given to `parallelize`."""
+    builder: StateGraph[Any, Any, Any, Any]
+    """The original topology."""
+    report: ParallelReport
+    moved: frozenset[str]
+    """Nodes whose superstep may differ from the original's."""
+    before_cut: Mapping[str, str]
+    """For each node that starts with everything before it done and nothing after it begun: the node
+    before it in the original chain."""
+    mark: str
+    """Fingerprint of the rewritten topology."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """Where a saved thread stands."""
+
+    ours: bool
+    """True when its last checkpoint was written by the rewritten topology."""
+    following: tuple[str, ...]
+    """Nodes that are due; empty when the thread is at its end."""
+
+
+def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
+    """Return a short name of a graph's topology."""
+    parts = [
+        *sorted(map(repr, builder.edges)),
+        *sorted(map(repr, builder.waiting_edges)),
+        *sorted(f"{source}:{name}" for source, b in builder.branches.items() for name in b),
+        *sorted(builder.nodes),
+    ]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
+    """The compiled graph that `parallelize` returns.
+
+    It is used like any `CompiledStateGraph`; `parallel_report` says what was done and `original` is
+    the graph it was made from.
+    """
+
+    parallel_rewrite: Rewrite
+
+    def __init__(self, *, parallel_rewrite: Rewrite, **settings: Any) -> None:
+        self.parallel_rewrite = parallel_rewrite
+        super().__init__(**settings)
+
+    @property
+    def parallel_report(self) -> ParallelReport:
+        """What was made parallel, and why the rest was not."""
+        return self.parallel_rewrite.report
+
+    @property
+    def original(self) -> Any:
+        """The graph that was given to `parallelize`."""
+        return self.parallel_rewrite.source
+
+    def stream(
+        self, input: Any, config: RunnableConfig | None = None, **options: Any
+    ) -> Iterator[Any]:
+        """Stream a run, as `CompiledStateGraph.stream` does."""
+        thread = self._thread(config)
+        if _is_ours(self.parallel_rewrite, thread, _conflict(self, input, options)):
+            yield from super().stream(input, self._marked(config), **options)
+        else:
+            yield from self._unchanged().stream(input, _unmarked(config), **options)
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **options: Any
+    ) -> AsyncIterator[Any]:
+        """Stream a run, as `CompiledStateGraph.astream` does."""
+        thread = await self._athread(config)
+        if _is_ours(self.parallel_rewrite, thread, _conflict(self, input, options)):
+            parts = super().astream(input, self._marked(config), **options)
+        else:
+            parts = self._unchanged().astream(input, _unmarked(config), **options)
+        try:
+            async for part in parts:
+                yield part
+        finally:
+            await parts.aclose()  # type: ignore[attr-defined]
+
+    def bulk_update_state(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """Update a thread, as `CompiledStateGraph.bulk_update_state` does.
+
+        Raises:
+            RewriteError: If the update would stand in the middle of a region.
+        """
+        thread = self._thread(config)
+        if thread is not None and thread.following and not thread.ours:
+            return self._unchanged().bulk_update_state(_unmarked(config), supersteps)
+        checked = [_check_updates(self.parallel_rewrite, thread, step) for step in supersteps]
+        return super().bulk_update_state(self._marked(config), checked)
+
+    async def abulk_update_state(
+        self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
+    ) -> RunnableConfig:
+        """Update a thread, as `CompiledStateGraph.abulk_update_state` does.
+
+        Raises:
+            RewriteError: If the update would stand in the middle of a region.
+        """
+        thread = await self._athread(config)
+        if thread is not None and thread.following and not thread.ours:
+            return await self._unchanged().abulk_update_state(_unmarked(config), supersteps)
+        checked = [_check_updates(self.parallel_rewrite, thread, step) for step in supersteps]
+        return await super().abulk_update_state(self._marked(config), checked)
+
+    def _thread(self, config: RunnableConfig | None) -> _Thread | None:
+        address = _address(self, config)
+        if address is None:
+            return None
+        saver, thread_config = address
+        saved = saver.get_tuple(thread_config)
+        if saved is None:
+            return None
+        ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
+        graph = self if ours else self._unchanged()
+        return _Thread(ours, graph.get_state(thread_config).next)
+
+    async def _athread(self, config: RunnableConfig | None) -> _Thread | None:
+        address = _address(self, config)
+        if address is None:
+            return None
+        saver, thread_config = address
+        saved = await saver.aget_tuple(thread_config)
+        if saved is None:
+            return None
+        ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
+        graph = self if ours else self._unchanged()
+        return _Thread(ours, (await graph.aget_state(thread_config)).next)
+
+    def _unchanged(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """Return the original topology with the present settings of this graph."""
+        return compile_like(clone_builder(self.parallel_rewrite.builder), self)
+
+    def _marked(self, config: RunnableConfig | None) -> RunnableConfig:
+        return _with_mark(config, self.parallel_rewrite.mark)
+
+
+def guard(
+    compiled: CompiledStateGraph[Any, Any, Any, Any], rewrite: Rewrite, base: type
+) -> RewrittenGraph:
+    """Make a freshly compiled graph a `RewrittenGraph` that is also an instance of `base`."""
+    compiled.__class__ = _guarded_class(base)
+    compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
+    assert isinstance(compiled, RewrittenGraph)
+    return compiled
+
+
+@functools.cache
+def _guarded_class(base: type) -> type[RewrittenGraph]:
+    if issubclass(RewrittenGraph, base):
+        return RewrittenGraph
+    return type(f"Rewritten{base.__name__}", (RewrittenGraph, base), {})
+
+
+def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> str:
+    """Return what in a run's arguments needs the original supersteps, or an empty string."""
+    for option in ("interrupt_before", "interrupt_after"):
+        nodes = options.get(option) or ()
+        if nodes == "*" or graph.parallel_rewrite.moved.intersection(nodes):
+            return f"{option}={nodes!r}"
+    return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
+
+
+def _is_ours(rewrite: Rewrite, thread: _Thread | None, conflict: str) -> bool:
+    """Tell whether the rewritten topology runs this call.
+
+    Raises:
+        RewriteError: If the thread is paused in the rewritten topology and the call needs the
+            original one.
+    """
+    if thread is None or not thread.following:
+        return not conflict
+    if not thread.ours:
+        return False
+    if conflict and not rewrite.moved.isdisjoint(thread.following):
+        msg = (
+            f"{conflict} cannot be used while the thread is paused at "
+            f"{', '.join(thread.following)}, inside a part that was made parallel; resume it "
+            "first, or start such threads with `graph.original`."
+        )
+        raise RewriteError(msg)
+    return not conflict or not rewrite.moved.isdisjoint(thread.following)
+
+
+def _check_updates(
+    rewrite: Rewrite, thread: _Thread | None, updates: Sequence[StateUpdate]
+) -> list[StateUpdate]:
+    following = thread.following if thread is not None else ()
+    cut = rewrite.before_cut.get(following[0]) if len(following) == 1 else None
+    checked = []
+    for update in updates:
+        as_node = update.as_node
+        if as_node is None and cut is not None:
+            # LangGraph cannot tell which of several siblings ran last; the chain can.
+            update = update._replace(as_node=cut)
+        elif as_node != cut and (
+            as_node in rewrite.moved
+            or (as_node is None and not rewrite.moved.isdisjoint(following))
+        ):
+            at = as_node or ", ".join(following)
+            msg = (
+                f"update_state at {at!r} would stand in the middle of a part that was made "
+                "parallel; use `graph.original.update_state(...)`: the thread then goes on in the "
+                "original order."
+            )
+            raise RewriteError(msg)
+        checked.append(update)
+    return checked
+
+
+# -- configuration ---------------------------------------------------------------------------------
+
+
+def _address(
+    graph: RewrittenGraph, config: RunnableConfig | None
+) -> tuple[BaseCheckpointSaver[Any], RunnableConfig] | None:
+    """Return the saver of a run and where its thread is kept; None when nothing is saved."""
+    inherited = (var_child_runnable_config.get() or {}).get("configurable") or {}
+    own = (graph.config or {}).get("configurable") or {}
+    settings = {**own, **inherited, **((config or {}).get("configurable") or {})}
+    saver = settings.get(_LENT_CHECKPOINTER, graph.checkpointer)
+    if graph.checkpointer is False or not isinstance(saver, BaseCheckpointSaver):
+        return None
+    if "thread_id" not in settings:
+        return None
+    return saver, {"configurable": settings}
+
+
+def _with_mark(config: RunnableConfig | None, mark: str) -> RunnableConfig:
+    metadata = (config or {}).get("metadata")
+    if metadata is None:
+        metadata = (var_child_runnable_config.get() or {}).get("metadata") or {}
+    return {**(config or {}), "metadata": {**metadata, TOPOLOGY_KEY: mark}}
+
+
+def _unmarked(config: RunnableConfig | None) -> RunnableConfig:
+    return _with_mark(config, "original")

@@ -1,0 +1,219 @@
+"""`parallelize`: read, infer, order, lower, report.
+
+Each step is a function of the one before; the user's graph is only read, and a private clone is
+rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar, cast
+
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from langgraph_parallel._compat import clone_builder, compile_like
+from langgraph_parallel.config import ParallelConfig
+from langgraph_parallel.dependence import build_schedule, build_steps
+from langgraph_parallel.effects import Effects
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.graph import GraphView, Refusal, Region, read_graph
+from langgraph_parallel.lowering.builder import as_rewritten
+from langgraph_parallel.lowering.fanout import lower_region
+from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
+from langgraph_parallel.mermaid import draw_mermaid
+from langgraph_parallel.report import ParallelReport, RegionReport
+
+GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
+_MODES: Final = ("fanout",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The arguments of one call, checked."""
+
+    builder: StateGraph[Any, Any, Any, Any]
+    source: Any
+    effects: Mapping[str, Effects]
+    resources: Mapping[str, int]
+    config: ParallelConfig
+
+
+def parallelize(
+    graph: GraphT,
+    *,
+    mode: Literal["fanout"] = "fanout",
+    effects: Mapping[str, Effects] | None = None,
+    resources: Mapping[str, int] | None = None,
+    config: ParallelConfig | None = None,
+) -> GraphT:
+    """Return a graph that gives the same answers with independent nodes side by side.
+
+    Args:
+        graph: A `StateGraph` or a compiled one; it is not changed.
+        mode: `fanout` turns straight runs of nodes into fan-out and fan-in of ordinary edges.
+        effects: Effects of nodes by name; they replace what the analysis finds.
+        resources: How many nodes may use a named resource at a time (>= 1).
+        config: Further choices; the defaults change no answer.
+
+    Returns:
+        A new graph of the same kind, with every compile and post-compile setting kept. Its
+        `.parallel_report` says what was done and why not more, `.original` is `graph`. Where there
+        is nothing to gain it has the same topology.
+
+    Raises:
+        AnalysisError: If `graph` is not a LangGraph state graph, or `effects` or `mode` name
+            something unknown.
+    """
+    if mode not in _MODES:
+        msg = f"mode={mode!r} is not known; use one of {', '.join(map(repr, _MODES))}."
+        raise AnalysisError(msg)
+    request = _read_request(graph, effects, resources, config)
+    if isinstance(graph, StateGraph):
+        clone, rewrite = _rewrite(request, frozenset())
+        return cast("GraphT", as_rewritten(clone, rewrite, lambda pins: _rewrite(request, pins)))
+    clone, rewrite = _rewrite(request, _interrupts(graph), keep=graph.checkpointer is True)
+    return cast("GraphT", guard(compile_like(clone, graph), rewrite, type(graph)))
+
+
+def explain(
+    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
+    *,
+    effects: Mapping[str, Effects] | None = None,
+    resources: Mapping[str, int] | None = None,
+    config: ParallelConfig | None = None,
+) -> ParallelReport:
+    """Return what `parallelize` would do with a graph, and why, without building anything.
+
+    Args:
+        graph: A `StateGraph` or a compiled one; it is not changed.
+        effects: Effects of nodes by name; they replace what the analysis finds.
+        resources: How many nodes may use a named resource at a time (>= 1).
+        config: Further choices.
+
+    Raises:
+        AnalysisError: If `graph` is not a LangGraph state graph.
+    """
+    request = _read_request(graph, effects, resources, config)
+    pins = frozenset() if isinstance(graph, StateGraph) else _interrupts(graph)
+    return _rewrite(request, pins)[1].report
+
+
+def _read_request(
+    graph: Any,
+    effects: Mapping[str, Effects] | None,
+    resources: Mapping[str, int] | None,
+    config: ParallelConfig | None,
+) -> _Request:
+    if isinstance(graph, StateGraph):
+        builder = graph
+    elif isinstance(graph, CompiledStateGraph):
+        builder = graph.builder
+    else:
+        msg = (
+            f"parallelize() takes a StateGraph or the result of its compile(), not "
+            f"{type(graph).__name__!r}. A graph made by @entrypoint, a RemoteGraph and a plain "
+            "Pregel have no nodes and edges to rewrite."
+        )
+        raise AnalysisError(msg)
+    limits = dict(resources or {})
+    if bad := [name for name, limit in limits.items() if limit < 1]:
+        msg = f"resources[{bad[0]!r}] must be at least 1."
+        raise AnalysisError(msg)
+    return _Request(
+        builder=clone_builder(builder),
+        source=graph,
+        effects=dict(effects or {}),
+        resources=limits,
+        config=config or ParallelConfig(),
+    )
+
+
+def _interrupts(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]:
+    named: set[str] = set()
+    for nodes in (graph.interrupt_before_nodes, graph.interrupt_after_nodes):
+        named |= {nodes} if isinstance(nodes, str) else set(nodes)
+    return frozenset(named)
+
+
+def _rewrite(
+    request: _Request, pins: frozenset[str], *, keep: bool = False
+) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
+    """Return a rewritten clone of the request's graph, and the record of it."""
+    view = read_graph(request.builder, request.effects, pins)
+    parts = () if keep else tuple(_order(request, view, region) for region in view.regions)
+    clone = clone_builder(request.builder)
+    for part in parts:
+        if part.is_parallel:
+            lower_region(clone, part.region, part.schedule)
+    refusals = view.refusals + (_KEEPS_OWN_THREAD if keep else ())
+    report = ParallelReport(
+        regions=parts,
+        refusals=refusals,
+        effects=view.effects,
+        before=draw_mermaid(request.builder),
+        after=draw_mermaid(clone),
+        unit="s" if request.config.durations else "calls",
+    )
+    moved = [part for part in parts if part.is_parallel]
+    rewrite = Rewrite(
+        source=request.source,
+        builder=request.builder,
+        report=report,
+        moved=frozenset(name for part in moved for name in part.region.nodes),
+        before_cut={after: before for part in moved for after, before in _cuts(part)},
+        mark=fingerprint(clone),
+    )
+    return clone, rewrite
+
+
+_KEEPS_OWN_THREAD: Final = (
+    Refusal(
+        rule="own-thread",
+        nodes=(),
+        reason="it is compiled with checkpointer=True and keeps threads of its own.",
+    ),
+)
+
+
+def _order(request: _Request, view: GraphView, region: Region) -> RegionReport:
+    steps = build_steps(
+        region.nodes,
+        view.effects,
+        view.plain | view.folding,
+        view.folding,
+        trust_unknown_calls=request.config.unknown_calls == "independent",
+    )
+    return RegionReport(
+        region=region,
+        steps=steps,
+        schedule=build_schedule(steps, request.resources),
+        effects={name: view.effects[name] for name in region.nodes},
+        costs=_costs(request.config, region.nodes, view.effects),
+    )
+
+
+def _costs(
+    config: ParallelConfig, names: tuple[str, ...], effects: Mapping[str, Effects]
+) -> dict[str, float]:
+    """Return the predicted duration of each node: as given, else one unit for each outside call."""
+    calls = {name for name in names if effects[name].external} or set(names)
+    return {name: config.durations.get(name, float(name in calls)) for name in names}
+
+
+def _cuts(part: RegionReport) -> list[tuple[str, str]]:
+    """Return the nodes at which the rewritten run stands where the original one would stand.
+
+    Returns:
+        Pairs of such a node and the node before it in the chain.
+    """
+    nodes, levels = part.region.nodes, part.schedule.levels
+    cuts = [
+        (nodes[i], nodes[i - 1])
+        for i in range(1, len(nodes))
+        if max(levels[:i]) < levels[i] < min((*levels[i + 1 :], part.schedule.depth))
+    ]
+    if part.region.exit in part.effects or part.region.exit is None:
+        return cuts
+    return [*cuts, (part.region.exit, nodes[-1])]

@@ -1,0 +1,66 @@
+"""Check in your own tests that `parallelize` does not change what your graph answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from langgraph_parallel.errors import EquivalenceError
+from langgraph_parallel.parallelize import parallelize
+
+
+def assert_equivalent(
+    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
+    inputs: Iterable[Any],
+    *,
+    mode: Literal["fanout"] = "fanout",
+    **options: Any,
+) -> None:
+    """Run a graph and its parallel form on the same inputs and compare what comes out.
+
+    Every input is run three times: by the original, by the parallel form, and by the parallel form
+    with one node at a time. Final states are compared by value, messages without their generated
+    ids; a run that fails must fail with the same type of error and the same message.
+
+    Args:
+        graph: A graph whose nodes can be run repeatedly, without a checkpointer.
+        inputs: Inputs as given to `invoke`.
+        mode: The mode of `parallelize`.
+        **options: Further arguments of `parallelize`.
+
+    Raises:
+        EquivalenceError: If any answer differs; the message shows both.
+    """
+    rewritten = parallelize(graph, mode=mode, **options)
+    before, after = (g.compile() if isinstance(g, StateGraph) else g for g in (graph, rewritten))
+    for given in inputs:
+        expected = _outcome(before, given, {})
+        for config in ({}, {"max_concurrency": 1}):
+            found = _outcome(after, given, config)
+            if found != expected:
+                msg = (
+                    f"On input {given!r} the original graph gave\n  {expected!r}\nand the parallel "
+                    f"one\n  {found!r}\n\n{after.parallel_report}"  # type: ignore[attr-defined]
+                )
+                raise EquivalenceError(msg)
+
+
+def _outcome(graph: CompiledStateGraph[Any, Any, Any, Any], given: Any, config: Any) -> Any:
+    try:
+        return _comparable(graph.invoke(given, config))
+    except Exception as error:  # noqa: BLE001 - whatever the user's nodes raise is an outcome
+        return type(error), str(error)
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, BaseMessage):
+        return type(value), value.model_dump(exclude={"id"})
+    if isinstance(value, dict):
+        return {key: _comparable(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_comparable(part) for part in value]
+    return value
