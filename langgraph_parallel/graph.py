@@ -13,7 +13,7 @@ The user's builder is only read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -71,6 +71,8 @@ def read_graph(
     builder: StateGraph[Any, Any, Any, Any],
     declared: Mapping[str, Effects],
     pinned: Iterable[str],
+    *,
+    trusts_calls: bool = False,
 ) -> GraphView:
     """Analyze every node of a graph and find its regions.
 
@@ -78,6 +80,7 @@ def read_graph(
         builder: The graph; it is not changed.
         declared: Effects that replace inferred ones, by node name.
         pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
+        trusts_calls: Take unknown calls to change none of their arguments.
 
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
@@ -85,7 +88,10 @@ def read_graph(
     if unknown := sorted(set(declared) - set(builder.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
         raise AnalysisError(msg)
-    effects = {name: _effects_of(builder, name, declared) for name in builder.nodes}
+    effects = {
+        name: _effects_of(builder, name, declared, trusts_calls=trusts_calls)
+        for name in builder.nodes
+    }
     refusals = list(_whole_graph_refusals(builder, effects))
     regions: tuple[Region, ...] = ()
     if not refusals:
@@ -113,7 +119,11 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _effects_of(
-    builder: StateGraph[Any, Any, Any, Any], name: str, declared: Mapping[str, Effects]
+    builder: StateGraph[Any, Any, Any, Any],
+    name: str,
+    declared: Mapping[str, Effects],
+    *,
+    trusts_calls: bool,
 ) -> Effects:
     spec = builder.nodes[name]
     given = declared.get(name) or ((spec.metadata or {}).get(METADATA_KEY) or {}).get("effects")
@@ -123,10 +133,11 @@ def _effects_of(
             raise AnalysisError(msg)
         return given
     schema = spec.input_schema
-    found = node_effects(spec.runnable, _shape(builder, schema), schema)
+    shape = _shape(builder, schema)
+    found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls)
     if found.goto is ALL and spec.ends:
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
-        object.__setattr__(found, "goto", frozenset(spec.ends))
+        return replace(found, goto=frozenset(spec.ends))
     return found
 
 
@@ -196,11 +207,11 @@ def _concurrency(
         plain = sum(1 for u, v in builder.edges if u == source and v != END)
         branches = builder.branches.get(source, {})
         found = effects.get(source, Effects())
-        routes = bool(found.control & {"goto", "send"})
+        routes = bool(found.control & {"goto", "send"}) and found.goto is not ALL
         if plain + len(branches) + routes > 1:
             reason = "it starts several nodes at once."
             yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
-        elif "send" in found.control:
+        elif "send" in found.control and found.goto is not ALL:
             reason = "it may start several nodes with Send or a list of targets."
             yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
         for branch in branches.values():

@@ -6,7 +6,7 @@ rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -141,7 +141,8 @@ def _rewrite(
     request: _Request, pins: frozenset[str], *, keep: bool = False
 ) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
     """Return a rewritten clone of the request's graph, and the record of it."""
-    view = read_graph(request.builder, request.effects, pins)
+    trusts_calls = request.config.unknown_calls == "independent"
+    view = read_graph(request.builder, request.effects, pins, trusts_calls=trusts_calls)
     parts = () if keep else tuple(_order(request, view, region) for region in view.regions)
     clone = clone_builder(request.builder)
     for part in parts:
@@ -162,7 +163,7 @@ def _rewrite(
         builder=request.builder,
         report=report,
         moved=frozenset(name for part in moved for name in part.region.nodes),
-        before_cut={after: before for part in moved for after, before in _cuts(part)},
+        cuts=dict(cut for part in moved for cut in _cuts(part)),
         mark=fingerprint(clone),
     )
     return clone, rewrite
@@ -202,18 +203,15 @@ def _costs(
     return {name: config.durations.get(name, float(name in calls)) for name in names}
 
 
-def _cuts(part: RegionReport) -> list[tuple[str, str]]:
-    """Return the nodes at which the rewritten run stands where the original one would stand.
+def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:
+    """Yield the sets of due nodes at which the run stands where the original one would stand.
 
-    Returns:
-        Pairs of such a node and the node before it in the chain.
+    That is so before a superstep when the nodes of all earlier ones form a prefix of the chain.
     """
     nodes, levels = part.region.nodes, part.schedule.levels
-    cuts = [
-        (nodes[i], nodes[i - 1])
-        for i in range(1, len(nodes))
-        if max(levels[:i]) < levels[i] < min((*levels[i + 1 :], part.schedule.depth))
-    ]
-    if part.region.exit in part.effects or part.region.exit is None:
-        return cuts
-    return [*cuts, (part.region.exit, nodes[-1])]
+    for level, due in enumerate(part.levels):
+        done = [i for i, at in enumerate(levels) if at < level]
+        if done == list(range(len(done))):
+            yield frozenset(due), nodes[len(done) - 1] if done else None
+    if part.region.exit is not None:
+        yield frozenset({part.region.exit}), nodes[-1]

@@ -17,7 +17,7 @@ from langgraph_parallel.inference.methods import (
     live_method,
     state_method,
 )
-from langgraph_parallel.inference.outside import Arguments, unknown_call
+from langgraph_parallel.inference.outside import Arguments, unknown_call, write_stream
 from langgraph_parallel.inference.values import (
     NOTHING,
     Bound,
@@ -31,7 +31,6 @@ from langgraph_parallel.inference.values import (
     Opaque,
     State,
     Value,
-    const,
     join,
     opaque,
     roots_of,
@@ -98,9 +97,7 @@ def _apply(frame: Frame, atom: Any, arguments: Arguments) -> Value:
     if isinstance(atom, Closure):
         return call_closure(frame, atom, arguments.positional, arguments.named, arguments.unpacked)
     if isinstance(atom, Injected) and atom.name in ("writer", "stream_writer"):
-        frame.escape(arguments.all, "streamed", frame.where(arguments.node))
-        frame.recorder.note("writes to the custom stream", frame.where(arguments.node))
-        return const(None)
+        return write_stream(frame, arguments)
     if isinstance(atom, Live):
         return call_live_object(frame, atom.obj, arguments)
     return unknown_call(frame, ast.unparse(arguments.node.func), arguments)

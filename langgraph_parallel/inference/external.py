@@ -51,8 +51,8 @@ from langgraph_parallel.inference.values import Yields
 def describe_call(obj: Any) -> Known | None:
     """Return what calling the live object `obj` does, or None when that is not known."""
     name = qualified_name(obj)
-    if name.startswith("builtins."):
-        return BUILTINS.get(name.removeprefix("builtins."))
+    if name.startswith("builtins.") and name.removeprefix("builtins.") in BUILTINS:
+        return BUILTINS[name.removeprefix("builtins.")]
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     module, _, function = name.rpartition(".")
@@ -72,8 +72,11 @@ def is_data_class(cls: type) -> bool:
     """Tell whether making an instance of `cls` runs no code that could have an effect."""
     if issubclass(cls, BaseMessage) and cls.__module__.startswith("langchain_core."):
         return True
-    if issubclass(cls, BaseException) and "__init__" not in vars(cls):
-        return cls.__module__ == "builtins" or is_data_class(cls.__base__ or object)
+    if issubclass(cls, BaseException):
+        own_code = {"__init__", "__new__"} & vars(cls).keys()
+        return cls.__module__ == "builtins" or (
+            not own_code and all(is_data_class(base) for base in cls.__bases__)
+        )
     if f"{cls.__module__}.{cls.__qualname__}" in PURE_CLASSES:
         return True
     return _is_simple_dataclass(cls) or _is_simple_model(cls)

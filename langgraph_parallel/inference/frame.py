@@ -77,6 +77,8 @@ class Recorder:
     """True once something that is not plain data was put into some container."""
     overlay: Keys = frozenset()
     """State keys whose value was stored under another key of the node's own copy of the state."""
+    trusts_calls: bool = False
+    """True when the user says that unknown calls have no effect that another node could notice."""
     budget: int = _BUDGET
     cells: dict[int, Cell] = field(default_factory=dict)
     """One dictionary per place in the source, so that loops reach a fixed point."""

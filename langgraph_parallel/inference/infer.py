@@ -82,15 +82,25 @@ def infer_effects(node: Any, state_schema: Any) -> Effects:
     return node_effects(node, shape, state_schema)
 
 
-def node_effects(runnable: Any, shape: Shape, schema: Any) -> Effects:
-    """Return the effects of a node that receives a state of the given shape."""
+def node_effects(
+    runnable: Any, shape: Shape, schema: Any, *, trusts_calls: bool = False
+) -> Effects:
+    """Return the effects of a node that receives a state of the given shape.
+
+    Args:
+        runnable: The node.
+        shape: The state as the node receives it.
+        schema: The schema that the shape was made from.
+        trusts_calls: Take unknown calls to change none of their arguments.
+    """
     functions = functions_of(runnable)
     if functions is None:
         what = f"a {type(runnable).__name__} is not analyzed"
         return Effects.top(Evidence(what=what))
     total = Effects()
     for function in functions:
-        total = _either(total, _declared(function) or _static_effects(function, shape, schema))
+        found = _declared(function) or _static_effects(function, shape, schema, trusts_calls)
+        total = _either(total, found)
     return total
 
 
@@ -136,9 +146,11 @@ def _declared(function: Callable[..., Any]) -> Effects | None:
     return None
 
 
-def _static_effects(function: Callable[..., Any], shape: Shape, schema: Any) -> Effects:
+def _static_effects(
+    function: Callable[..., Any], shape: Shape, schema: Any, trusts_calls: bool
+) -> Effects:
     try:
-        outcome = _interpret(function, shape)
+        outcome = _interpret(function, shape, trusts_calls)
     except GiveUpError as error:
         return Effects.top(Evidence(what=f"not analyzed: {error}"))
     except RecursionError:
@@ -150,7 +162,9 @@ def _static_effects(function: Callable[..., Any], shape: Shape, schema: Any) -> 
     return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
 
 
-def _interpret(function: Callable[..., Any], shape: Shape) -> Outcome | None:
+def _interpret(
+    function: Callable[..., Any], shape: Shape, trusts_calls: bool = False
+) -> Outcome | None:
     """Interpret a function on a state of the given shape; None when its code is not at hand."""
     target = unwrap_callable(function)
     source = find_source(target[0]) if target else None
@@ -159,7 +173,7 @@ def _interpret(function: Callable[..., Any], shape: Shape) -> Outcome | None:
     if is_generator(source.node):
         msg = "it is a generator"
         raise GiveUpError(msg)
-    recorder = Recorder(shape)
+    recorder = Recorder(shape, trusts_calls=trusts_calls)
     for _ in range(_MOST_PASSES):
         before = (recorder.leaked, recorder.leaked_opaque, recorder.overlay)
         frame = frame_for(recorder, target[0], source, depth=0)

@@ -14,10 +14,10 @@ from langgraph_parallel.inference.containers import cell_at, elements
 from langgraph_parallel.inference.external import describe_call, external_of_class, yields_of
 from langgraph_parallel.inference.frame import Frame, GiveUpError
 from langgraph_parallel.inference.functions import call_live
-from langgraph_parallel.inference.methods import cell_method
 from langgraph_parallel.inference.outside import (
     Arguments,
     apply_known,
+    fill_cell,
     run_callbacks,
     unknown_call,
     user_function,
@@ -86,7 +86,7 @@ def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value 
         return _getattr(frame, arguments)
     if obj is dict or is_typeddict(obj):
         cell = cell_at(frame, arguments.node)
-        cell_method(frame, cell, "update", arguments)
+        fill_cell(frame, cell, arguments)
         return frozenset({cell})
     if obj in (list, tuple, set, sorted, enumerate, reversed) and arguments.positional:
         return _copy_elements(frame, obj, arguments)

@@ -8,8 +8,7 @@ from langchain_core.language_models import BaseLanguageModel
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.access import attribute_of, consume, injected_part, read_keys
-from langgraph_parallel.inference.calls import _apply, _apply_all
-from langgraph_parallel.inference.containers import cell_at, merge_into, put_keys
+from langgraph_parallel.inference.containers import cell_at, put_keys
 from langgraph_parallel.inference.expressions import as_chain
 from langgraph_parallel.inference.external import (
     builds_chain,
@@ -21,7 +20,15 @@ from langgraph_parallel.inference.external import (
     yields_of,
 )
 from langgraph_parallel.inference.frame import Frame
-from langgraph_parallel.inference.outside import Arguments, apply_known, run_callbacks, unknown_call
+from langgraph_parallel.inference.live import call_live_object
+from langgraph_parallel.inference.outside import (
+    Arguments,
+    apply_known,
+    fill_cell,
+    run_callbacks,
+    unknown_call,
+    write_stream,
+)
 from langgraph_parallel.inference.tables import (
     MUTATING_METHODS,
     READING_METHODS,
@@ -109,10 +116,7 @@ def cell_method(frame: Frame, cell: Cell, method: str, arguments: Arguments) -> 
     """Return what a method of a dictionary built in this call gives."""
     everything = opaque(union(cell.roots, frame.recorder.leaked))
     if method == "update":
-        for value in (*arguments.positional, arguments.unpacked):
-            merge_into(frame, cell, value, arguments.node)
-        for name, value in arguments.named.items():
-            put_keys(frame, cell, const(name), value)
+        fill_cell(frame, cell, arguments)
         return const(None)
     if method == "setdefault" and arguments.positional:
         default = arguments.positional[1] if len(arguments.positional) > 1 else const(None)
@@ -160,7 +164,7 @@ def injected_method(frame: Frame, atom: Injected, method: str, arguments: Argume
         frame.recorder.contact("read" if reads else "write", f"store.{method}()", where)
         return opaque(frozenset({WORLD}))
     if atom.name == "runtime" and method == "stream_writer":
-        return _apply(frame, Injected("writer"), arguments)
+        return write_stream(frame, arguments)
     if atom.name in ("config", "settings") and method == "get" and arguments.positional:
         keys = arguments.positional[0]
         names = constants_of(keys)
@@ -186,4 +190,10 @@ def live_method(frame: Frame, receiver: Any, method: str, arguments: Arguments) 
         frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
         return opaque(frozenset({WORLD}))
     target = attribute_of(frame, Live(receiver), method, arguments.node)
-    return _apply_all(frame, target, arguments)
+    parts = [
+        call_live_object(frame, atom.obj, arguments)
+        if isinstance(atom, Live)
+        else unknown_call(frame, f".{method}()", arguments)
+        for atom in target
+    ]
+    return join(*parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.access import consume
-from langgraph_parallel.inference.containers import elements
+from langgraph_parallel.inference.containers import elements, merge_into, put_keys
 from langgraph_parallel.inference.external import describe_call, is_runnable
 from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.functions import call_closure, call_live
@@ -18,11 +18,13 @@ from langgraph_parallel.inference.tables import Known
 from langgraph_parallel.inference.values import (
     SCALAR,
     WORLD,
+    Cell,
     Closure,
     Data,
     Injected,
     Live,
     Value,
+    const,
     fresh,
     is_deep,
     join,
@@ -53,6 +55,8 @@ def unknown_call(frame: Frame, what: str, arguments: Arguments) -> Value:
     reached = frame.escape(arguments.all, f"passed to {what}", where)
     frame.recorder.contact("unknown", f"calls {what}, which is not known", where)
     reached = union(reached, frame.recorder.leaked)
+    if frame.recorder.trusts_calls:
+        return opaque(union(reached, frozenset({WORLD})))
     if reached is ALL:
         frame.recorder.mutates = ALL
     else:
@@ -116,3 +120,18 @@ def user_function(obj: Any) -> tuple[types.FunctionType | None, Value | None]:
         if is_function and not is_library(obj.__code__.co_filename)
         else (None, None)
     )
+
+
+def write_stream(frame: Frame, arguments: Arguments) -> Value:
+    """Write to the custom stream, whose events of one superstep have no order to keep."""
+    frame.escape(arguments.all, "streamed", frame.where(arguments.node))
+    frame.recorder.note("writes to the custom stream", frame.where(arguments.node))
+    return const(None)
+
+
+def fill_cell(frame: Frame, cell: Cell, arguments: Arguments) -> None:
+    """Copy the arguments of `dict(...)` or `.update(...)` into a dictionary."""
+    for value in (*arguments.positional, arguments.unpacked):
+        merge_into(frame, cell, value, arguments.node)
+    for name, value in arguments.named.items():
+        put_keys(frame, cell, const(name), value)

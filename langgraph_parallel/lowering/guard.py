@@ -44,9 +44,9 @@ class Rewrite:
     report: ParallelReport
     moved: frozenset[str]
     """Nodes whose superstep may differ from the original's."""
-    before_cut: Mapping[str, str]
-    """For each node that starts with everything before it done and nothing after it begun: the node
-    before it in the original chain."""
+    cuts: Mapping[frozenset[str], str | None]
+    """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
+    of that prefix; None where nothing of the region has run."""
     mark: str
     """Fingerprint of the rewritten topology."""
 
@@ -230,19 +230,19 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, conflict: str) -> bool:
 def _check_updates(
     rewrite: Rewrite, thread: _Thread | None, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
-    following = thread.following if thread is not None else ()
-    cut = rewrite.before_cut.get(following[0]) if len(following) == 1 else None
+    following = frozenset(thread.following if thread is not None else ())
+    at_cut = following in rewrite.cuts
     checked = []
     for update in updates:
         as_node = update.as_node
-        if as_node is None and cut is not None:
+        if as_node is None and at_cut:
             # LangGraph cannot tell which of several siblings ran last; the chain can.
-            update = update._replace(as_node=cut)
-        elif as_node != cut and (
+            update = update._replace(as_node=rewrite.cuts[following])
+        elif not (at_cut and as_node == rewrite.cuts[following]) and (
             as_node in rewrite.moved
             or (as_node is None and not rewrite.moved.isdisjoint(following))
         ):
-            at = as_node or ", ".join(following)
+            at = as_node or ", ".join(sorted(following))
             msg = (
                 f"update_state at {at!r} would stand in the middle of a part that was made "
                 "parallel; use `graph.original.update_state(...)`: the thread then goes on in the "

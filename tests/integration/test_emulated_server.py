@@ -20,10 +20,6 @@ from pydantic import BaseModel
 
 from langgraph_rsm.emulation import StartError, serve
 
-# looptime asks for the current event loop in every sync test; up to Python 3.13 asyncio then makes
-# one that nobody closes, unless it was told before that there is none.
-asyncio.set_event_loop(None)
-
 CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 
 

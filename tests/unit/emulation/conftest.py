@@ -1,6 +1,5 @@
 """A small engine that is validated after every step."""
 
-import asyncio
 import itertools
 
 import pytest
@@ -12,10 +11,6 @@ from langgraph_rsm.emulation import (
     EngineRequest,
     SegmentBlocks,
 )
-
-# looptime asks for the current event loop in every sync test; up to Python 3.13 asyncio then makes
-# one that nobody closes, unless it was told before that there is none.
-asyncio.set_event_loop(None)
 
 BLOCK = 4
 COST = CostModel(

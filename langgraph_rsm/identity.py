@@ -1,0 +1,102 @@
+"""Identity: which program, branch and call site a model call belongs to, with no user code.
+
+Program, first that applies:
+
+1. the innermost `program()` block of the context;
+2. a run id that the host gives: `run_id` in the run's metadata (LangGraph's server) or in the
+   graph's runtime context;
+3. the root run of the callback tree, that is, the graph run;
+4. the call itself (a thread started by hand knows no parent).
+
+The branch is the chain of checkpoint namespaces (one per fan-out task and sub-graph); the call site
+is the node, prefixed by the agent's or graph's name where there is one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langgraph_rsm.programs import current_scope
+from langgraph_rsm.run_tree import run_tree
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from langgraph_rsm.run_tree import ChatRun
+
+_UNNAMED = "LangGraph"
+"""What LangGraph calls a compiled graph that was given no name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Where a model call comes from."""
+
+    program_id: str
+    run_id: UUID | None = None
+    """LangChain's id of the model run; None when the model was called around LangChain."""
+    tenant: str = "default"
+    weight: float = 1.0
+    thread_id: str = ""
+    """Chain of checkpoint namespaces; empty outside of a graph."""
+    call_site: str = ""
+    """`name/node`, or the node alone; empty outside of a graph."""
+    transient: bool = False
+    """Whether nobody will tell when the program ends, so that it must end with this call."""
+
+
+def identify(run_id: UUID | None = None) -> Identity:
+    """Return the identity of the model call that is being made.
+
+    Args:
+        run_id: Id of the model's run if it is known; None takes the run of this context.
+    """
+    run = run_tree.chat_run(run_id)
+    scope = current_scope()
+    thread_id = str(run.metadata.get("langgraph_checkpoint_ns", "")) if run else ""
+    call_site = _call_site(run) if run else ""
+    if scope is not None:
+        return Identity(
+            program_id=scope.program_id,
+            run_id=run.run_id if run else None,
+            tenant=scope.tenant,
+            weight=scope.weight,
+            thread_id=thread_id,
+            call_site=call_site,
+        )
+    if run is None:
+        return Identity(program_id=f"call-{uuid.uuid4()}", transient=True)
+    program_id = str(_host_run_id(run) or run.root.root_id)
+    return Identity(
+        program_id=program_id,
+        run_id=run.run_id,
+        thread_id=thread_id,
+        call_site=call_site,
+        transient=not run_tree.claim(run.root, program_id),
+    )
+
+
+def _call_site(run: ChatRun) -> str:
+    node = run.metadata.get("langgraph_node", "")
+    name = run.metadata.get("lc_agent_name") or (run.root.name if node else "")
+    return "/".join(part for part in (name, node) if part and part != _UNNAMED)
+
+
+def _host_run_id(run: ChatRun) -> Any:
+    in_graph = "langgraph_node" in run.metadata
+    return run.metadata.get("run_id") or (_runtime_run_id() if in_graph else None)
+
+
+def _runtime_run_id() -> Any:
+    from langgraph.runtime import get_runtime
+
+    try:
+        context = getattr(get_runtime(), "context", None)
+    except (RuntimeError, KeyError):  # the node handed the call to a context without a run
+        return None
+    if isinstance(context, Mapping):
+        return context.get("run_id")
+    return getattr(context, "run_id", None)

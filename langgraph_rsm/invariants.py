@@ -1,0 +1,105 @@
+"""Invariants of the scheduler core, checked after every event under test.
+
+1. Each live call is in exactly one place: the waiting room, or the slot of one engine.
+2. An engine holds no more calls than its capacity, or than were left when it was lowered.
+3. Work conservation: no call waits while an engine that can serve it has room.
+4. The process table counts exactly the live calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from langgraph_rsm.errors import InvariantError
+from langgraph_rsm.events import CallState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langgraph_rsm.balancer import EngineLoad
+    from langgraph_rsm.core import CallRecord
+    from langgraph_rsm.process_table import ProcessTable
+    from langgraph_rsm.waiting import WaitingRoom
+
+_HOLDING = (CallState.DISPATCHED, CallState.RUNNING)
+
+
+def check_core(
+    calls: Mapping[str, CallRecord],
+    waiting: WaitingRoom,
+    engines: Mapping[str, EngineLoad],
+    table: ProcessTable,
+) -> None:
+    """Check all invariants.
+
+    Raises:
+        InvariantError: One is broken; the message names the call, engine or program.
+    """
+    _check_places(calls, waiting, engines)
+    _check_work_conservation(calls, engines)
+    _check_table(calls, table)
+
+
+def _check_places(
+    calls: Mapping[str, CallRecord], waiting: WaitingRoom, engines: Mapping[str, EngineLoad]
+) -> None:
+    queued = Counter(ticket.call_id for ticket in waiting)
+    held = Counter(call_id for load in engines.values() for call_id in load.in_flight)
+    _require(len(waiting) == sum(queued.values()), "the waiting room miscounts its calls")
+    _require(len(waiting) == sum(waiting.depths().values()), "the level depths miscount")
+    _require(set(queued) | set(held) == set(calls), "a call is lost or a dead call is kept")
+    for load in engines.values():
+        _require(len(load.in_flight) <= load.ceiling, f"engine {load.engine_id!r} is overfull")
+    for call_id, record in calls.items():
+        holds = record.state in _HOLDING
+        _require(
+            (queued[call_id], held[call_id]) == ((0, 1) if holds else (1, 0)),
+            f"call {call_id!r} ({record.state.value}) is in {queued[call_id]} queues "
+            f"and {held[call_id]} slots",
+        )
+        if holds:
+            _require(
+                record.engine_id in record.call.engines
+                and call_id in engines[record.engine_id].in_flight,
+                f"call {call_id!r} holds a slot of the wrong engine",
+            )
+
+
+def _check_work_conservation(
+    calls: Mapping[str, CallRecord], engines: Mapping[str, EngineLoad]
+) -> None:
+    idle = {engine_id for engine_id, load in engines.items() if load.has_room}
+    for call_id, record in calls.items():
+        if record.state is CallState.WAITING:
+            free = idle.intersection(record.call.engines)
+            _require(not free, f"call {call_id!r} waits while {sorted(free)} have room")
+
+
+def _check_table(calls: Mapping[str, CallRecord], table: ProcessTable) -> None:
+    waiting: Counter[str] = Counter()
+    running: Counter[str] = Counter()
+    for record in calls.values():
+        counter = running if record.state in _HOLDING else waiting
+        counter[record.call.program_id] += 1
+    for program in table:
+        program_id = program.program_id
+        _require(
+            (program.waiting, program.running) == (waiting[program_id], running[program_id]),
+            f"program {program_id!r} miscounts its calls",
+        )
+        _require(
+            program.active > 0 or not program.ended, f"program {program_id!r} outlived its run"
+        )
+        _require(
+            sum(program.threads.values()) == program.active,
+            f"program {program_id!r} miscounts its threads",
+        )
+    known = {program.program_id for program in table}
+    _require(set(waiting) | set(running) <= known, "a call has no program")
+
+
+def _require(holds: bool, broken: str) -> None:
+    if not holds:
+        msg = f"scheduler invariant broken: {broken}"
+        raise InvariantError(msg)

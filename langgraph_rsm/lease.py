@@ -1,0 +1,222 @@
+"""Leases: from asking for a slot to giving it back, for threads and for coroutines.
+
+A waiter is how the scheduler reaches a caller that waits: a thread blocks on a lock, a coroutine on
+a future of its own event loop that is completed with `call_soon_threadsafe`. Nothing polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from langgraph_rsm.events import Cancelled, Failed, Finished
+from langgraph_rsm.telemetry.recorder import Ending
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from langgraph_rsm.engine import Engine
+    from langgraph_rsm.events import Call
+    from langgraph_rsm.scheduler import Scheduler
+    from langgraph_rsm.telemetry.records import TokenUsage
+
+_CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""Exceptions that mean "the caller left", not "the engine failed"."""
+
+_held: ContextVar[tuple[weakref.ref[Lease], ...]] = ContextVar("langgraph_rsm_held", default=())
+"""Leases begun in this context, newest last; weak, so that an abandoned one can still vanish."""
+
+
+class Lease:
+    """A slot on an engine, held until the end of the call; made by a scheduler only."""
+
+    __slots__ = (
+        "__weakref__",
+        "_scheduler",
+        "call",
+        "engine",
+        "engine_id",
+        "open",
+        "started_s",
+        "tokens",
+        "ttft_s",
+    )
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        call: Call,
+        engine: Engine,
+        engine_id: str,
+        started_s: float,
+    ) -> None:
+        self._scheduler = scheduler
+        self.call = call
+        self.engine = engine
+        """The engine that was chosen for the call."""
+        self.engine_id = engine_id
+        """Its id, looked up once: `engine.engine_id` may have to be derived."""
+        self.started_s = started_s
+        """When the call began, in seconds of the scheduler's clock."""
+        self.open = True
+        """Whether the slot is still held."""
+        self.ttft_s: float | None = None
+        """Seconds from start to first token; None before it came."""
+        self.tokens: TokenUsage | None = None
+        """Set it before the end to have it in the record of the call."""
+
+    def first_token(self) -> None:
+        """Tell that the first chunk arrived; later calls change nothing."""
+        if self.ttft_s is None:
+            self._scheduler._first_token(self)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Give the slot back; only the first call counts.
+
+        Args:
+            error: What ended the call early; None when the answer is complete.
+        """
+        self.open = False
+        kind: type[Finished | Failed | Cancelled] = Finished
+        if error is not None:
+            kind = Cancelled if isinstance(error, _CANCELLATIONS) else Failed
+        how = Ending(
+            ttft_s=self.ttft_s,
+            tokens=self.tokens,
+            error_type=type(error).__name__ if kind is Failed else None,
+        )
+        self._scheduler._end(self.call.call_id, kind, how)
+
+    def __del__(self) -> None:
+        # The net under every other path: an async generator whose loop is gone is never resumed,
+        # so its frame, and with it this lease, just disappears.
+        if self.open:
+            self._scheduler._orphan(self.call.call_id)
+
+
+class SyncWaiter:
+    """A thread that waits for its slot."""
+
+    __slots__ = ("_gate", "engine_id")
+
+    def __init__(self) -> None:
+        self.engine_id: str | None = None
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def resolve(self, engine_id: str) -> bool:
+        """Wake the thread up; always reaches it."""
+        self.engine_id = engine_id
+        self._gate.release()
+        return True
+
+    def wait(self) -> str:
+        """Block until a slot is assigned; returns its engine."""
+        if self.engine_id is None:
+            self._gate.acquire()
+        assert self.engine_id is not None
+        return self.engine_id
+
+
+class AsyncWaiter:
+    """A coroutine that waits for its slot on its own event loop."""
+
+    __slots__ = ("_future", "_loop", "engine_id")
+
+    def __init__(self) -> None:
+        self.engine_id: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] | None = None
+
+    def resolve(self, engine_id: str) -> bool:
+        """Wake the coroutine up from any thread; False if its loop is closed."""
+        self.engine_id = engine_id
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop is closed, its coroutine will never run again
+            return False
+        return True
+
+    async def wait(self) -> str:
+        """Wait until a slot is assigned; returns its engine."""
+        if self.engine_id is None:
+            # Made before the second look: `_wake` runs on this loop, hence not in between.
+            self._future = self._loop.create_future()
+            await self._future
+        assert self.engine_id is not None
+        return self.engine_id
+
+    def _wake(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class Slot:
+    """Context manager of one call: `with` blocks the thread, `async with` suspends the task.
+
+    Entering waits for a slot and gives the `Lease`; leaving ends the call exactly once, as failed
+    or cancelled when an exception passes.
+    """
+
+    __slots__ = ("_call", "_lease", "_scheduler")
+
+    def __init__(self, scheduler: Scheduler, call: Call) -> None:
+        self._scheduler = scheduler
+        self._call = call
+        self._lease: Lease | None = None
+
+    def __enter__(self) -> Lease:
+        waiter = SyncWaiter()
+        # A thread that runs an event loop would stop the very coroutines whose slots it waits for.
+        may_wait = not _holds_a_lease() and asyncio._get_running_loop() is None
+        try:
+            self._scheduler._submit(self._call, waiter, may_wait=may_wait)
+            return self._begin(waiter.wait())
+        except BaseException:  # KeyboardInterrupt while blocked, too
+            self._scheduler._end(self._call.call_id, Cancelled, Ending())
+            raise
+
+    async def __aenter__(self) -> Lease:
+        waiter = AsyncWaiter()
+        try:
+            self._scheduler._submit(self._call, waiter, may_wait=not _holds_a_lease())
+            return self._begin(await waiter.wait())
+        except BaseException:
+            self._scheduler._end(self._call.call_id, Cancelled, Ending())
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lease is not None:
+            self._lease.end(error)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lease is not None:
+            self._lease.end(error)
+
+    def _begin(self, engine_id: str) -> Lease:
+        self._lease = lease = self._scheduler._begin(self._call, engine_id)
+        still_open = (ref for ref in _held.get() if (held := ref()) is not None and held.open)
+        _held.set((*still_open, weakref.ref(lease)))
+        return lease
+
+
+def _holds_a_lease() -> bool:
+    """Tell whether this context has a call open, such as a stream that it is reading.
+
+    Its slot comes back only when the caller goes on, so the caller must not wait for one.
+    """
+    return any((lease := ref()) is not None and lease.open for ref in _held.get())

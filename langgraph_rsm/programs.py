@@ -1,0 +1,106 @@
+"""Programs: which one the present context belongs to, and when it is over.
+
+A program is over when the last of its *holders* lets go: a `program()` block, or a root run that
+made calls under its id. Several may hold the same id, one after another or at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import weakref
+from collections import Counter
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from langgraph_rsm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ProgramWatcher(Protocol):
+    """Whoever keeps state per program; held weakly."""
+
+    def end_program(self, program_id: str) -> None:
+        """Take note that the program makes no more calls; unknown ids are ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramScope:
+    """What a `program()` block declares."""
+
+    program_id: str
+    tenant: str
+    weight: float
+
+
+_scope: ContextVar[ProgramScope | None] = ContextVar("langgraph_rsm_program", default=None)
+_lock = threading.Lock()
+_holders: Counter[str] = Counter()
+_watchers: weakref.WeakSet[ProgramWatcher] = weakref.WeakSet()
+
+
+@contextmanager
+def program(
+    id: str | None = None, *, tenant: str = "default", weight: float = 1.0
+) -> Iterator[ProgramScope]:
+    """Make all model calls inside the block calls of one program.
+
+    It is not needed for graph runs, which are told apart without it; it names a program, gives it a
+    tenant or a weight, or joins several runs in one. The block follows the context: tasks and
+    threads that copy it belong to the program, also when they outlive the block.
+
+    Args:
+        id: Name of the program; None makes a unique one. Blocks with the same id are one program.
+        tenant: Who it is run for.
+        weight: Share relative to other programs, above 0.
+
+    Yields:
+        The scope, with the id in use.
+
+    Raises:
+        ConfigError: `weight` is not above 0 or `id` is empty.
+    """
+    if weight <= 0 or id == "":
+        msg = f"program(id={id!r}, weight={weight}) needs a non-empty id and a weight above 0"
+        raise ConfigError(msg)
+    scope = ProgramScope(program_id=id or uuid.uuid4().hex, tenant=tenant, weight=weight)
+    hold_program(scope.program_id)
+    token = _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        _scope.reset(token)
+        release_program(scope.program_id)
+
+
+def current_scope() -> ProgramScope | None:
+    """Return the innermost `program()` block of this context; None outside."""
+    return _scope.get()
+
+
+def watch_program_ends(watcher: ProgramWatcher) -> None:
+    """Have `watcher.end_program` called, outside any lock, whenever a program is over."""
+    with _lock:
+        _watchers.add(watcher)
+
+
+def hold_program(program_id: str) -> None:
+    """Keep a program alive until the matching `release_program`."""
+    with _lock:
+        _holders[program_id] += 1
+
+
+def release_program(program_id: str) -> None:
+    """Undo one `hold_program`; the last one ends the program."""
+    with _lock:
+        _holders[program_id] -= 1
+        if _holders[program_id] > 0:
+            return
+        del _holders[program_id]
+        watchers = list(_watchers)
+    for watcher in watchers:
+        watcher.end_program(program_id)

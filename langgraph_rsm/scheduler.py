@@ -1,0 +1,291 @@
+"""Scheduler: a thin shell that lets threads and coroutines of one process share the core.
+
+One lock guards the core and is held for microseconds; never across I/O, a wait, or a hook. There is
+no background thread and no timer: every decision is made by the event that makes it possible, on
+the thread where that happens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from langgraph_rsm.balancer import create_balancer
+from langgraph_rsm.config import PolicyName, SchedulerConfig
+from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
+from langgraph_rsm.events import (
+    Cancelled,
+    Dispatch,
+    EngineChanged,
+    Failed,
+    Finished,
+    ProgramEnded,
+    Reject,
+    Started,
+    Submitted,
+)
+from langgraph_rsm.lease import Lease, Slot
+from langgraph_rsm.policies import create_policy
+from langgraph_rsm.programs import watch_program_ends
+from langgraph_rsm.telemetry.recorder import Ending, Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from langgraph_rsm.balancer import EngineLoad
+    from langgraph_rsm.engine import Engine
+    from langgraph_rsm.events import Call, Event, Instruction
+    from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
+    from langgraph_rsm.policies import Policy
+    from langgraph_rsm.process_table import ProgramSnapshot
+    from langgraph_rsm.telemetry.records import Hook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSnapshot:
+    """Slots of an engine at one moment."""
+
+    engine_id: str
+    capacity: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSnapshot:
+    """State of a scheduler at one moment."""
+
+    at_s: float
+    """Seconds of the scheduler's clock."""
+    policy: str
+    waiting: Mapping[int, int]
+    """Waiting calls per level, ascending; empty when nothing waits."""
+    engines: tuple[EngineSnapshot, ...]
+    """In order of registration."""
+    programs: tuple[ProgramSnapshot, ...]
+    """In order of arrival; ended programs are gone."""
+
+
+class Scheduler:
+    """Share engines among the model calls of many programs, from any threads and event loops.
+
+    Args:
+        policy: Name of a built-in policy, or an object with the methods of `Policy`; None takes
+            `config.policy`.
+        config: All other settings; None means the defaults.
+        clock: Monotonic clock in seconds.
+        hooks: Observers, see `langgraph_rsm.telemetry`.
+
+    Raises:
+        ConfigError: The policy name is unknown.
+    """
+
+    def __init__(
+        self,
+        policy: str | Policy | None = None,
+        config: SchedulerConfig | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        self.config = _choose_config(policy, config)
+        """Settings in force."""
+        self._policy: Policy = (
+            create_policy(self.config) if policy is None or isinstance(policy, str) else policy
+        )
+        self._core = SchedulerCore(
+            policy=self._policy,
+            balancer=create_balancer(self.config),
+            max_wait_s=self.config.max_wait_s,
+            max_queue=self.config.max_queue,
+            program_ttl_s=self.config.program_ttl_s,
+        )
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._engines: dict[str, Engine] = {}
+        self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
+        self._granted: deque[tuple[str, str]] = deque()
+        self._orphans: deque[str] = deque()
+        self._recorder = Recorder(self._core, hooks)
+        watch_program_ends(self)
+
+    def register(self, engine: Engine) -> Engine:
+        """Add an engine, or find the one that is already registered under its identity.
+
+        The first registration fixes the capacity, unless it named none and a later one does.
+
+        Returns:
+            The engine that calls should name, by its `engine_id`.
+
+        Raises:
+            EngineError: Both registrations name a capacity, and they differ.
+        """
+        with self._lock:
+            known = self._engines.get(engine.engine_id)
+            if known is not None and engine.capacity in (None, known.capacity):
+                return known
+            if known is not None and known.capacity is not None:
+                msg = (
+                    f"engine {engine.engine_id!r} has capacity {known.capacity} and is registered "
+                    f"again with {engine.capacity}; agree on one, or keep two engines apart with "
+                    "Engine(..., name=...)"
+                )
+                raise EngineError(msg)
+            self._engines[engine.engine_id] = engine
+            capacity = engine.capacity or self.config.default_capacity
+            self._handle(EngineChanged, engine_id=engine.engine_id, capacity=capacity)
+        self._settle()
+        return engine
+
+    def slot(self, call: Call) -> Slot:
+        """Return a context manager that blocks the thread until the call has a slot.
+
+        `with scheduler.slot(call) as lease:` gives the `Lease`, whose `engine` serves the call.
+        A caller that cannot afford to wait (it already holds a lease, or its thread runs an event
+        loop) gets a slot at once, beyond the capacity if need be: waiting could never end.
+
+        Raises:
+            QueueFullError: On entering, when `max_queue` calls wait.
+            EngineError: On entering, when the call names an engine that is not registered.
+        """
+        return Slot(self, call)
+
+    def aslot(self, call: Call) -> Slot:
+        """Return an async context manager like `slot` that suspends the task instead."""
+        return Slot(self, call)
+
+    def end_program(self, program_id: str) -> None:
+        """Tell that the program makes no more calls; its entry goes with its last active call."""
+        with self._lock:
+            if self._core.programs.get(program_id) is None:
+                return
+            self._handle(ProgramEnded, program_id=program_id)
+        self._settle()
+
+    def snapshot(self) -> SchedulerSnapshot:
+        """Return the present state; O(programs + engines)."""
+        self._settle()
+        with self._lock:
+            now = self._clock()
+            return SchedulerSnapshot(
+                at_s=now,
+                policy=self._policy.name,
+                waiting=self._core.waiting.depths(),
+                engines=tuple(map(_engine_snapshot, self._core.engines.values())),
+                programs=tuple(program.snapshot(now) for program in self._core.programs),
+            )
+
+    def __repr__(self) -> str:
+        engines = ", ".join(self._engines)
+        return f"<Scheduler policy={self._policy.name} engines=[{engines}]>"
+
+    # What leases ask for
+
+    def _submit(self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool) -> None:
+        with self._lock:
+            self._waiters[call.call_id] = waiter
+            instructions = self._handle(Submitted, call=call, may_wait=may_wait)
+            waiting = len(self._core.waiting)
+        self._settle()
+        if instructions and isinstance(instructions[0], Reject):
+            raise QueueFullError(
+                call_id=call.call_id, waiting=waiting, max_queue=self.config.max_queue
+            )
+
+    def _begin(self, call: Call, engine_id: str) -> Lease:
+        with self._lock:
+            self._handle(Started, call_id=call.call_id)
+            started_s = self._core.now
+        return Lease(
+            scheduler=self,
+            call=call,
+            engine=self._engines[engine_id],
+            engine_id=engine_id,
+            started_s=started_s,
+        )
+
+    def _first_token(self, lease: Lease) -> None:
+        with self._lock:
+            now = self._clock()
+            lease.ttft_s = now - lease.started_s
+            self._recorder.first_token(lease.call, lease.engine_id, now, lease.ttft_s)
+        self._settle()
+
+    def _end(self, call_id: str, kind: type[Finished | Failed | Cancelled], how: Ending) -> None:
+        """End a call unless it has ended already; also a call that still waits."""
+        with self._lock:
+            self._waiters.pop(call_id, None)
+            if not self._core.is_live(call_id):
+                return
+            self._handle(kind, ending=how, call_id=call_id)
+        self._settle()
+
+    def _orphan(self, call_id: str) -> None:
+        """Cancel a call whose caller vanished; safe in a finalizer, whatever this thread is at."""
+        self._orphans.append(call_id)
+        # When the lock is taken, maybe by this very thread, its holder settles after letting go.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._bury_orphans()
+            finally:
+                self._lock.release()
+            self._wake_granted()
+
+    # Steps
+
+    def _handle(
+        self, kind: Callable[..., Event], *, ending: Ending | None = None, **fields: object
+    ) -> tuple[Instruction, ...]:
+        """Feed one event, stamped now, to the core. The lock must be held."""
+        event = kind(now=self._clock(), **fields)
+        instructions = self._core.handle(event)
+        for instruction in instructions:
+            if isinstance(instruction, Dispatch):
+                self._granted.append((instruction.call_id, instruction.engine_id))
+        self._recorder.observe(event, instructions, ending)
+        if self.config.validate_steps:
+            self._core.validate()
+        return instructions
+
+    def _settle(self) -> None:
+        """Do what steps leave for after the lock: wake callers, bury orphans, call hooks."""
+        self._wake_granted()
+        while self._orphans:
+            with self._lock:
+                self._bury_orphans()
+            self._wake_granted()
+        self._recorder.deliver()
+
+    def _wake_granted(self) -> None:
+        while self._granted:
+            try:
+                call_id, engine_id = self._granted.popleft()
+            except IndexError:  # another thread was faster
+                return
+            waiter = self._waiters.pop(call_id, None)
+            if waiter is not None and not waiter.resolve(engine_id):
+                self._orphans.append(call_id)
+
+    def _bury_orphans(self) -> None:
+        while self._orphans:
+            call_id = self._orphans.popleft()
+            if self._core.is_live(call_id):
+                self._handle(Cancelled, ending=Ending(), call_id=call_id)
+
+
+def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) -> SchedulerConfig:
+    config = config or SchedulerConfig()
+    if not isinstance(policy, str):
+        return config
+    if policy not in list(PolicyName):
+        msg = f"unknown policy {policy!r}; known are {', '.join(PolicyName)}"
+        raise ConfigError(msg)
+    return config.model_copy(update={"policy": PolicyName(policy)})
+
+
+def _engine_snapshot(load: EngineLoad) -> EngineSnapshot:
+    return EngineSnapshot(
+        engine_id=load.engine_id, capacity=load.capacity, in_flight=len(load.in_flight)
+    )

@@ -1,0 +1,151 @@
+"""Random LangGraph graphs whose nodes are real Python source, for properties of `parallelize`."""
+
+import itertools
+import linecache
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from hypothesis import strategies as st
+from langgraph.graph import END, START, StateGraph
+from typing_extensions import TypedDict
+
+
+class State(TypedDict, total=False):
+    a: str
+    b: str
+    c: str
+    d: str
+    n: int
+    items: list[str]
+    other: list[str]
+    log: Annotated[list[str], operator.add]
+    tags: Annotated[list[str], operator.add]
+
+
+INPUT = {"a": "A", "b": "B", "c": "C", "d": "D", "n": 0, "items": ["i"], "other": ["o"]}
+TEXT = ("a", "b", "c", "d")
+LISTS = ("items", "other")
+_numbers = itertools.count()
+
+_PRELUDE = """
+def pick(s, key):
+    return s[key]
+
+def stamp(out, key, value):
+    out[key] = value
+    return out
+"""
+
+# Each reads one text key `{k}` of the state into `v`, in a different spelling.
+READS = (
+    "v = state['{k}']",
+    "v = state.get('{k}', '')",
+    "g = state.get; v = g('{k}')",
+    "s = state; v = s['{k}']",
+    "s = dict(state); v = s['{k}']",
+    "v = pick(state, '{k}')",
+    "v = f\"{{state['{k}']}}\"",
+    "v = ''.join(state[key] for key in ('{k}', '{j}'))",
+    "v = (lambda: state['{k}'])()",
+    "key = '{k}'; look = lambda: state[key]; key = '{j}'; v = look()",
+    "_, v = state['{j}'], state['{k}']",
+    "v = [x for x in (state['{k}'],)][0]",
+    "v = '%(a)s' % state",
+    "v = state['{k}'] if '{j}' in state else ''",
+    "match state:\n        case {{'{k}': v}}: pass\n        case _: v = ''",
+    "try:\n        v = state['{k}']\n    except KeyError:\n        v = 'none'",
+    "v = ''\n    for key in ['{k}', '{j}']:\n        v += state[key]",
+    "v = str(len(state['items']))",
+    "v = '-'.join(sorted(state['other'], key=lambda x: x + state['{k}']))",
+)
+# Side effects on state values and local containers.
+ACTIONS = (
+    "",
+    "",
+    "",
+    "state['{l}'].append(v)",
+    "x = state['{l}']; x += [v]",
+    "box = [state['{l}']]; box[0].append(v)",
+    "box = []; box.append(v); v = box[0]",
+    "state['{k}'] = v",
+    "x = list(state['{l}']); x.append(v); v = x[-1]",
+    "if v.startswith('z'):\n        raise ValueError(v)",
+    "if len(v) > 6:\n        raise ValueError('too long: ' + v[:6])",
+    "[state['{l}'].append(q) for q in [v]]",
+)
+# What is returned; `{m}` is a text key.
+RETURNS = (
+    "return {{'{m}': v[-4:] + '{name}'}}",
+    "return {{'{m}': v[-4:], 'log': ['{name}:' + v]}}",
+    "return {{'log': ['{name}:' + v], 'tags': ['{name}']}}",
+    "out = {{'{m}': v[-4:]}}; out['log'] = ['{name}']; return out",
+    "return stamp({{}}, '{m}', v[-3:] + '{name}')",
+    "return {{'items': [*state['items'], v[-3:]]}}",
+    "return {{'{m}': v[-4:]}} if len(v) % 2 else {{'log': [v]}}",
+    "return {{**{{'{m}': v[-4:]}}, 'n': len(v)}}",
+    "return None",
+    "return {{'tags': [v[-2:]] + state['other']}}",
+    "return dict({m}=v[-4:], log=['{name}'])",
+)
+
+SPELLINGS = st.tuples(
+    st.sampled_from(READS),
+    st.sampled_from(ACTIONS),
+    st.sampled_from(RETURNS),
+    st.sampled_from(TEXT),
+    st.sampled_from(TEXT),
+    st.sampled_from(TEXT),
+    st.sampled_from(LISTS),
+)
+NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True, min_size=2, max_size=6)
+
+
+def make_node(name: str, spelling: tuple[str, ...]) -> Callable[..., Any]:
+    """Compile one node from its source, which stays readable to the analysis."""
+    read, action, result, k, j, m, into = spelling
+    parts = [p.format(k=k, j=j, m=m, l=into, name=name) for p in (read, action, result)]
+    body = "".join(f"    {part}\n" for part in parts if part)
+    source = f"{_PRELUDE}\ndef node(state):\n{body}"
+    filename = f"<generated {next(_numbers)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    scope: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), scope)
+    return scope["node"]
+
+
+@st.composite
+def graphs(draw) -> StateGraph:
+    """A chain of nodes, perhaps with a loop back or a branch in the middle."""
+    names = draw(NAMES)
+    builder = StateGraph(State)
+    for name in names:
+        builder.add_node(name, make_node(name, draw(SPELLINGS)))
+    for u, v in itertools.pairwise(names):
+        builder.add_edge(u, v)
+    builder.add_edge(START, names[0])
+    shape = draw(st.sampled_from(["chain", "chain", "loop", "branch", "open end"]))
+    if shape == "loop":
+        builder.add_node("count", lambda state: {"n": state["n"] + 1})
+        builder.add_edge(names[-1], "count")
+        start = draw(st.sampled_from(names))
+        builder.add_conditional_edges("count", make_router(start), [start, END])
+    elif shape == "branch":
+        builder.add_node("left", make_node("left", draw(SPELLINGS)))
+        builder.add_node("right", make_node("right", draw(SPELLINGS)))
+        builder.add_edge("left", "right")
+        builder.add_conditional_edges(
+            names[-1], lambda state: "left" if state["a"] > "B" else "right", ["left", "right"]
+        )
+    elif shape == "chain":
+        builder.add_edge(names[-1], END)
+    return builder
+
+
+def make_router(start: str) -> Callable[..., Any]:
+    """Route back to `start` twice."""
+
+    def route(state):
+        return start if state["n"] < 2 else END
+
+    return route

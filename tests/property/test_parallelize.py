@@ -1,0 +1,91 @@
+"""Whatever the graph does, its parallel form answers the same."""
+
+import copy
+
+import pytest
+from generated_graphs import INPUT, graphs
+from hypothesis import HealthCheck, given, settings
+from langgraph.checkpoint.memory import InMemorySaver
+
+from langgraph_parallel import parallelize
+from langgraph_parallel.testing import assert_equivalent
+
+RELAXED = settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@given(graphs())
+@RELAXED
+def test_answers_are_equal(builder):
+    original, rewritten = builder.compile(), parallelize(builder).compile()
+    expected = outcome(original, {})
+    assert outcome(rewritten, {}) == expected
+    assert outcome(rewritten, {"max_concurrency": 1}) == expected
+
+
+def outcome(graph, config):
+    try:
+        return graph.invoke(copy.deepcopy(INPUT), config)
+    except ValueError as error:
+        return str(error)
+
+
+@given(graphs())
+@settings(RELAXED, max_examples=80)
+def test_a_failed_run_resumes_to_the_same_answer(builder):
+    """A thread that fails in either topology and is resumed ends where the other one ends."""
+    results = []
+    for graph in (builder.compile(InMemorySaver()), parallelize(builder).compile(InMemorySaver())):
+        config = {"configurable": {"thread_id": "1"}}
+        errors = []
+        for given_input in (copy.deepcopy(INPUT), None, None):
+            try:
+                graph.invoke(given_input, config)
+            except ValueError as error:
+                errors.append(str(error))
+        state = graph.get_state(config)
+        results.append((bool(errors), bool(state.next), state.values if not errors else None))
+    assert results[0] == results[1]
+
+
+@given(graphs())
+@settings(RELAXED, max_examples=80)
+def test_a_thread_paused_by_the_original_is_finished_by_the_rewritten(builder):
+    if isinstance(outcome(builder.compile(), {}), str):
+        return
+    saver = InMemorySaver()
+    original, rewritten = builder.compile(saver), parallelize(builder).compile(saver)
+    for number, node in enumerate(builder.nodes):
+        ends = []
+        for finisher in (original, rewritten):
+            config = {"configurable": {"thread_id": f"{number} {finisher is original}"}}
+            original.invoke(copy.deepcopy(INPUT), config, interrupt_after=[node])
+            for _ in range(30):
+                if not original.get_state(config).next:
+                    break
+                finisher.invoke(None, config)
+            ends.append(original.get_state(config).values)
+        assert ends[0] == ends[1]
+
+
+def test_assert_equivalent_notices_a_lie():
+    from langgraph.graph import START, StateGraph
+    from typing_extensions import TypedDict
+
+    from langgraph_parallel import Effects, EquivalenceError
+
+    class State(TypedDict, total=False):
+        x: str
+        y: str
+
+    builder = StateGraph(State)
+    builder.add_node("first", lambda state: {"x": "1"})
+    builder.add_node("second", lambda state: {"y": state.get("x", "0")})
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "second")
+    assert_equivalent(builder, [{}])
+    with pytest.raises(EquivalenceError, match="'y': '0'"):
+        assert_equivalent(builder, [{}], effects={"second": Effects(writes={"y"})})

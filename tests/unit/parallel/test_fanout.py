@@ -1,0 +1,379 @@
+"""`parallelize` on whole graphs: what is rewritten, what is kept, what is left alone."""
+
+import operator
+from typing import Annotated, Literal
+
+import pytest
+from langchain_core.runnables import RunnableLambda
+from langgraph.cache.memory import InMemoryCache
+from langgraph.channels import EphemeralValue
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.managed import RemainingSteps
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import CachePolicy, Command, RetryPolicy, Send, interrupt
+from typing_extensions import TypedDict
+
+from langgraph_parallel import (
+    AnalysisError,
+    Effects,
+    ParallelConfig,
+    RewriteError,
+    explain,
+    parallelize,
+)
+from langgraph_parallel.testing import assert_equivalent
+
+
+class State(TypedDict, total=False):
+    text: str
+    a: str
+    b: str
+    c: str
+    d: str
+    log: Annotated[list[str], operator.add]
+
+
+def read_a(state):
+    return {"a": state["text"] + "a"}
+
+
+def read_b(state):
+    return {"b": state["text"] + "b"}
+
+
+def read_c(state):
+    return {"c": state["text"] + "c"}
+
+
+def join_all(state):
+    return {"d": state["a"] + state["b"] + state["c"]}
+
+
+def chain(*nodes, schema=State, end=True):
+    builder = StateGraph(schema)
+    builder.add_sequence(nodes)
+    builder.add_edge(START, nodes[0].__name__)
+    if end:
+        builder.add_edge(nodes[-1].__name__, END)
+    return builder
+
+
+def rules(builder, **options) -> set[str]:
+    return {refusal.rule for refusal in explain(builder, **options).refusals}
+
+
+def test_independent_nodes_fan_out_and_join():
+    fast = parallelize(chain(read_a, read_b, read_c, join_all))
+    assert fast.edges == {
+        (START, "read_a"),
+        (START, "read_b"),
+        (START, "read_c"),
+        ("join_all", END),
+    }
+    assert fast.waiting_edges == {(("read_a", "read_b", "read_c"), "join_all")}
+    assert_equivalent(chain(read_a, read_b, read_c, join_all), [{"text": "x"}])
+
+
+def test_source_graph_is_not_changed():
+    builder = chain(read_a, read_b)
+    edges, specs = set(builder.edges), dict(builder.nodes)
+    parallelize(builder).compile()
+    parallelize(builder.compile())
+    assert builder.edges == edges
+    assert builder.nodes == specs
+    assert not builder.waiting_edges
+
+
+def test_exit_without_end_edge_is_kept():
+    fast = parallelize(chain(read_a, read_b, end=False))
+    assert fast.edges == {(START, "read_a"), (START, "read_b")}
+
+
+def test_node_behind_a_router_stays_and_what_follows_it_moves():
+    builder = StateGraph(State)
+    for node in (read_a, read_b, read_c, join_all):
+        builder.add_node(node)
+    builder.add_conditional_edges(START, lambda state: "read_a", ["read_a", END])
+    builder.add_edge("read_a", "read_b")
+    builder.add_edge("read_b", "read_c")
+    builder.add_edge("read_c", "join_all")
+    fast = parallelize(builder)
+    assert ("read_a", "read_b") in fast.edges
+    assert ("read_a", "read_c") in fast.edges
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_node_that_branches_sees_everything_before_it():
+    def decide(state) -> Literal["left", "right"]:
+        return "left" if state["a"] else "right"
+
+    builder = chain(read_a, read_b, read_c, end=False)
+    builder.add_node("left", lambda state: {"d": state["a"] + state["b"]})
+    builder.add_node("right", lambda state: {"d": "right"})
+    builder.add_conditional_edges("read_c", decide)
+    fast = parallelize(builder)
+    assert fast.waiting_edges == {(("read_a", "read_b"), "read_c")}
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_loop_body_is_made_parallel():
+    class Loop(State, total=False):
+        n: int
+
+    def count(state):
+        return {"n": state.get("n", 0) + 1}
+
+    builder = chain(read_a, read_b, read_c, count, schema=Loop, end=False)
+    builder.add_conditional_edges(
+        "count", lambda state: END if state["n"] > 2 else "read_a", ["read_a", END]
+    )
+    assert explain(builder).is_parallel
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_two_regions_are_both_rewritten():
+    def gate(state):
+        return {"log": [interrupt("go?")]}
+
+    def write_c(state):
+        return {"c": state["a"] + "c"}
+
+    def write_d(state):
+        return {"d": state["b"] + "d"}
+
+    builder = chain(read_a, read_b, gate, write_c, write_d)
+    report = explain(builder)
+    assert report.regions[0].levels == (("read_a", "read_b"), ("gate",), ("write_c", "write_d"))
+
+
+def test_settings_of_a_compiled_graph_are_kept():
+    saver, store, cache = InMemorySaver(), InMemoryStore(), InMemoryCache()
+    graph = chain(read_a, read_b).compile(saver, store=store, cache=cache, name="mine")
+    graph.step_timeout = 7
+    graph = graph.with_config({"tags": ["x"]})
+    fast = parallelize(graph)
+    assert fast.checkpointer is saver
+    assert (fast.store, fast.cache, fast.name) == (store, cache, "mine")
+    assert (fast.step_timeout, fast.config) == (7, graph.config)
+    assert fast.parallel_report.is_parallel
+    assert fast.original is graph
+    assert fast.copy({"name": "other"}).parallel_report is fast.parallel_report
+
+
+def test_node_specs_are_kept():
+    class Narrow(TypedDict):
+        text: str
+
+    retry, cache = RetryPolicy(max_attempts=2), CachePolicy()
+    builder = StateGraph(State)
+    builder.add_node(
+        read_a, retry_policy=retry, cache_policy=cache, metadata={"k": 1}, input_schema=Narrow
+    )
+    builder.add_node(read_b)
+    builder.add_edge(START, "read_a")
+    builder.add_edge("read_a", "read_b")
+    spec = parallelize(builder).nodes["read_a"]
+    assert (spec.retry_policy, spec.cache_policy, spec.metadata) == (retry, cache, {"k": 1})
+    assert spec.input_schema is Narrow
+    assert spec.runnable is builder.nodes["read_a"].runnable
+
+
+def test_reducer_keeps_program_order():
+    def zeta(state):
+        return {"log": ["z"]}
+
+    def alpha(state):
+        return {"log": ["a"]}
+
+    def beta(state):
+        return {"log": ["b"]}
+
+    builder = chain(zeta, alpha, beta)
+    assert explain(builder).regions[0].levels == (("zeta",), ("alpha", "beta"))
+    assert parallelize(builder).compile().invoke({})["log"] == ["z", "a", "b"]
+
+
+def test_interrupt_points_keep_their_place():
+    builder = chain(read_a, read_b, read_c, join_all)
+    graph = parallelize(builder.compile(InMemorySaver(), interrupt_before=["read_b"]))
+    config = {"configurable": {"thread_id": "1"}}
+    assert graph.invoke({"text": "x"}, config) == {"text": "x", "a": "xa", "log": []}
+    assert graph.get_state(config).next == ("read_b",)
+    assert graph.invoke(None, config)["d"] == "xaxbxc"
+
+
+def test_interrupt_points_named_when_the_rewritten_builder_is_compiled_keep_their_place():
+    fast = parallelize(chain(read_a, read_b, read_c, join_all))
+    graph = fast.compile(InMemorySaver(), interrupt_after=["read_a"])
+    config = {"configurable": {"thread_id": "1"}}
+    assert graph.invoke({"text": "x"}, config) == {"text": "x", "a": "xa", "log": []}
+    assert graph.get_state(config).next == ("read_b", "read_c")
+    graph.update_state(config, {"text": "y"})
+    assert graph.invoke(None, config)["d"] == "xaybyc"
+    assert "interrupt-point" in {r.rule for r in graph.parallel_report.refusals}
+
+
+def test_changing_a_rewritten_builder_fails_loudly():
+    fast = parallelize(chain(read_a, read_b, end=False))
+    fast.add_node(read_c)
+    fast.add_edge("read_b", "read_c")
+    with pytest.raises(RewriteError, match="changed after parallelize"):
+        fast.compile()
+
+
+def test_parallelizing_twice_changes_nothing_more():
+    builder = chain(read_a, read_b, read_c, join_all)
+    once = parallelize(builder)
+    assert parallelize(once).waiting_edges == once.waiting_edges
+    assert parallelize(once).compile().invoke({"text": "x"})["d"] == "xaxbxc"
+
+
+async def test_async_run_gives_the_same_answer():
+    async def slow_a(state):
+        return {"a": state["text"] + "a"}
+
+    builder = chain(slow_a, read_b, read_c, join_all)
+    fast = parallelize(builder.compile())
+    expected = await builder.compile().ainvoke({"text": "x"})
+    assert await fast.ainvoke({"text": "x"}) == expected
+    steps = [sorted(part) async for part in fast.astream({"text": "x"}, stream_mode="updates")]
+    assert steps[-1] == ["join_all"]
+
+
+def test_unknown_call_keeps_its_place_until_it_is_trusted():
+    import smtplib
+
+    def send(state):
+        smtplib.SMTP("127.0.0.1").sendmail("a", "b", state["text"])
+        return {"a": "sent"}
+
+    builder = chain(send, read_b)
+    assert not explain(builder).is_parallel
+    assert "smtplib.SMTP" in str(explain(builder))
+    assert explain(builder, config=ParallelConfig(unknown_calls="independent")).is_parallel
+    declared = Effects(reads={"text"}, writes={"a"}, external={"read"})
+    assert explain(builder, effects={"send": declared}).is_parallel
+
+
+def test_exclusive_resource_keeps_nodes_apart():
+    declared = {
+        name: Effects(reads={"text"}, writes={key}, resources={"api"})
+        for name, key in (("read_a", "a"), ("read_b", "b"))
+    }
+    builder = chain(read_a, read_b)
+    assert not explain(builder, effects=declared).is_parallel
+    assert explain(builder, effects=declared, resources={"api": 2}).is_parallel
+
+
+def opaque(state):
+    return unknown_result()
+
+
+unknown_result = operator.methodcaller("keys")
+
+
+def test_node_that_may_route_anywhere_blocks_the_rewrite():
+    assert rules(chain(read_a, read_b, opaque)) == {"unknown-routing"}
+
+
+def test_declared_destinations_unblock_a_routing_node():
+    def route(state) -> Command[Literal["read_a"]]:
+        return Command(goto="read_a")
+
+    builder = chain(read_a, read_b)
+    builder = StateGraph(State)
+    for node in (route, read_a, read_b, read_c):
+        builder.add_node(node)
+    builder.add_edge(START, "route")
+    builder.add_edge("read_a", "read_b")
+    builder.add_edge("read_b", "read_c")
+    assert explain(builder).regions[0].region.nodes == ("read_b", "read_c")
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_graph_with_concurrent_branches_is_left_alone():
+    builder = StateGraph(State)
+    for node in (read_a, read_b, read_c, join_all):
+        builder.add_node(node)
+    builder.add_edge(START, "read_a")
+    builder.add_edge(START, "read_b")
+    builder.add_edge("read_b", "read_c")
+    builder.add_edge(["read_a", "read_c"], "join_all")
+    assert rules(builder) == {"already-parallel"}
+
+
+def test_router_that_may_send_is_left_alone():
+    builder = chain(read_a, read_b, end=False)
+    builder.add_node(read_c)
+    builder.add_conditional_edges("read_b", lambda state: [Send("read_c", state)], ["read_c"])
+    assert "unknown-router" in rules(builder)
+
+
+def test_keys_that_live_one_superstep_are_left_alone():
+    class Short(State, total=False):
+        flash: Annotated[str, EphemeralValue]
+
+    def use(state):
+        return {"d": state.get("flash", "gone")}
+
+    assert rules(chain(read_a, read_b, use, schema=Short)) == {"superstep-lifetime"}
+
+
+def test_reader_of_remaining_steps_is_left_alone():
+    class Counted(State, total=False):
+        left: RemainingSteps
+
+    def use(state):
+        return {"d": str(state["left"])}
+
+    assert rules(chain(read_a, read_b, use, schema=Counted)) == {"superstep-lifetime"}
+
+
+def test_deferred_node_is_left_alone():
+    builder = chain(read_a, read_b, end=False)
+    builder.add_node(read_c, defer=True)
+    builder.add_edge("read_b", "read_c")
+    assert "deferred-node" in rules(builder)
+
+
+def test_failure_keeps_what_follows_from_running():
+    ran = []
+
+    def fail(state):
+        msg = "no"
+        raise ValueError(msg)
+
+    def pay(state):
+        ran.append("paid")
+        return {"b": "paid"}
+
+    graph = parallelize(chain(fail, pay).compile())
+    with pytest.raises(ValueError, match="no"):
+        graph.invoke({"text": "x"})
+    assert ran == []
+
+
+def test_runnable_lambda_node_is_analyzed():
+    builder = StateGraph(State)
+    builder.add_node("first", RunnableLambda(read_a))
+    builder.add_node("second", RunnableLambda(read_b))
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "second")
+    assert explain(builder).is_parallel
+
+
+@pytest.mark.parametrize("thing", [None, 3, read_a, RunnableLambda(read_a)])
+def test_something_else_than_a_graph_is_refused(thing):
+    with pytest.raises(AnalysisError, match="takes a StateGraph or the result of its compile"):
+        parallelize(thing)
+
+
+def test_misspelled_node_in_effects_is_refused():
+    with pytest.raises(AnalysisError, match=r"'raed_a'.*read_a, read_b"):
+        parallelize(chain(read_a, read_b), effects={"raed_a": Effects()})
+
+
+def test_unknown_mode_is_refused():
+    with pytest.raises(AnalysisError, match="'fanout'"):
+        parallelize(chain(read_a, read_b), mode="fast")

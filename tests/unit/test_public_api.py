@@ -1,0 +1,45 @@
+"""The public names are what `__all__` says, and importing them loads nothing heavy."""
+
+import subprocess
+import sys
+
+import pytest
+
+import langgraph_parallel
+import langgraph_rsm
+
+PARALLEL = (
+    "ALL",
+    "AnalysisError",
+    "Effects",
+    "EquivalenceError",
+    "Evidence",
+    "ParallelConfig",
+    "ParallelError",
+    "ParallelReport",
+    "RewriteError",
+    "effects",
+    "explain",
+    "infer_effects",
+    "parallelize",
+)
+
+
+def test_names_of_langgraph_parallel_are_frozen():
+    assert langgraph_parallel.__all__ == PARALLEL
+
+
+@pytest.mark.parametrize("package", [langgraph_parallel, langgraph_rsm])
+def test_every_public_name_exists_and_is_documented(package):
+    assert list(package.__all__) == sorted(package.__all__)
+    for name in package.__all__:
+        thing = getattr(package, name)
+        assert name == "ALL" or thing.__doc__, name
+
+
+@pytest.mark.parametrize("package", ["langgraph_parallel", "langgraph_rsm"])
+def test_import_stays_light(package):
+    heavy = ["langchain_openai", "matplotlib", "rich", "aiohttp", "networkx"]
+    code = f"import sys, {package}; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
