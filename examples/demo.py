@@ -142,7 +142,12 @@ async def _run(
 
 def _write_pictures(name: str, timeline: Timeline) -> None:
     OUT.mkdir(exist_ok=True)
-    picture = draw_gantt(timeline, OUT / f"timeline-{name}.png", title=f"Fleet under {name}")
+    picture = draw_gantt(
+        timeline,
+        OUT / f"timeline-{name}.png",
+        title=f"Fleet under {name}: calls on the engines' seats, waits as thin lines above",
+        color_by="call_site",
+    )
     trace = write_trace(timeline, OUT / f"trace-{name}.json")
     console.print(f"  timeline: {picture}    trace for https://ui.perfetto.dev: {trace}")
 

@@ -110,7 +110,7 @@ def _chat(llm: BaseChatModel) -> Any:
         return {"answer": (await model.ainvoke(f"And then? {state['answer']}")).text}
 
     graph = StateGraph(_Talk).add_sequence([ask, follow_up])
-    return graph.add_edge(START, "ask").compile()
+    return graph.add_edge(START, "ask").compile(name="chat")
 
 
 def _react(llm: BaseChatModel) -> Any:
@@ -133,7 +133,7 @@ def _react(llm: BaseChatModel) -> Any:
     graph.add_conditional_edges(
         "think", lambda state: END if state["rounds"] > ROUNDS else "use_tool", [END, "use_tool"]
     )
-    return graph.compile()
+    return graph.compile(name="react")
 
 
 def _map_reduce(llm: BaseChatModel) -> Any:
@@ -160,4 +160,4 @@ def _map_reduce(llm: BaseChatModel) -> Any:
     graph.add_conditional_edges(START, split, ["read"])
     graph.add_edge("read", "merge")
     graph.add_conditional_edges("merge", split, ["read", END])
-    return graph.compile()
+    return graph.compile(name="map-reduce")

@@ -1,9 +1,9 @@
-"""Gantt chart: draws a timeline as a PNG, one row per engine slot, one color per program."""
+"""Gantt chart: draws a timeline as a PNG, one row per engine slot, colors by program or site."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph_rsm.errors import ConfigError
 
@@ -14,17 +14,24 @@ if TYPE_CHECKING:
 
 _ROW_IN = 0.28
 """Height of a row in inches."""
-_LEGEND_PROGRAMS = 12
-"""Programs named in the legend; more would cover the chart."""
+_LEGEND_ENTRIES = 12
+"""Colors named in the legend; more would cover the chart."""
 
 
-def draw_gantt(timeline: Timeline, path: str | PathLike[str], *, title: str = "") -> Path:
+def draw_gantt(
+    timeline: Timeline,
+    path: str | PathLike[str],
+    *,
+    title: str = "",
+    color_by: Literal["program", "call_site", "tenant"] = "program",
+) -> Path:
     """Draw a timeline: bars are calls on slots, thin gray lines the waits before them.
 
     Args:
         timeline: What to draw.
         path: PNG file to write; an existing one is replaced.
         title: Heading of the chart.
+        color_by: What calls of one color have in common.
 
     Returns:
         The path.
@@ -41,7 +48,7 @@ def draw_gantt(timeline: Timeline, path: str | PathLike[str], *, title: str = ""
     figure = figure_class(figsize=(12, 1.4 + _ROW_IN * len(rows)), layout="constrained")
     canvas = canvas_class(figure)
     axes = figure.add_subplot()
-    _draw_bars(axes, spans, rows)
+    _draw_bars(axes, spans, rows, color_by)
     axes.set_yticks(list(rows.values()), [f"{engine} [{lane}]" for engine, lane in rows])
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
@@ -68,13 +75,16 @@ def _number_rows(spans: list[Span]) -> dict[tuple[str, int], int]:
     return {slot: row for row, slot in enumerate(slots)}
 
 
-def _draw_bars(axes: Any, spans: list[Span], rows: dict[tuple[str, int], int]) -> None:
+def _draw_bars(
+    axes: Any, spans: list[Span], rows: dict[tuple[str, int], int], color_by: str
+) -> None:
     origin_s = min(span.submitted_s for span in spans)
     colors: dict[str, str] = {}
     for span in sorted(spans, key=lambda span: span.submitted_s):
         row = rows[span.engine_id or "", span.lane or 0]
-        new = span.program_id not in colors
-        color = colors.setdefault(span.program_id, f"C{len(colors) % 10}")
+        group = span.program_id if color_by == "program" else getattr(span, color_by)
+        new = group not in colors
+        color = colors.setdefault(group, f"C{len(colors) % 10}")
         begin_s = span.dispatched_s if span.dispatched_s is not None else span.submitted_s
         # Above the bars of its row: other calls have the slot while this one waits.
         axes.hlines(
@@ -92,6 +102,11 @@ def _draw_bars(axes: Any, spans: list[Span], rows: dict[tuple[str, int], int]) -
             color=color,
             edgecolor="white",
             linewidth=0.5,
-            label=span.program_id if new and len(colors) <= _LEGEND_PROGRAMS else None,
+            label=(group or "(unnamed)") if new and len(colors) <= _LEGEND_ENTRIES else None,
         )
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", title="program")
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        fontsize="small",
+        title=color_by.replace("_", " "),
+    )
