@@ -4,6 +4,7 @@ python -m examples.demo                                     # embedded engines
 BASE_URL=http://gpu-1:8000/v1 MODEL=llama python -m examples.demo
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -89,12 +90,17 @@ def _check(endpoint: Endpoint) -> None:
     request = urllib.request.Request(f"{endpoint.base_url}/models")
     request.add_header("Authorization", f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}")
     try:
-        with urllib.request.urlopen(request, timeout=5):
-            return
-    except urllib.error.HTTPError:
-        return  # it answers; whether the model exists shows in the first call
+        with urllib.request.urlopen(request, timeout=5) as response:
+            served = [model["id"] for model in json.load(response)["data"]]
+    except (urllib.error.HTTPError, json.JSONDecodeError, KeyError, TypeError):
+        return  # it answers, without a list of models: whether MODEL exists shows in the first call
     except (OSError, ValueError) as error:
         sys.exit(
             f"No engine answers at {endpoint.base_url} ({error}). Start it, correct BASE_URL, or "
             "unset BASE_URL to use the embedded engines."
+        )
+    if endpoint.model not in served:
+        sys.exit(
+            f"{endpoint.base_url} does not serve MODEL={endpoint.model!r}; it serves "
+            f"{', '.join(served) or 'none'}."
         )
