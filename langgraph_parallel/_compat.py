@@ -77,6 +77,11 @@ def _forget_default_handler(builder: StateGraph[Any, Any, Any, Any]) -> None:
             spec.error_handler_node = None
 
 
+def has_default(builder: StateGraph[Any, Any, Any, Any], name: str) -> Any:
+    """Return what `set_node_defaults` set for every node, or None."""
+    return getattr(getattr(builder, "_node_defaults", None), name, None)
+
+
 def compile_like(
     builder: StateGraph[Any, Any, Any, Any], model: CompiledStateGraph[Any, Any, Any, Any]
 ) -> CompiledStateGraph[Any, Any, Any, Any]:

@@ -33,11 +33,12 @@ Keys: TypeAlias = frozenset[str] | Literal[_All.ALL]
 External: TypeAlias = Literal["model", "read", "write", "unknown"]
 """Contact with the world: a model call, a read, a write, or not known (the worst)."""
 
-Control: TypeAlias = Literal["raise", "interrupt", "goto", "send"]
-"""How a node may leave the straight line: `goto` names one target, `send` may start several."""
+Control: TypeAlias = Literal["raise", "interrupt", "goto", "send", "step"]
+"""How a node may leave the straight line: `goto` names one target, `send` may start several; `step`
+means that its result depends on the number of its superstep."""
 
 _EXTERNAL: Final = ("model", "read", "write", "unknown")
-_CONTROL: Final = ("raise", "interrupt", "goto", "send")
+_CONTROL: Final = ("raise", "interrupt", "goto", "send", "step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ class Effects:
             writes=ALL,
             mutates=ALL,
             external=frozenset({"unknown"}),
-            control=frozenset(_CONTROL),
+            control=frozenset({"raise", "interrupt", "goto", "send"}),
             goto=ALL,
             evidence=evidence,
             certain=False,
@@ -144,7 +145,7 @@ def effects(
         writes: State keys that its update may contain, or `ALL`.
         mutates: State keys whose value it changes in place, or `ALL`.
         external: Kinds of contact with the world: `model`, `read`, `write`, `unknown`.
-        control: Ways to leave the straight line: `raise`, `interrupt`, `goto`, `send`.
+        control: Ways to leave the straight line: `raise`, `interrupt`, `goto`, `send`, `step`.
         goto: Nodes that a `Command(goto=...)` of this node may name, or `ALL`.
         folds: Written reducer keys whose update is never `Overwrite`.
         resources: Names of things that only one node may use at a time.

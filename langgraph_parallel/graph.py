@@ -3,9 +3,8 @@
     START -> a -> b -> c -> END          region (a, b, c), entered from START, left to END
     START -> r -?-> a -> b -> c -> d     `a` is reached by a router and stays; region (b, c, d)
 
-A region is a chain of plain edges that nothing else enters or leaves. It is only a region while at
-most one node of the whole graph is active at its entry: LangGraph counts supersteps, so shortening
-one of two concurrent branches would change what the other one sees.
+A region is a chain of plain edges that nothing else enters or leaves, outside of the parts that are
+parallel already (`concurrency`).
 
 The user's builder is only read.
 """
@@ -17,12 +16,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import CachePolicy
 
-from langgraph_parallel._compat import is_fold_channel, is_plain_channel, reducer_of
-from langgraph_parallel.effects import ALL, METADATA_KEY, Effects, Keys, bounded
+from langgraph_parallel._compat import has_default, is_fold_channel, is_plain_channel, reducer_of
+from langgraph_parallel.concurrency import find_brackets, read_exits
+from langgraph_parallel.effects import ALL, METADATA_KEY, Effects, Keys, bounded, union
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.infer import node_effects, router_targets
+from langgraph_parallel.inference.infer import node_effects, router_reads, router_targets
 from langgraph_parallel.inference.shape import describe_schema
 
 
@@ -85,6 +86,16 @@ def read_graph(
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
     """
+    if not _is_whole(builder):
+        # LangGraph itself says what is missing, when the graph is compiled.
+        reason = "an edge names a node that does not exist."
+        return GraphView(
+            effects={},
+            plain=frozenset(),
+            folding=frozenset(),
+            regions=(),
+            refusals=(Refusal(rule="unfinished", nodes=(), reason=reason),),
+        )
     if unknown := sorted(set(declared) - set(builder.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
         raise AnalysisError(msg)
@@ -92,13 +103,18 @@ def read_graph(
         name: _effects_of(builder, name, declared, trusts_calls=trusts_calls)
         for name in builder.nodes
     }
+    routes = _read_routes(builder, effects)
+    concurrent, unmatched = find_brackets(read_exits(builder, routes))
     refusals = list(_whole_graph_refusals(builder, effects))
+    if not refusals:
+        refusals += _concurrency(builder, routes, unmatched)
     regions: tuple[Region, ...] = ()
     if not refusals:
         stuck = _pinned_nodes(builder, frozenset(pinned))
         refusals += stuck
-        routed = _routed_targets(builder, effects)
-        regions = tuple(_chains(builder, {name for r in stuck for name in r.nodes}, routed))
+        kept = concurrent.union(*(r.nodes for r in stuck))
+        routed = _union_of(targets for ways in routes.values() for targets, _ in ways)
+        regions = tuple(_chains(builder, kept, routed))
         if not regions:
             reason = "no two nodes follow one another by plain edges alone."
             refusals.append(Refusal(rule="no-straight-run", nodes=(), reason=reason))
@@ -109,6 +125,13 @@ def read_graph(
         regions=regions,
         refusals=tuple(refusals),
     )
+
+
+def _is_whole(builder: StateGraph[Any, Any, Any, Any]) -> bool:
+    known = {START, END, *builder.nodes}
+    named = {name for edge in builder.edges for name in edge}
+    named |= {name for sources, target in builder.waiting_edges for name in (*sources, target)}
+    return named <= known and set(builder.branches) <= known
 
 
 def _list(names: Iterable[str]) -> str:
@@ -126,7 +149,8 @@ def _effects_of(
     trusts_calls: bool,
 ) -> Effects:
     spec = builder.nodes[name]
-    given = declared.get(name) or ((spec.metadata or {}).get(METADATA_KEY) or {}).get("effects")
+    ours = (spec.metadata or {}).get(METADATA_KEY)
+    given = declared.get(name) or (ours.get("effects") if isinstance(ours, dict) else None)
     if given is not None:
         if not isinstance(given, Effects):
             msg = f"The effects of node {name!r} must be an `Effects`, not {given!r}."
@@ -135,6 +159,13 @@ def _effects_of(
     schema = spec.input_schema
     shape = _shape(builder, schema)
     found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls)
+    policy = spec.cache_policy or has_default(builder, "cache_policy")
+    if policy is not None:
+        # The cache key is made of the whole input; a function of the user's may look at anything.
+        own_key = policy.key_func is not CachePolicy().key_func
+        found = replace(found, reads=union(found.reads, shape.keys))
+        if own_key:
+            found = replace(found, external=found.external | {"unknown"})
     if found.goto is ALL and spec.ends:
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
         return replace(found, goto=frozenset(spec.ends))
@@ -175,7 +206,6 @@ def _whole_graph_refusals(
                 reason=f"it may route anywhere with Command(goto=...), because {why}.",
                 remedy="Declare what it does: @effects(reads=..., writes=...).",
             )
-    yield from _concurrency(builder, effects)
 
 
 def _short_lived_reads(
@@ -188,49 +218,77 @@ def _short_lived_reads(
         keys = bounded(found.reads, counted) | bounded(found.writes, counted)
         visible = frozenset(builder.schemas.get(builder.nodes[name].input_schema, {}))
         if touched := keys & (visible | bounded(found.writes, frozenset(builder.channels))):
-            yield Refusal(
-                rule="superstep-lifetime",
-                nodes=(name,),
-                reason=f"it uses {_list(touched)}, whose value depends on the superstep.",
-            )
+            reason = f"it uses {_list(touched)}, whose value depends on the superstep."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+        elif "step" in found.control:
+            reason = "it looks at the number of its superstep or at its checkpoint."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+    yield from _short_lived_routing(builder, counted)
+
+
+def _short_lived_routing(
+    builder: StateGraph[Any, Any, Any, Any], counted: frozenset[str]
+) -> Iterable[Refusal]:
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            shape = _branch_shape(builder, source, branch)
+            reads, looks = router_reads(branch.path, shape)
+            if looks or bounded(reads, counted & shape.keys):
+                reason = "its conditional edge depends on the number of the superstep."
+                yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
 
 
 def _concurrency(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+    builder: StateGraph[Any, Any, Any, Any],
+    routes: Mapping[str, list[tuple[Keys, bool]]],
+    unmatched: frozenset[str],
 ) -> Iterable[Refusal]:
-    """Refuse a graph in which two nodes may be active at the same time."""
-    remedy = "Parallel parts are left as they are."
-    for sources, target in builder.waiting_edges:
-        reason = f"{_list(sources)} run side by side before {target}."
-        yield Refusal(rule="already-parallel", nodes=tuple(sources), reason=reason, remedy=remedy)
+    """Refuse a graph in which several nodes may be active anywhere."""
+    for source in sorted(unmatched):
+        if builder.branches.get(source) and any(several for _, several in routes[source]):
+            yield Refusal(
+                rule="unknown-router",
+                nodes=(source,),
+                reason="its conditional edge may pick several nodes at once.",
+                remedy="Annotate the path function's result with Literal[...].",
+            )
+        else:
+            yield Refusal(
+                rule="already-parallel",
+                nodes=(source,),
+                reason="it starts several branches that do not meet again in one node.",
+                remedy='Join them with add_edge([...], "node").',
+            )
+
+
+def _read_routes(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> dict[str, list[tuple[Keys, bool]]]:
+    """Return, for each node, where its conditional edges and `Command`s go, and if to several."""
+    routes: dict[str, list[tuple[Keys, bool]]] = {}
     for source in (START, *builder.nodes):
-        plain = sum(1 for u, v in builder.edges if u == source and v != END)
-        branches = builder.branches.get(source, {})
-        found = effects.get(source, Effects())
-        routes = bool(found.control & {"goto", "send"}) and found.goto is not ALL
-        if plain + len(branches) + routes > 1:
-            reason = "it starts several nodes at once."
-            yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
-        elif "send" in found.control and found.goto is not ALL:
-            reason = "it may start several nodes with Send or a list of targets."
-            yield Refusal(rule="already-parallel", nodes=(source,), reason=reason, remedy=remedy)
-        for branch in branches.values():
-            if _branch_targets(builder, source, branch) is None:
-                yield Refusal(
-                    rule="unknown-router",
-                    nodes=(source,),
-                    reason="its conditional edge may pick several nodes at once.",
-                    remedy="Annotate the path function's result with Literal[...].",
-                )
+        ways = routes.setdefault(source, [])
+        for branch in builder.branches.get(source, {}).values():
+            ends = None if branch.ends is None else frozenset(branch.ends.values())
+            names = _branch_targets(builder, source, branch)
+            ways.append((names or ends or ALL, names is None))
+        found = effects.get(source)
+        if found is not None and found.control & {"goto", "send"}:
+            ways.append((found.goto, "send" in found.control))
+    return routes
+
+
+def _branch_shape(builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any) -> Shape:
+    spec = builder.nodes.get(source)
+    schema = branch.input_schema or (spec.input_schema if spec else builder.state_schema)
+    return _shape(builder, schema)
 
 
 def _branch_targets(
     builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any
 ) -> Keys | None:
     """Return where a conditional edge may go; None when it may go to several nodes at once."""
-    spec = builder.nodes.get(source)
-    schema = branch.input_schema or (spec.input_schema if spec else builder.state_schema)
-    names = router_targets(branch.path, _shape(builder, schema))
+    names = router_targets(branch.path, _branch_shape(builder, source, branch))
     if names is None:
         return None
     if branch.ends is not None:
@@ -243,8 +301,9 @@ def _branch_targets(
 
 def _pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]) -> list[Refusal]:
     refusals = []
+    default = has_default(builder, "error_handler")
     for name, spec in builder.nodes.items():
-        handler = getattr(spec, "error_handler_node", None)
+        handler = getattr(spec, "error_handler_node", None) or default
         if name in pinned or "*" in pinned:
             reason = "the graph may pause before or after it."
             refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
@@ -254,34 +313,26 @@ def _pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str
     return refusals
 
 
-def _routed_targets(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
-) -> Keys:
-    """Return the nodes that a conditional edge or a `Command` may start."""
-    targets: set[str] = set()
-    for found in effects.values():
-        if found.control & {"goto", "send"} and found.goto is not ALL:
-            targets |= found.goto
-    for source, branches in builder.branches.items():
-        for branch in branches.values():
-            names = _branch_targets(builder, source, branch)
-            if names is ALL or names is None:
-                return ALL
-            targets |= names
-    return frozenset(targets)
+def _union_of(sets: Iterable[Keys]) -> Keys:
+    total: Keys = frozenset()
+    for keys in sets:
+        total = union(total, keys)
+    return total
 
 
 def _chains(
-    builder: StateGraph[Any, Any, Any, Any], pinned: set[str], routed: Keys
+    builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str], routed: Keys
 ) -> Iterable[Region]:
     after = {u: v for u, v in builder.edges if _single_exit(builder, u)}
+    joined = {target for _, target in builder.waiting_edges}
     before: dict[str, list[str]] = {}
     for u, v in builder.edges:
         before.setdefault(v, []).append(u)
 
     def follows(u: str, v: str) -> bool:
         """Tell whether `v` runs exactly when `u` has run."""
-        free = v not in pinned and v != END and (routed is not ALL and v not in routed)
+        free = v not in pinned and v not in joined and v != END
+        free = free and routed is not ALL and v not in routed
         return u in after and u not in pinned and u != START and free and before[v] == [u]
 
     heads = [n for n in builder.nodes if n not in pinned]
@@ -310,10 +361,13 @@ def _single_exit(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
         return False
     out = [v for u, v in builder.edges if u == name]
     spec = builder.nodes.get(name)
-    return len(out) == 1 and not builder.branches.get(name) and not (spec and spec.ends)
+    waits = any(name in sources for sources, _ in builder.waiting_edges)
+    leaves = builder.branches.get(name) or (spec and spec.ends) or waits
+    return len(out) == 1 and not leaves
 
 
 def _is_last(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
     spec = builder.nodes[name]
-    leaves = builder.branches.get(name) or spec.ends
+    waits = any(name in sources for sources, _ in builder.waiting_edges)
+    leaves = builder.branches.get(name) or spec.ends or waits
     return not leaves and all(u != name for u, _ in builder.edges)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, cast
 
-from langgraph.graph import StateGraph
+from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel._compat import clone_builder, compile_like
@@ -153,8 +153,8 @@ def _rewrite(
         regions=parts,
         refusals=refusals,
         effects=view.effects,
-        before=draw_mermaid(request.builder),
-        after=draw_mermaid(clone),
+        before=draw_mermaid(request.builder) if view.effects else "",
+        after=draw_mermaid(clone) if view.effects else "",
         unit="s" if request.config.durations else "calls",
     )
     moved = [part for part in parts if part.is_parallel]
@@ -163,6 +163,11 @@ def _rewrite(
         builder=request.builder,
         report=report,
         moved=frozenset(name for part in moved for name in part.region.nodes),
+        ends={
+            frozenset(part.levels[-1]): part.region.nodes[-1]
+            for part in moved
+            if part.region.exit in (None, END)
+        },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
         mark=fingerprint(clone),
     )

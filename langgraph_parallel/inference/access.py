@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.frame import Frame, expression
+from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.values import (
+    GIVEN,
     SCALAR,
     WORLD,
     Atom,
@@ -51,18 +53,73 @@ _STATE_METHODS = frozenset(
 )
 
 
+def truth(frame: Frame, node: ast.expr) -> Value:
+    """Evaluate a condition: asking whether something is true looks at all of it."""
+    value = frame.evaluate(node)
+    consume(frame, value, node)
+    return value
+
+
 def consume(frame: Frame, value: Value, node: ast.AST) -> Value:
     """Use the whole of `value` at once (print it, compare it, compute with it)."""
     kept: list[Atom] = []
     for atom in value:
         if isinstance(atom, State):
-            frame.recorder.read_all("used as a whole", frame.where(node))
+            _use_state(frame, node)
             kept.append(Opaque(ALL))
         elif isinstance(atom, Cell):
             kept.append(Data(atom.roots, deep=False))
         else:
+            _run_operators(frame, atom, node)
             kept.append(atom)
     return frozenset(kept)
+
+
+def _use_state(frame: Frame, node: ast.AST) -> None:
+    frame.recorder.read_all("used as a whole", frame.where(node))
+    if frame.recorder.shape.own_code & _OPERATORS:
+        what = "runs an operator of the state's class"
+        frame.recorder.contact("unknown", what, frame.where(node))
+
+
+def _run_operators(frame: Frame, atom: Atom, node: ast.AST) -> None:
+    """Record that printing or comparing a live object may run code of its class."""
+    unknown = isinstance(atom, Opaque) and atom.roots is not ALL and WORLD in atom.roots
+    if isinstance(atom, Live) and not isinstance(atom.obj, type):
+        cls = type(atom.obj)
+        # An iterator outside the state moves on for everyone.
+        unknown = hasattr(cls, "__next__") or bool(_OPERATORS & user_defined(cls))
+    if unknown:
+        what = "uses an operator or iterator outside the state"
+        frame.recorder.contact("unknown", what, frame.where(node))
+
+
+_OPERATORS: Final = frozenset(
+    f"__{name}__"
+    for name in (
+        *("str", "repr", "format", "bool", "len", "hash", "contains", "iter", "next", "getitem"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "add", "radd", "sub", "rsub", "mul", "rmul"),
+        *("mod", "rmod", "or", "ror", "and", "rand", "neg", "getattr", "getattribute"),
+    )
+)
+
+
+def user_defined(cls: type) -> set[str]:
+    """Return the names of a class that the user's own code defines, in it or in its bases."""
+    return {
+        name
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if (code := getattr(_function_of(value), "__code__", None)) is not None
+        and not is_library(code.co_filename)
+        and code.co_filename != "<string>"  # made by `dataclass`
+    }
+
+
+def _function_of(value: Any) -> Any:
+    if isinstance(value, property):
+        return value.fget
+    return value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
 
 
 def read_keys(frame: Frame, index: Value, node: ast.AST) -> Value:
@@ -82,6 +139,8 @@ def _subscript(frame: Frame, node: ast.Subscript) -> Value:
 
 def _item(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
     if isinstance(atom, State):
+        if "__getitem__" in frame.recorder.shape.own_code:
+            _use_state(frame, node)
         return read_keys(frame, index, node)
     if isinstance(atom, Const):
         return SCALAR
@@ -90,6 +149,7 @@ def _item(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
     if isinstance(atom, (Data, Opaque)):
         return frame.part_of(frozenset({atom}))
     if isinstance(atom, Live):
+        _run_operators(frame, atom, node)
         return live_item(frame, atom.obj)
     if isinstance(atom, Cell):
         return opaque(union(atom.roots, frame.recorder.leaked))
@@ -122,7 +182,7 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
     if isinstance(atom, State):
         return _state_attribute(frame, name, node)
     if isinstance(atom, Live):
-        return live_attribute(frame, atom.obj, name)
+        return live_attribute(frame, atom.obj, name, frame.where(node))
     if isinstance(atom, Injected):
         return injected_part(frame, atom, frozenset({name}), node)
     if isinstance(atom, (Data, Opaque)):
@@ -136,30 +196,35 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
 
 def _state_attribute(frame: Frame, name: str, node: ast.AST) -> Value:
     shape = frame.recorder.shape
-    if shape.attributes and name in shape.keys:
+    runs_code = bool(shape.own_code & {name, "__getattribute__"})
+    if shape.attributes and name in shape.keys and not runs_code:
         return frame.recorder.read(name, frame.where(node))
-    if name in _STATE_METHODS:
+    if name in _STATE_METHODS and not runs_code:
         return frozenset({Bound(name)})
     frame.recorder.read_all(f"attribute {name!r} of the state", frame.where(node))
     frame.recorder.contact("unknown", f"attribute {name!r} of the state", frame.where(node))
     return opaque(ALL)
 
 
-def live_attribute(frame: Frame, obj: Any, name: str) -> Value:
+def live_attribute(frame: Frame, obj: Any, name: str, where: str) -> Value:
     """Return an attribute of a live object without running any of the user's code."""
     if isinstance(obj, types.ModuleType):
         found = vars(obj).get(name, frame)
         return opaque(frozenset({WORLD})) if found is frame else frame.live(found)
-    if "__getattribute__" in _overridden(type(obj)):
-        return opaque(frozenset({WORLD}))
-    try:
-        static = inspect.getattr_static(obj, name)
-    except AttributeError:
+    is_dynamic = {"__getattribute__", "__getattr__"} & user_defined(type(obj))
+    static = inspect.getattr_static(obj, name, frame)
+    if static is frame or is_dynamic:
+        frame.recorder.contact("unknown", f"looks up .{name}, which may run code", where)
         return opaque(frozenset({WORLD}))
     kind = type(static)
     if kind in (types.FunctionType, classmethod, staticmethod) or inspect.isroutine(static):
         return frame.live(getattr(obj, name))
     if isinstance(static, property) or hasattr(kind, "__get__"):
+        code = getattr(_function_of(static), "__code__", None)
+        if code is not None and is_library(code.co_filename):
+            return opaque(frozenset({GIVEN}))
+        if not isinstance(static, types.MemberDescriptorType):
+            frame.recorder.contact("unknown", f"runs the property .{name}", where)
         return opaque(frozenset({WORLD}))
     value = frame.live(static)
     if isinstance(obj, type) or constants_of(value) is None:
@@ -168,9 +233,11 @@ def live_attribute(frame: Frame, obj: Any, name: str) -> Value:
     return frozenset({Data(frozenset({WORLD}), scalar=True, plain=True)})
 
 
-def _overridden(cls: type) -> set[str]:
-    """Return the names that the user's classes among the bases of `cls` define."""
-    return {name for base in cls.__mro__ if base is not object for name in vars(base)}
+def _is_private(key: str) -> bool:
+    return key.startswith("__") or key in _STEP_KEYS
+
+
+_STEP_KEYS: Final = frozenset({"checkpoint_id", "checkpoint_ns", "checkpoint_map", "metadata"})
 
 
 def injected_part(
@@ -178,18 +245,18 @@ def injected_part(
 ) -> Value:
     """Return a part of `config` or `runtime`; the parts that reach into the engine are refused."""
     wanted = keys or frozenset({"?"})
-    if atom.name == "config" and wanted <= {"configurable", "metadata", "tags", "get"}:
+    if atom.name == "config" and wanted <= {"configurable", "tags", "get"}:
         return frozenset({Injected("settings")})
-    if atom.name == "settings":
-        private = keys is None or any(key.startswith("__") for key in keys)
-        if not private:
-            return data(frozenset({WORLD}))
+    if atom.name == "settings" and keys is not None and not any(map(_is_private, keys)):
+        return opaque(frozenset({GIVEN}))
     if atom.name == "runtime" and len(wanted) == 1:
         part = next(iter(wanted))
         if part == "context":
-            return data(frozenset({WORLD}))
+            return opaque(frozenset({GIVEN}))
         if part in ("store", "stream_writer"):
             return frozenset({Injected(part)})
-    frame.recorder.contact("unknown", f"{atom.name} used in a way not known", frame.where(node))
-    frame.recorder.read_all(f"through {atom.name}", frame.where(node))
+    where = frame.where(node)
+    frame.recorder.leave("step", f"looks at the superstep through {atom.name}", where)
+    frame.recorder.contact("unknown", f"{atom.name} used in a way not known", where)
+    frame.recorder.read_all(f"through {atom.name}", where)
     return opaque(ALL)

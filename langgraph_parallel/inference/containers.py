@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import live_item
+from langgraph_parallel.inference.access import consume, live_item, truth
 from langgraph_parallel.inference.frame import Frame, GiveUpError, expression
 from langgraph_parallel.inference.values import (
     NOTHING,
@@ -48,6 +48,7 @@ def cell_at(frame: Frame, node: ast.AST) -> Cell:
 def put_keys(frame: Frame, cell: Cell, index: Value, value: Value) -> None:
     """Store `value` in `cell` at `index`."""
     frame.leak(value)
+    frame.escape(value, "put into a dictionary", frame.where(frame.source.node))
     keys = strings_of(index)
     if keys is None:
         cell.open = True
@@ -107,10 +108,13 @@ def elements(frame: Frame, value: Value, node: ast.AST) -> Value:
             frame.recorder.read_all("iterated over", frame.where(node))
             total = join(total, opaque(ALL))
         elif isinstance(atom, Live):
+            consume(frame, frozenset({atom}), node)
             total = join(total, live_item(frame, atom.obj))
         elif isinstance(atom, Cell):
             total = join(total, SCALAR, opaque(union(atom.roots, frame.recorder.leaked)))
         elif isinstance(atom, (Data, Opaque)):
+            if isinstance(atom, Opaque) and atom.spent:
+                frame.recorder.mutate(atom.roots, "may use up an iterator", frame.where(node))
             total = join(total, frame.part_of(frozenset({atom})))
         else:
             total = join(
@@ -162,7 +166,7 @@ def with_targets(frame: Frame, generators: list[ast.comprehension]) -> None:
         for generator in generators:
             bind_target(frame, generator.target, iterate(frame, generator.iter))
             for condition in generator.ifs:
-                frame.evaluate(condition)
+                truth(frame, condition)
     finally:
         frame.weak -= 1
 
@@ -171,8 +175,10 @@ def bind_target(frame: Frame, target: ast.expr, value: Value) -> None:
     """Assign `value` to a variable or to several by unpacking; other targets have own rules."""
     if isinstance(target, ast.Name):
         if target.id not in frame.local_names and frame.env is not None:
+            # The variable of a comprehension: outside of it the name means something else.
             outer = frame.lookup(target.id) if frame.weak else NOTHING
             frame.env.setdefault(target.id, outer)
+            frame.history[target.id] = join(frame.history.get(target.id, NOTHING), outer)
         frame.bind(target.id, value)
     elif isinstance(target, ast.Starred):
         bind_target(frame, target.value, value)

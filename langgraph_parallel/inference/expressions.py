@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from langgraph_parallel.inference.access import consume, read_keys
+from langgraph_parallel.inference.access import consume, read_keys, truth
 from langgraph_parallel.inference.containers import merged_dict
 from langgraph_parallel.inference.external import external_of, is_runnable, yields_of
 from langgraph_parallel.inference.frame import Frame, expression
@@ -59,28 +59,28 @@ def _slice(frame: Frame, node: ast.Slice) -> Value:
 
 @expression(ast.IfExp)
 def _if_expression(frame: Frame, node: ast.IfExp) -> Value:
-    frame.evaluate(node.test)
+    truth(frame, node.test)
     return join(_maybe(frame, node.body), _maybe(frame, node.orelse))
 
 
 @expression(ast.BoolOp)
 def _bool_op(frame: Frame, node: ast.BoolOp) -> Value:
     first, *rest = node.values
-    return join(frame.evaluate(first), *(_maybe(frame, value) for value in rest))
+    return join(truth(frame, first), *(_maybe(frame, value) for value in rest))
 
 
 def _maybe(frame: Frame, node: ast.expr) -> Value:
     """Evaluate an operand that may be skipped: a walrus inside only adds to its variable."""
     frame.weak += 1
     try:
-        return frame.evaluate(node)
+        return truth(frame, node)
     finally:
         frame.weak -= 1
 
 
 @expression(ast.UnaryOp)
 def _unary_op(frame: Frame, node: ast.UnaryOp) -> Value:
-    value = frame.evaluate(node.operand)
+    value = consume(frame, frame.evaluate(node.operand), node)
     return SCALAR if isinstance(node.op, ast.Not) else _computed(value)
 
 
@@ -89,7 +89,8 @@ def _compare(frame: Frame, node: ast.Compare) -> Value:
     left = frame.evaluate(node.left)
     for operator, comparator in zip(node.ops, node.comparators, strict=True):
         right = frame.evaluate(comparator)
-        if isinstance(operator, (ast.In, ast.NotIn)) and State() in right:
+        contains = isinstance(operator, (ast.In, ast.NotIn)) and State() in right
+        if contains and "__contains__" not in frame.recorder.shape.own_code:
             read_keys(frame, left, node)
             right = right - {State()}
         if not isinstance(operator, (ast.Is, ast.IsNot)):

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
 from langgraph_parallel.inference.source import Source
 from langgraph_parallel.inference.values import (
+    GIVEN,
     NOTHING,
     WORLD,
     Cell,
@@ -25,6 +26,7 @@ from langgraph_parallel.inference.values import (
     Data,
     Live,
     Opaque,
+    Routed,
     State,
     Value,
     const,
@@ -58,6 +60,8 @@ class Shape:
     """For each key, the abstract value that its annotation promises."""
     attributes: bool = False
     """True for pydantic and dataclass states, which are read as `state.key`."""
+    own_code: frozenset[str] = frozenset()
+    """Names that the state's class defines beside its fields: methods, properties, operators."""
 
 
 @dataclass(slots=True)
@@ -96,13 +100,11 @@ class Recorder:
     def read(self, key: str, where: str) -> Value:
         """Record a read of one state key and return what it gives."""
         if key not in self.shape.keys:
-            return opaque()
+            return opaque(self.overlay)
         self.reads = union(self.reads, frozenset({key}))
         self.note(f"reads {key!r}", where)
         promised = self.shape.hints.get(key, opaque(frozenset({key})))
-        if not self.overlay or all(isinstance(a, Data) and a.scalar for a in promised):
-            return promised
-        return join(promised, opaque(self.overlay))
+        return join(promised, opaque(self.overlay)) if self.overlay else promised
 
     def read_all(self, why: str, where: str) -> None:
         """Record that every key may be read."""
@@ -114,9 +116,9 @@ class Recorder:
         """Record that an object that may be any of `roots` is changed in place."""
         if not roots:
             return
-        if roots is ALL or WORLD in roots:
+        if roots is ALL or roots & {WORLD, GIVEN}:
             self.contact("write", f"changes an object outside the state: {what}", where)
-        self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD})
+        self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD, GIVEN})
         if self.mutates:
             self.note(f"changes a state value in place: {what}", where)
 
@@ -194,9 +196,9 @@ class Frame:
             if rule is None:
                 msg = f"{type(statement).__name__} is not understood"
                 raise GiveUpError(msg)
-            self._remember()
+            self.remember()
             rule(self, statement)
-            self._remember()
+            self.remember()
 
     def lookup(self, name: str) -> Value:
         """Return what a name means, by Python's own scoping."""
@@ -252,11 +254,14 @@ class Frame:
                 atom.open = True
             elif isinstance(atom, Closure):
                 self.recorder.call_later(atom, opaque(ALL))
+            elif isinstance(atom, Routed):
+                self.escape(join(atom.update, atom.goto), why, where)
             elif not isinstance(atom, (Const, Data, Opaque, Live)):
                 self.recorder.read_all(why, where)
         return roots_of(value)
 
-    def _remember(self) -> None:
+    def remember(self) -> None:
+        """Keep the variables for the handlers of every open `try` and `with`."""
         if self.env is not None:
             for snapshot in self.snapshots:
                 snapshot.append(dict(self.env))

@@ -104,6 +104,23 @@ def node_effects(
     return total
 
 
+def router_reads(path: Any, shape: Shape) -> tuple[Keys, bool]:
+    """Return the keys that a conditional edge's function may read, and if it looks at the step."""
+    functions = functions_of(path)
+    reads: Keys = ALL if functions is None else frozenset()
+    looks = False
+    for function in functions or ():
+        try:
+            outcome = _interpret(function, shape)
+        except Exception:
+            outcome = None
+        if outcome is None:
+            return ALL, False
+        reads = union(reads, outcome.recorder.reads)
+        looks = looks or "step" in outcome.recorder.control
+    return reads, looks
+
+
 def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
     """Return what a conditional edge's function may return, or None when it may be several nodes.
 
@@ -118,7 +135,7 @@ def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
     for function in functions:
         try:
             outcome = _interpret(function, shape)
-        except (GiveUpError, RecursionError):
+        except Exception:
             return None
         if outcome is None or "send" in outcome.recorder.control or not outcome.returned:
             return None
@@ -155,6 +172,9 @@ def _static_effects(
         return Effects.top(Evidence(what=f"not analyzed: {error}"))
     except RecursionError:
         return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
+    except Exception as error:
+        # Looking at live objects may run code of theirs, which may raise anything.
+        return Effects.top(Evidence(what=f"not analyzed: {type(error).__name__}: {error}"))
     if outcome is None:
         return Effects.top(Evidence(what="its source code is not available"))
     effects = _effects_of(outcome)
@@ -239,7 +259,8 @@ def _with_cell(effects: Effects, cell: Cell) -> Effects:
     written: Keys = ALL if cell.open else frozenset(cell.keys)
     plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
     spoiled = frozenset(cell.keys) - plain
-    folds = frozenset() if cell.open else (effects.folds | plain) - spoiled
+    unknown = cell.open or effects.writes is ALL
+    folds = frozenset() if unknown else (effects.folds | plain) - spoiled
     earlier = effects.writes - effects.folds if effects.writes is not ALL else frozenset()
     return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
 
@@ -247,7 +268,10 @@ def _with_cell(effects: Effects, cell: Cell) -> Effects:
 def _with_command(effects: Effects, command: Routed) -> Effects:
     for atom in command.update:
         is_dict = isinstance(atom, Cell) or (isinstance(atom, Const) and atom.value is None)
-        effects = _with_update(effects, atom) if is_dict else replace(effects, writes=ALL)
+        if is_dict:
+            effects = _with_update(effects, atom)
+        else:  # a list of pairs, say: any key, and any of them an `Overwrite`
+            effects = replace(effects, writes=ALL, folds=frozenset())
     if not command.goto and not command.elsewhere:
         return effects
     names = strings_of(command.goto)

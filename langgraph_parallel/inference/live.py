@@ -97,7 +97,7 @@ def _copy_elements(frame: Frame, obj: Any, arguments: Arguments) -> Value | None
     constants = constants_of(arguments.positional[0])
     if obj is tuple and constants and all(isinstance(c, tuple) for c in constants):
         return arguments.positional[0]
-    run_callbacks(frame, arguments)
+    run_callbacks(frame, obj.__name__, arguments)
     parts = elements(frame, arguments.positional[0], arguments.node)
     frame.escape(arguments.all, "its elements are copied", frame.where(arguments.node))
     frame.leak(parts)

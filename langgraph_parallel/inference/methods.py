@@ -33,6 +33,7 @@ from langgraph_parallel.inference.tables import (
     MUTATING_METHODS,
     READING_METHODS,
     STRING_METHODS,
+    UNMISTAKABLE_METHODS,
     Known,
     Result,
 )
@@ -83,10 +84,11 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, method: str, args: Ar
     """Return what a method of plain data, or of an unknown object, gives."""
     receiver = frozenset({atom})
     if isinstance(atom, Opaque):
-        if method not in STRING_METHODS:
+        from_outside = atom.roots is not ALL and WORLD in atom.roots
+        if method not in UNMISTAKABLE_METHODS or from_outside:
             return unknown_call(frame, f".{method}() of an object not known", args)
     elif method in MUTATING_METHODS:
-        run_callbacks(frame, args)
+        run_callbacks(frame, f".{method}()", args)
         return _mutating_method(frame, atom, method, args)
     elif method not in READING_METHODS:
         return unknown_call(frame, f".{method}()", args)

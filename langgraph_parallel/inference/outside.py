@@ -16,10 +16,13 @@ from langgraph_parallel.inference.functions import call_closure, call_live
 from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.tables import Known
 from langgraph_parallel.inference.values import (
+    GIVEN,
+    NOTHING,
     SCALAR,
     WORLD,
     Cell,
     Closure,
+    Const,
     Data,
     Injected,
     Live,
@@ -60,16 +63,21 @@ def unknown_call(frame: Frame, what: str, arguments: Arguments) -> Value:
     if reached is ALL:
         frame.recorder.mutates = ALL
     else:
-        frame.recorder.mutates = union(frame.recorder.mutates, reached - {WORLD})
+        frame.recorder.mutates = union(frame.recorder.mutates, reached - {WORLD, GIVEN})
     return opaque(union(reached, frozenset({WORLD})))
 
 
 def apply_known(frame: Frame, known: Known, what: str, arguments: Arguments) -> Value:
     """Apply an entry of the table: it reads its arguments whole and changes none of them."""
     where = frame.where(arguments.node)
-    run_callbacks(frame, arguments)
+    run_callbacks(frame, what, arguments)
+    if known.result not in ("scalar", "message"):
+        # The result may be, or hold, one of the arguments.
+        frame.escape(without_callbacks(arguments.all), f"passed to {what}", where)
     used = consume(frame, arguments.all, arguments.node)
     frame.escape(without_callbacks(used), f"passed to {what}", where)
+    if "file" in arguments.named:
+        frame.recorder.contact("unknown", f"{what} writes to a file object", where)
     for kind in known.external:
         frame.recorder.contact(kind, f"{what} is a {kind} call", where)
     if known.result == "scalar":
@@ -88,16 +96,31 @@ def without_callbacks(value: Value) -> Value:
     return frozenset(atom for atom in value if not isinstance(atom, (Closure, Injected)))
 
 
-def run_callbacks(frame: Frame, arguments: Arguments) -> None:
+def run_callbacks(frame: Frame, what: str, arguments: Arguments) -> None:
     """Analyze the functions among the arguments as if they were called with any of the rest."""
     passed = without_callbacks(arguments.all)
     anything = opaque(union(roots_of(passed), frame.recorder.leaked))
-    for atom in arguments.all:
+    called = _callables(what, arguments)
+    for atom in join(arguments.all, called):
         if isinstance(atom, Closure):
             frame.recorder.call_later(atom, anything)
             call_closure(frame, atom, (), {}, anything)
         elif isinstance(atom, Live) and callable(atom.obj):
             _run_live_callback(frame, atom.obj, anything, arguments)
+        elif atom in called and not isinstance(atom, (Const, Live)):
+            unknown_call(frame, f"a function passed to {what}", arguments)
+
+
+def _callables(what: str, arguments: Arguments) -> Value:
+    """Return the arguments that a known callee calls."""
+    named = [v for k, v in arguments.named.items() if k in ("key", "default", "object_hook", "cls")]
+    name = what.rpartition(".")[2].strip("()")
+    first = {"map": 0, "filter": 0, "reduce": 0, "sub": 1, "subn": 1}.get(name)
+    if first is not None and len(arguments.positional) > first:
+        callee = arguments.positional[first]
+        scalar = all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in callee)
+        named += [] if scalar else [callee]
+    return join(*named, arguments.unpacked if first is not None else NOTHING)
 
 
 def _run_live_callback(frame: Frame, obj: Any, anything: Value, arguments: Arguments) -> None:

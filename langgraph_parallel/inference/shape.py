@@ -23,8 +23,9 @@ from langgraph.graph.message import add_messages
 from pydantic import BaseModel
 from typing_extensions import ReadOnly, get_type_hints
 
+from langgraph_parallel.inference.access import user_defined
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.values import Data, Value, const, join, opaque
+from langgraph_parallel.inference.values import Data, Opaque, Value, const, join
 
 _SCALARS: Final = (str, int, float, bool, bytes)
 _LISTS: Final = (list, Sequence, MutableSequence, tuple, set, frozenset)
@@ -51,6 +52,7 @@ def describe_schema(
             name: _promise(hints[name], name, reducer_of(name)) for name in names if name in hints
         },
         attributes=_has_attributes(schema),
+        own_code=frozenset(user_defined(schema)) if _has_attributes(schema) else frozenset(),
     )
 
 
@@ -58,7 +60,9 @@ def read_by_coercion(schema: Any, keys: frozenset[str]) -> frozenset[str]:
     """Return the keys that LangGraph itself reads when it builds the node's input.
 
     A pydantic or dataclass state is constructed before the node runs: that fails when a required
-    field has no value yet, and validators may look at any field.
+    field has no value yet, validators may look at any field, and constrained or nested fields may
+    refuse a value. A field of a built-in type counts as read only where the node reads it: a value
+    of the wrong type is then reported by the first node that comes after both.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         rules = schema.__pydantic_decorators__
@@ -73,8 +77,12 @@ def read_by_coercion(schema: Any, keys: frozenset[str]) -> frozenset[str]:
         checked |= {f for d in rules.validators.values() for f in d.info.fields}
         if "*" in checked:
             return keys
-        required = {n for n, field in schema.model_fields.items() if field.is_required()}
-        return keys & (required | checked)
+        strict = {
+            name
+            for name, field in schema.model_fields.items()
+            if field.is_required() or field.metadata or not _accepts_its_kind(field.annotation)
+        }
+        return keys & (strict | checked)
     if dataclasses.is_dataclass(schema):
         if hasattr(schema, "__post_init__"):
             return keys
@@ -86,6 +94,16 @@ def read_by_coercion(schema: Any, keys: frozenset[str]) -> frozenset[str]:
         }
         return keys & required
     return frozenset()
+
+
+def _accepts_its_kind(annotation: Any) -> bool:
+    """Tell whether a pydantic field has no rule beyond a built-in type."""
+    annotation = _strip(annotation)
+    if annotation in (*_SCALARS, *_LISTS, dict, Mapping, None, type(None), Any, object, Ellipsis):
+        return True
+    known = (*_LISTS, dict, Mapping, Union, types.UnionType)
+    arguments = get_args(annotation)
+    return get_origin(annotation) in known and all(map(_accepts_its_kind, arguments))
 
 
 def _hints(schema: Any) -> Mapping[str, Any]:
@@ -123,7 +141,8 @@ def _value_of(annotation: Any, key: str) -> Value:
         return frozenset({Data(roots, plain=True, deep=_is_deep(annotation))})
     if annotation in (dict, Mapping) or origin in (dict, Mapping):
         return frozenset({Data(roots, deep=_is_deep(annotation))})
-    return opaque(roots)
+    may_iterate = annotation in (Any, object) or not isinstance(annotation, type)
+    return frozenset({Opaque(roots, spent=may_iterate or hasattr(annotation, "__next__"))})
 
 
 def _is_deep(annotation: Any) -> bool:

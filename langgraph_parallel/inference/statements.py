@@ -9,7 +9,7 @@ import sys
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import consume, read_keys
+from langgraph_parallel.inference.access import consume, read_keys, truth
 from langgraph_parallel.inference.containers import bind_target, elements, iterate, put_keys
 from langgraph_parallel.inference.frame import Env, Frame, GiveUpError, join_envs, statement
 from langgraph_parallel.inference.values import (
@@ -46,6 +46,7 @@ def _expression(frame: Frame, node: ast.Expr) -> None:
 @statement(ast.Return)
 def _return(frame: Frame, node: ast.Return) -> None:
     frame.returns.append(frame.evaluate(node.value))
+    frame.remember()
     frame.env = None
 
 
@@ -55,12 +56,13 @@ def _raise(frame: Frame, node: ast.Raise) -> None:
         if part is not None:
             frame.evaluate(part)
     frame.recorder.leave("raise", "raises", frame.where(node))
+    frame.remember()
     frame.env = None
 
 
 @statement(ast.Assert)
 def _assert(frame: Frame, node: ast.Assert) -> None:
-    frame.evaluate(node.test)
+    truth(frame, node.test)
     if node.msg is not None:
         frame.evaluate(node.msg)
     frame.recorder.leave("raise", "asserts", frame.where(node))
@@ -121,9 +123,14 @@ def _delete(frame: Frame, node: ast.Delete) -> None:
         if not isinstance(target, (ast.Subscript, ast.Attribute)):
             msg = "a deletion is not understood"
             raise GiveUpError(msg)
+        if isinstance(target, ast.Subscript):
+            index = frame.evaluate(target.slice)
+        else:
+            index = const(target.attr)
         for atom in frame.evaluate(target.value):
             if isinstance(atom, State):
-                continue  # the node's own copy: seen only when the whole state is returned
+                read_keys(frame, index, target)  # it fails when the key has no value
+                continue
             _change(frame, atom, "del", target)
 
 
@@ -183,7 +190,7 @@ def _change(frame: Frame, atom: Any, what: str, node: ast.AST) -> None:
 
 @statement(ast.If)
 def _if(frame: Frame, node: ast.If) -> None:
-    frame.evaluate(node.test)
+    truth(frame, node.test)
     before = dict(frame.env or {})
     frame.run(node.body)
     after_body, frame.env = frame.env, before
@@ -202,7 +209,7 @@ def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
 @statement(ast.While)
 def _while(frame: Frame, node: ast.While) -> None:
     def head() -> None:
-        frame.evaluate(node.test)
+        truth(frame, node.test)
 
     _loop(frame, node, head)
 
@@ -293,15 +300,17 @@ def _with(frame: Frame, node: ast.With | ast.AsyncWith) -> None:
 def _match(frame: Frame, node: ast.Match) -> None:
     subject = frame.evaluate(node.subject)
     before = dict(frame.env or {})
-    ends: list[Env | None] = [before]
+    ends: list[Env | None] = []
     for case in node.cases:
         frame.env = dict(before)
         _pattern(frame, case.pattern, subject)
         if case.guard is not None:
-            frame.evaluate(case.guard)
+            truth(frame, case.guard)
+        # Names stay bound when the guard, or a later part of the pattern, fails.
+        before = join_envs(before, frame.env) or before
         frame.run(case.body)
         ends.append(frame.env)
-    frame.env = join_envs(*ends)
+    frame.env = join_envs(before, *ends)
 
 
 def _pattern(frame: Frame, pattern: ast.pattern, subject: Value) -> None:

@@ -34,6 +34,8 @@ DATED: Final = (datetime.date, datetime.timedelta)
 READS_WORLD: Final = Known("scalar", frozenset({"read"}))
 
 BUILTINS: Final[dict[str, Known]] = {
+    "sum": Known("opaque"),
+    "type": Known("opaque"),
     **dict.fromkeys(
         [
             "abs",
@@ -48,7 +50,6 @@ BUILTINS: Final[dict[str, Known]] = {
             "divmod",
             "float",
             "format",
-            "frozenset",
             "hash",
             "hex",
             "id",
@@ -64,13 +65,23 @@ BUILTINS: Final[dict[str, Known]] = {
             "repr",
             "round",
             "str",
-            "sum",
-            "type",
         ],
         SCALAR,
     ),
     **dict.fromkeys(
-        ["dict", "enumerate", "filter", "list", "map", "reversed", "set", "sorted", "tuple", "zip"],
+        [
+            "dict",
+            "enumerate",
+            "filter",
+            "frozenset",
+            "list",
+            "map",
+            "reversed",
+            "set",
+            "sorted",
+            "tuple",
+            "zip",
+        ],
         FRESH,
     ),
     **dict.fromkeys(["iter", "max", "min"], ELEMENTS),
@@ -135,7 +146,12 @@ PURE_CLASSES: Final = frozenset(
 STRING_METHODS: Final = frozenset(
     name for name in dir(str) if not name.startswith("_") and name not in ("index", "count")
 )
-"""Methods that only strings have; on any object they are taken to have no effect."""
+"""Methods of strings."""
+UNMISTAKABLE_METHODS: Final = STRING_METHODS - {
+    *("encode", "expandtabs", "find", "format", "format_map", "join", "maketrans", "partition"),
+    *("replace", "rfind", "rindex", "rpartition", "translate"),
+}
+"""Methods that, on an object of unknown type, are taken to be those of a string."""
 
 READING_METHODS: Final = STRING_METHODS | frozenset(
     [

@@ -2,7 +2,8 @@
 
 A value is a set of *atoms*, one for each thing it may be. Joining two flows is set union. `roots`
 are the state keys whose value an atom may be, alias or contain; the marker `WORLD` among them
-stands for live objects outside the state (globals, closures, attributes of `self`).
+stands for live objects outside the state (globals, closures, attributes of `self`), `GIVEN` for
+what the graph's caller passed in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ Yields: TypeAlias = Literal["message", "text", "opaque"]
 """What a runnable gives: a chat message, a string, or anything."""
 
 WORLD: Final = "\0world"
+GIVEN: Final = "\0given"
+"""Marks what the graph's caller passed in (`config`, `context`): data that outlives the node."""
 _MOST_CONSTANTS: Final = 16
 
 
@@ -54,6 +57,8 @@ class Opaque:
     """Anything else, of which only the possible aliases are known."""
 
     roots: Keys = frozenset()
+    spent: bool = False
+    """It may be an iterator, which iterating over it uses up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +144,15 @@ class Closure:
     """The frame of the function that defines it."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Closure) and other.node is self.node
+        return (
+            isinstance(other, Closure)
+            and other.node is self.node
+            and other.home is self.home
+            and other.defaults == self.defaults
+        )
 
     def __hash__(self) -> int:
-        return id(self.node)
+        return hash((id(self.node), id(self.home)))
 
 
 Atom: TypeAlias = (
@@ -197,7 +207,9 @@ def join(*values: Value) -> Value:
     elif data_atoms:
         atoms |= {data_atoms[0]}
     if len(opaque_atoms) > 1:
-        merged_opaque = Opaque(_union_all(a.roots for a in opaque_atoms))
+        merged_opaque = Opaque(
+            _union_all(a.roots for a in opaque_atoms), any(a.spent for a in opaque_atoms)
+        )
         atoms = atoms.difference(opaque_atoms) | {merged_opaque}
     return atoms
 

@@ -4,7 +4,10 @@
     P -> {a, b};  [a, b] -> c -> X
 
 A node that waits for several gets one waiting edge (`add_edge([...], node)`), which fires once when
-all have run; plain edges would start it once for each. No node is added, renamed or wrapped.
+all have run; plain edges from each would start it once for each. Beside it stands one plain edge
+from a node of the superstep before, which fires together with it: so a thread that pauses before
+the node is due under the same trigger as in the original graph, and the original can resume it. No
+node is added, renamed or wrapped.
 """
 
 from __future__ import annotations
@@ -34,13 +37,17 @@ def lower_region(
     first, last = nodes[0], nodes[-1]
     roots = [nodes[i] for i, before in enumerate(schedule.predecessors) if not before]
     _share_entry(builder, first, [root for root in roots if root != first])
+    levels = schedule.levels
     for index, before in enumerate(schedule.predecessors):
         if before:
-            _connect(builder, [nodes[p] for p in before], nodes[index])
+            latest = max(before, key=lambda p: (levels[p], p))
+            _connect(builder, [nodes[p] for p in before], nodes[index], nodes[latest])
+    sinks = schedule.sinks
+    slowest = nodes[max(sinks, key=lambda p: (levels[p], p))]
     targets = sorted(v for u, v in builder.edges if u == last and v not in nodes)
     for target in targets:
         builder.edges.discard((last, target))
-        _connect(builder, [nodes[i] for i in schedule.sinks], target)
+        _connect(builder, [nodes[i] for i in sinks], target, slowest)
 
 
 def _share_entry(
@@ -55,11 +62,13 @@ def _share_entry(
             builder.waiting_edges.update((sources, other) for other in others)
 
 
-def _connect(builder: StateGraph[Any, Any, Any, Any], sources: Sequence[str], target: str) -> None:
-    """Start `target` once all of `sources` have run."""
+def _connect(
+    builder: StateGraph[Any, Any, Any, Any], sources: Sequence[str], target: str, last: str
+) -> None:
+    """Start `target` once all of `sources` have run, of which `last` is in the last superstep."""
     if target == END:
         builder.edges.update((source, END) for source in sources)
-    elif len(sources) == 1:
-        builder.edges.add((sources[0], target))
-    else:
+        return
+    builder.edges.add((last, target))
+    if len(sources) > 1:
         builder.waiting_edges.add((tuple(sources), target))

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateUpdate
+from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat import clone_builder, compile_like
 from langgraph_parallel.errors import RewriteError
@@ -44,6 +44,9 @@ class Rewrite:
     report: ParallelReport
     moved: frozenset[str]
     """Nodes whose superstep may differ from the original's."""
+    ends: Mapping[frozenset[str], str]
+    """Sets of nodes that run together in the last superstep of the graph, with the last of them in
+    the original chain."""
     cuts: Mapping[frozenset[str], str | None]
     """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
     of that prefix; None where nothing of the region has run."""
@@ -59,6 +62,8 @@ class _Thread:
     """True when its last checkpoint was written by the rewritten topology."""
     following: tuple[str, ...]
     """Nodes that are due; empty when the thread is at its end."""
+    latest: frozenset[str]
+    """Nodes that ran last."""
 
 
 def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
@@ -100,7 +105,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
-        if _is_ours(self.parallel_rewrite, thread, _conflict(self, input, options)):
+        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
             yield from super().stream(input, self._marked(config), **options)
         else:
             yield from self._unchanged().stream(input, _unmarked(config), **options)
@@ -110,7 +115,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if _is_ours(self.parallel_rewrite, thread, _conflict(self, input, options)):
+        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, _unmarked(config), **options)
@@ -119,6 +124,25 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
                 yield part
         finally:
             await parts.aclose()  # type: ignore[attr-defined]
+
+    def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a thread's state, as `CompiledStateGraph.get_state` does."""
+        state = super().get_state(config, subgraphs=subgraphs)
+        if not self._is_foreign(state):
+            return state
+        return self._unchanged().get_state(config, subgraphs=subgraphs)
+
+    async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
+        """Return a thread's state, as `CompiledStateGraph.aget_state` does."""
+        state = await super().aget_state(config, subgraphs=subgraphs)
+        if not self._is_foreign(state):
+            return state
+        return await self._unchanged().aget_state(config, subgraphs=subgraphs)
+
+    def _is_foreign(self, state: StateSnapshot) -> bool:
+        """Tell whether a saved state was written by another topology, which knows what is due."""
+        mark = (state.metadata or {}).get(TOPOLOGY_KEY)
+        return state.created_at is not None and mark != self.parallel_rewrite.mark
 
     def bulk_update_state(
         self, config: RunnableConfig, supersteps: Sequence[Sequence[StateUpdate]]
@@ -129,9 +153,12 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
             RewriteError: If the update would stand in the middle of a region.
         """
         thread = self._thread(config)
-        if thread is not None and thread.following and not thread.ours:
-            return self._unchanged().bulk_update_state(_unmarked(config), supersteps)
-        checked = [_check_updates(self.parallel_rewrite, thread, step) for step in supersteps]
+        rewrite = self.parallel_rewrite
+        if thread is None or not _is_inside(rewrite, thread):
+            # Nothing of a region is under way: the original topology may go on from here.
+            named = [_name_last(rewrite, thread, step) for step in supersteps]
+            return self._unchanged().bulk_update_state(_unmarked(config), named)
+        checked = [_check_updates(rewrite, thread, step) for step in supersteps]
         return super().bulk_update_state(self._marked(config), checked)
 
     async def abulk_update_state(
@@ -143,9 +170,12 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
             RewriteError: If the update would stand in the middle of a region.
         """
         thread = await self._athread(config)
-        if thread is not None and thread.following and not thread.ours:
-            return await self._unchanged().abulk_update_state(_unmarked(config), supersteps)
-        checked = [_check_updates(self.parallel_rewrite, thread, step) for step in supersteps]
+        rewrite = self.parallel_rewrite
+        if thread is None or not _is_inside(rewrite, thread):
+            # Nothing of a region is under way: the original topology may go on from here.
+            named = [_name_last(rewrite, thread, step) for step in supersteps]
+            return await self._unchanged().abulk_update_state(_unmarked(config), named)
+        checked = [_check_updates(rewrite, thread, step) for step in supersteps]
         return await super().abulk_update_state(self._marked(config), checked)
 
     def _thread(self, config: RunnableConfig | None) -> _Thread | None:
@@ -157,8 +187,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if saved is None:
             return None
         ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        graph = self if ours else self._unchanged()
-        return _Thread(ours, graph.get_state(thread_config).next)
+        return _Thread(ours, self.get_state(thread_config).next, _latest(saved.checkpoint))
 
     async def _athread(self, config: RunnableConfig | None) -> _Thread | None:
         address = _address(self, config)
@@ -169,8 +198,8 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if saved is None:
             return None
         ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        graph = self if ours else self._unchanged()
-        return _Thread(ours, (await graph.aget_state(thread_config)).next)
+        state = await self.aget_state(thread_config)
+        return _Thread(ours, state.next, _latest(saved.checkpoint))
 
     def _unchanged(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Return the original topology with the present settings of this graph."""
@@ -206,7 +235,7 @@ def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> 
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 
-def _is_ours(rewrite: Rewrite, thread: _Thread | None, conflict: str) -> bool:
+def _is_ours(rewrite: Rewrite, thread: _Thread | None, given: Any, conflict: str) -> bool:
     """Tell whether the rewritten topology runs this call.
 
     Raises:
@@ -214,7 +243,8 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, conflict: str) -> bool:
             original one.
     """
     if thread is None or not thread.following:
-        return not conflict
+        # Without an input only what is due runs, and that is for the writer of the thread to say.
+        return not conflict and (thread is None or thread.ours or given is not None)
     if not thread.ours:
         return False
     if conflict and not rewrite.moved.isdisjoint(thread.following):
@@ -227,10 +257,41 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, conflict: str) -> bool:
     return not conflict or not rewrite.moved.isdisjoint(thread.following)
 
 
-def _check_updates(
+def _latest(checkpoint: Checkpoint) -> frozenset[str]:
+    """Return the nodes that ran in the last superstep of a thread."""
+    newest = {
+        name: max(seen.values(), key=_version_order)
+        for name, seen in checkpoint["versions_seen"].items()
+        if seen and not name.startswith("__")
+    }
+    top = max(newest.values(), key=_version_order, default=None)
+    return frozenset(name for name, version in newest.items() if version == top)
+
+
+def _version_order(version: Any) -> tuple[int, str]:
+    """Order channel versions, which are integers or strings of a padded integer and a suffix."""
+    number, _, rest = str(version).partition(".")
+    return int(number), rest
+
+
+def _is_inside(rewrite: Rewrite, thread: _Thread) -> bool:
+    """Tell whether a thread stands where only the rewritten topology can take it further."""
+    due = frozenset(thread.following)
+    return thread.ours and (due in rewrite.cuts or not rewrite.moved.isdisjoint(due))
+
+
+def _name_last(
     rewrite: Rewrite, thread: _Thread | None, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
-    following = frozenset(thread.following if thread is not None else ())
+    """Name the node that an update stands for where LangGraph could not choose among siblings."""
+    last = rewrite.ends.get(thread.latest) if thread is not None and thread.ours else None
+    return [u._replace(as_node=last) if u.as_node is None and last else u for u in updates]
+
+
+def _check_updates(
+    rewrite: Rewrite, thread: _Thread, updates: Sequence[StateUpdate]
+) -> list[StateUpdate]:
+    following = frozenset(thread.following)
     at_cut = following in rewrite.cuts
     checked = []
     for update in updates:
@@ -238,10 +299,7 @@ def _check_updates(
         if as_node is None and at_cut:
             # LangGraph cannot tell which of several siblings ran last; the chain can.
             update = update._replace(as_node=rewrite.cuts[following])
-        elif not (at_cut and as_node == rewrite.cuts[following]) and (
-            as_node in rewrite.moved
-            or (as_node is None and not rewrite.moved.isdisjoint(following))
-        ):
+        elif not (at_cut and as_node == rewrite.cuts[following]):
             at = as_node or ", ".join(sorted(following))
             msg = (
                 f"update_state at {at!r} would stand in the middle of a part that was made "

@@ -69,6 +69,7 @@ def test_independent_nodes_fan_out_and_join():
         (START, "read_a"),
         (START, "read_b"),
         (START, "read_c"),
+        ("read_c", "join_all"),
         ("join_all", END),
     }
     assert fast.waiting_edges == {(("read_a", "read_b", "read_c"), "join_all")}
@@ -292,21 +293,60 @@ def test_declared_destinations_unblock_a_routing_node():
     assert_equivalent(builder, [{"text": "x"}])
 
 
-def test_graph_with_concurrent_branches_is_left_alone():
+def test_what_follows_a_parallel_part_is_made_parallel():
+    builder = StateGraph(State)
+    for node in (read_a, read_b, read_c, join_all):
+        builder.add_node(node)
+    builder.add_node("last_a", lambda state: {"a": state["d"] + "1"})
+    builder.add_node("last_b", lambda state: {"b": state["d"] + "2"})
+    builder.add_edge(START, "read_a")
+    builder.add_edge(START, "read_b")
+    builder.add_edge("read_b", "read_c")
+    builder.add_edge(["read_a", "read_c"], "join_all")
+    builder.add_edge("join_all", "last_a")
+    builder.add_edge("last_a", "last_b")
+    report = explain(builder)
+    assert report.regions[0].levels == (("join_all",), ("last_a", "last_b"))
+    assert report.is_parallel
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_branches_that_meet_twice_are_left_alone():
     builder = StateGraph(State)
     for node in (read_a, read_b, read_c, join_all):
         builder.add_node(node)
     builder.add_edge(START, "read_a")
     builder.add_edge(START, "read_b")
     builder.add_edge("read_b", "read_c")
-    builder.add_edge(["read_a", "read_c"], "join_all")
+    builder.add_edge("read_a", "join_all")
+    builder.add_edge("read_c", "join_all")
     assert rules(builder) == {"already-parallel"}
 
 
-def test_router_that_may_send_is_left_alone():
+def test_map_reduce_part_is_left_as_it_is():
+    builder = chain(read_a, read_b, read_c, end=False)
+    builder.add_node("map", lambda state: {"log": [state["text"]]})
+    builder.add_node("reduce", lambda state: {"d": "".join(state["log"])})
+    builder.add_node("final", lambda state: {"a": state["b"]})
+    builder.add_conditional_edges(
+        "read_c", lambda state: [Send("map", state), Send("map", state)], ["map"]
+    )
+    builder.add_edge("map", "reduce")
+    builder.add_edge("reduce", "final")
+    report = explain(builder)
+    assert [part.region.nodes for part in report.regions] == [
+        ("read_a", "read_b"),
+        ("reduce", "final"),
+    ]
+    assert_equivalent(builder, [{"text": "x"}])
+
+
+def test_router_that_may_pick_several_anywhere_is_left_alone():
     builder = chain(read_a, read_b, end=False)
     builder.add_node(read_c)
-    builder.add_conditional_edges("read_b", lambda state: [Send("read_c", state)], ["read_c"])
+    builder.add_node(join_all)
+    builder.add_edge("read_c", "join_all")
+    builder.add_conditional_edges("read_b", lambda state: list(state), ["read_c", "join_all"])
     assert "unknown-router" in rules(builder)
 
 
