@@ -16,14 +16,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import CachePolicy
 
 from langgraph_parallel._compat import has_default, is_fold_channel, is_plain_channel, reducer_of
 from langgraph_parallel.concurrency import find_brackets, read_exits
-from langgraph_parallel.effects import ALL, METADATA_KEY, Effects, Keys, bounded, union
+from langgraph_parallel.effects import (
+    ALL,
+    METADATA_KEY,
+    Control,
+    Effects,
+    External,
+    Keys,
+    bounded,
+    union,
+)
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.infer import node_effects, router_reads, router_targets
+from langgraph_parallel.inference.infer import node_effects, router_effects, router_targets
+from langgraph_parallel.inference.runnables import set_graph_analysis
 from langgraph_parallel.inference.shape import describe_schema
 
 
@@ -172,6 +183,42 @@ def _effects_of(
     return found
 
 
+def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
+    """Return the effects of running a whole compiled graph as one step of another.
+
+    It reads its input keys and writes its output keys; the contacts of its nodes and routers are
+    its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
+    `Command` to a parent, which an unknown target may be.
+    """
+    builder = graph.builder
+    parts = [_effects_of(builder, name, {}, trusts_calls=False) for name in builder.nodes]
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            routing = router_effects(branch.path, _branch_shape(builder, source, branch))
+            parts.append(replace(routing, goto=frozenset()))  # it stays inside
+    control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
+    if graph.interrupt_before_nodes or graph.interrupt_after_nodes:
+        control.add("interrupt")
+    leaves = any(part.goto is ALL for part in parts)
+    if leaves:
+        control |= {"goto", "send"}
+    external: set[External] = set().union(*(part.external for part in parts))
+    if graph.checkpointer is True:  # it remembers a thread of its own from call to call
+        external.add("write")
+    return Effects(
+        reads=frozenset(builder.schemas[builder.input_schema]),
+        writes=frozenset(builder.schemas[builder.output_schema]),
+        mutates=ALL if any(part.mutates for part in parts) else frozenset(),
+        external=frozenset(external),
+        control=frozenset(control),
+        goto=ALL if leaves else frozenset(),
+        certain=all(part.certain for part in parts),
+    )
+
+
+set_graph_analysis(summarize_graph)
+
+
 def _shape(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
     keys = builder.schemas.get(schema, {})
     return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)))
@@ -232,8 +279,8 @@ def _short_lived_routing(
     for source, branches in builder.branches.items():
         for branch in branches.values():
             shape = _branch_shape(builder, source, branch)
-            reads, looks = router_reads(branch.path, shape)
-            if looks or bounded(reads, counted & shape.keys):
+            routing = router_effects(branch.path, shape)
+            if "step" in routing.control or bounded(routing.reads, counted & shape.keys):
                 reason = "its conditional edge depends on the number of the superstep."
                 yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
 

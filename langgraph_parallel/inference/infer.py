@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,8 +32,9 @@ from langgraph_parallel.inference.functions import (
     run_body,
     run_late,
 )
+from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.shape import describe_schema, read_by_coercion
-from langgraph_parallel.inference.source import find_source
+from langgraph_parallel.inference.source import Source, find_source
 from langgraph_parallel.inference.values import (
     NOTHING,
     STATE,
@@ -95,8 +97,7 @@ def node_effects(
     """
     functions = functions_of(runnable)
     if functions is None:
-        what = f"a {type(runnable).__name__} is not analyzed"
-        return Effects.top(Evidence(what=what))
+        return _runnable_effects(runnable, shape, trusts_calls)
     total = Effects()
     for function in functions:
         found = _declared(function) or _static_effects(function, shape, schema, trusts_calls)
@@ -104,21 +105,38 @@ def node_effects(
     return total
 
 
-def router_reads(path: Any, shape: Shape) -> tuple[Keys, bool]:
-    """Return the keys that a conditional edge's function may read, and if it looks at the step."""
+def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool) -> Effects:
+    """Return the effects of a node that is a sequence, a sub-graph or another runnable."""
+    recorder = Recorder(shape, trusts_calls=trusts_calls)
+    place = ast.parse("lambda: None", mode="eval").body
+    assert isinstance(place, ast.Lambda)
+    source = Source(place, f"<{type(runnable).__name__}>")
+    frame = Frame(recorder=recorder, source=source, namespace={}, cells={})
+    try:
+        returned = run_runnable(frame, runnable, STATE, place)
+        run_late(frame)
+    except GiveUpError as error:
+        return Effects.top(Evidence(what=f"not analyzed: {error}"))
+    except Exception as error:
+        return Effects.top(Evidence(what=f"not analyzed: {type(error).__name__}: {error}"))
+    return _effects_of(Outcome(recorder, returned))
+
+
+def router_effects(path: Any, shape: Shape) -> Effects:
+    """Return what a conditional edge's function reads and touches; it writes nothing."""
     functions = functions_of(path)
-    reads: Keys = ALL if functions is None else frozenset()
-    looks = False
-    for function in functions or ():
+    if functions is None:
+        return Effects.top(Evidence(what=f"a {type(path).__name__} is not analyzed"))
+    total = Effects()
+    for function in functions:
         try:
             outcome = _interpret(function, shape)
-        except Exception:
-            outcome = None
+        except Exception as error:
+            return Effects.top(Evidence(what=f"not analyzed: {error}"))
         if outcome is None:
-            return ALL, False
-        reads = union(reads, outcome.recorder.reads)
-        looks = looks or "step" in outcome.recorder.control
-    return reads, looks
+            return Effects.top(Evidence(what="its source code is not available"))
+        total = _either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
+    return total
 
 
 def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import types
 from typing import Any, Final
 
+from langgraph.config import get_config, get_store, get_stream_writer
+from langgraph.runtime import get_runtime
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
@@ -26,6 +29,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     WORLD,
     Chain,
+    Injected,
     Routed,
     State,
     Value,
@@ -38,6 +42,13 @@ from langgraph_parallel.inference.values import (
     roots_of,
 )
 
+_GETTERS: Final = {
+    get_config: "config",
+    get_store: "store",
+    get_stream_writer: "writer",
+    get_runtime: "runtime",
+}
+"""Functions that fetch what LangGraph also injects by parameter name."""
 _NEVER: Final = frozenset({eval, exec, globals, locals, vars, setattr, delattr, __import__, super})
 
 
@@ -69,6 +80,8 @@ def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value 
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
+    if isinstance(obj, types.FunctionType) and obj in _GETTERS:
+        return frozenset({Injected(_GETTERS[obj])})
     if obj is interrupt:
         frame.escape(arguments.all, "interrupt", where)
         frame.recorder.leave("interrupt", "calls interrupt()", where)

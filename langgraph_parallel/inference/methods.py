@@ -27,8 +27,10 @@ from langgraph_parallel.inference.outside import (
     fill_cell,
     run_callbacks,
     unknown_call,
+    without_callbacks,
     write_stream,
 )
+from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.tables import (
     MUTATING_METHODS,
     READING_METHODS,
@@ -177,6 +179,11 @@ def injected_method(frame: Frame, atom: Injected, method: str, arguments: Argume
 
 def live_method(frame: Frame, receiver: Any, method: str, arguments: Arguments) -> Value:
     """Return what a method of a live object gives."""
+    where = frame.where(arguments.node)
+    if method in ("invoke", "ainvoke") and is_runnable(receiver) and arguments.positional:
+        value, *rest = arguments.positional
+        frame.escape(without_callbacks(join(*rest, arguments.unpacked)), "passed on", where)
+        return run_runnable(frame, receiver, value, arguments.node)
     chain = as_chain(Live(receiver))
     if chain is not None and (builds_chain(method) or method in ("invoke", "ainvoke")):
         return chain_method(frame, chain, method, arguments)

@@ -1,0 +1,194 @@
+"""Running a LangChain runnable: sequences, parallels, prompts, lambdas, models, whole graphs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any, Final
+
+from langchain_core.prompts import BasePromptTemplate
+from langchain_core.runnables import (
+    RunnableBinding,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnableSequence,
+)
+from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
+from langgraph.graph.state import CompiledStateGraph
+
+from langgraph_parallel._compat import functions_of, unwrap_callable
+from langgraph_parallel.effects import ALL, Effects, union
+from langgraph_parallel.inference.access import consume, read_keys
+from langgraph_parallel.inference.containers import merge_into, put_keys
+from langgraph_parallel.inference.external import external_of, yields_of
+from langgraph_parallel.inference.frame import Frame
+from langgraph_parallel.inference.functions import call_live
+from langgraph_parallel.inference.values import (
+    SCALAR,
+    WORLD,
+    Cell,
+    Data,
+    Injected,
+    State,
+    Value,
+    const,
+    join,
+    opaque,
+    roots_of,
+)
+
+_EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
+"""Filled by `langgraph_parallel.graph`, which knows graphs and builds on this package."""
+
+
+def set_graph_analysis(
+    analysis: Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects],
+) -> None:
+    """Tell this module how to summarize a compiled graph that a node runs."""
+    _EFFECTS_OF_GRAPH[:] = [analysis]
+
+
+def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
+    """Return what `obj.invoke(value)` may give, recording its effects."""
+    frame.recorder.spend()
+    for kind, rule in _RULES.items():
+        if isinstance(obj, kind):
+            return rule(frame, obj, value, node)
+    functions = functions_of(obj)
+    if functions:
+        return join(*(_run_function(frame, f, value, node) for f in functions))
+    external = external_of(obj)
+    if external is None:
+        return _run_unknown(frame, obj, value, node)
+    used = consume(frame, value, node)
+    for contact in sorted(external):
+        frame.recorder.contact(contact, f"runs a {type(obj).__name__}", frame.where(node))
+    yields = yields_of(obj)
+    if yields == "text":
+        return SCALAR
+    return data_message(roots_of(used)) if yields == "message" else opaque(roots_of(used))
+
+
+def data_message(roots: Any) -> Value:
+    """Return a chat message."""
+    return frozenset({Data(roots, plain=True)})
+
+
+def _run_sequence(frame: Frame, obj: RunnableSequence[Any, Any], value: Value, node: Any) -> Value:
+    for step in obj.steps:
+        value = run_runnable(frame, step, value, node)
+    return value
+
+
+def _run_parallel(frame: Frame, obj: RunnableParallel[Any], value: Value, _node: Any) -> Value:
+    cell = frame.recorder.cells.setdefault(id(obj), Cell())
+    for key, step in obj.steps__.items():
+        put_keys(frame, cell, const(key), run_runnable(frame, step, value, _node))
+    return frozenset({cell})
+
+
+def _run_assign(frame: Frame, obj: RunnableAssign, value: Value, node: Any) -> Value:
+    cell = frame.recorder.cells.setdefault(id(obj), Cell())
+    merge_into(frame, cell, value, node)
+    merge_into(frame, cell, run_runnable(frame, obj.mapper, value, node), node)
+    return frozenset({cell})
+
+
+def _run_pick(frame: Frame, obj: RunnablePick, value: Value, node: Any) -> Value:
+    keys = [obj.keys] if isinstance(obj.keys, str) else list(obj.keys)
+    found = {key: _pick(frame, value, key, node) for key in keys}
+    if isinstance(obj.keys, str):
+        return found[obj.keys]
+    cell = frame.recorder.cells.setdefault(id(obj), Cell())
+    for key, part in found.items():
+        put_keys(frame, cell, const(key), part)
+    return frozenset({cell})
+
+
+def _pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
+    if State() in value:
+        return read_keys(frame, const(key), node)
+    return frame.part_of(consume(frame, value, node))
+
+
+def _run_passthrough(frame: Frame, obj: Any, value: Value, node: Any) -> Value:
+    same = type(obj) is RunnablePassthrough and obj.func is None and obj.afunc is None
+    return value if same else _run_unknown(frame, obj, value, node)
+
+
+def _run_binding(frame: Frame, obj: RunnableBinding[Any, Any], value: Value, node: Any) -> Value:
+    if obj.config_factories:
+        return _run_unknown(frame, obj, value, node)
+    return run_runnable(frame, obj.bound, value, node)
+
+
+def _run_prompt(frame: Frame, obj: BasePromptTemplate[Any], value: Value, node: Any) -> Value:
+    if external_of(obj) is None:
+        return _run_unknown(frame, obj, value, node)
+    if State() in value:
+        for key in (*obj.input_variables, *obj.optional_variables):
+            read_keys(frame, const(key), node)
+        value = value - {State()}
+    return opaque(roots_of(consume(frame, value, node)))
+
+
+def _run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> Value:
+    target = unwrap_callable(function)
+    if target is not None:
+        code, bound, keywords = target
+        given = (*(frame.live(part) for part in bound), value)
+        named = {name: frame.live(part) for name, part in keywords.items()}
+        names = code.__code__.co_varnames[: code.__code__.co_argcount]
+        if "config" in names[len(given) :]:
+            named["config"] = frozenset({Injected("config")})
+        found = call_live(frame, code, given, named, frozenset())
+        if found is not None:
+            return found
+    return _run_unknown(frame, function, value, node)
+
+
+def _run_graph(
+    frame: Frame, obj: CompiledStateGraph[Any, Any, Any, Any], value: Value, node: ast.AST
+) -> Value:
+    """Run a sub-graph: it reads its input keys, and its nodes' contacts become the node's."""
+    if not _EFFECTS_OF_GRAPH:
+        return _run_unknown(frame, obj, value, node)
+    inner, where = _EFFECTS_OF_GRAPH[0](obj), frame.where(node)
+    if State() in value and inner.reads is not ALL:
+        for key in sorted(inner.reads):
+            read_keys(frame, const(key), node)
+        value = value - {State()}
+    frame.escape(value, "passed to a sub-graph", where)
+    for contact in sorted(inner.external):
+        frame.recorder.contact(contact, f"a sub-graph makes a {contact} call", where)
+    for control in sorted(inner.control - {"step"}):
+        frame.recorder.leave(control, f"a sub-graph may {control}", where, inner.goto)
+    if inner.mutates:
+        frame.recorder.mutates = ALL
+        frame.recorder.note("changes a state value in place: a node of a sub-graph", where)
+    cell = frame.recorder.cells.setdefault(id(obj), Cell())
+    cell.open = inner.writes is ALL
+    cell.roots = ALL
+    for key in inner.writes if inner.writes is not ALL else ():
+        cell.keys.add(key)
+        cell.folds[key] = False
+    return frozenset({cell})
+
+
+def _run_unknown(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
+    what = f"a {getattr(obj, '__name__', type(obj).__name__)} that is not known"
+    frame.escape(value, f"passed to {what}", frame.where(node))
+    frame.recorder.contact("unknown", f"runs {what}", frame.where(node))
+    return opaque(union(roots_of(value), frozenset({WORLD})))
+
+
+_RULES: Final[dict[Any, Callable[..., Value]]] = {
+    CompiledStateGraph: _run_graph,
+    RunnableSequence: _run_sequence,
+    RunnableParallel: _run_parallel,
+    RunnableAssign: _run_assign,
+    RunnablePick: _run_pick,
+    RunnablePassthrough: _run_passthrough,
+    RunnableBinding: _run_binding,
+    BasePromptTemplate: _run_prompt,
+}

@@ -1,0 +1,142 @@
+"""Nodes that are sequences, prompts, sub-graphs; and nodes that run them."""
+
+import operator
+from typing import Annotated
+
+import pytest
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough, RunnablePick
+from langchain_openai import ChatOpenAI
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
+from typing_extensions import TypedDict
+
+from langgraph_parallel import ALL, explain, infer_effects
+from langgraph_parallel.testing import assert_equivalent
+
+LLM = ChatOpenAI(model="none", api_key="none", base_url="http://127.0.0.1:9/v1")
+CHAIN = ChatPromptTemplate.from_template("{a} {b}") | LLM | StrOutputParser()
+
+
+class State(TypedDict, total=False):
+    a: str
+    b: str
+    c: str
+    d: str
+    log: Annotated[list[str], operator.add]
+
+
+def show(node) -> str:
+    return str(infer_effects(node, State))
+
+
+def test_prompt_at_the_head_of_a_sequence_reads_its_variables():
+    node = CHAIN | RunnableLambda(lambda text: {"c": text})
+    assert show(node) == "reads {a, b}, writes {c}, external {model}"
+
+
+def test_parallel_of_runnables_writes_its_keys():
+    node = {"c": CHAIN, "d": RunnablePick("a")} | RunnablePassthrough()
+    assert show(node) == "reads {a, b}, writes {c, d}, external {model}"
+
+
+def test_assign_returns_the_whole_state():
+    found = infer_effects(RunnablePassthrough.assign(c=RunnablePick("a")), State)
+    assert (found.reads, found.writes) == (ALL, ALL)
+
+
+def test_chain_run_inside_a_node_is_followed():
+    def node(state):
+        return {"c": CHAIN.invoke({"a": state["a"], "b": "x"}).strip()}
+
+    assert show(node) == "reads {a}, writes {c}, external {model}"
+
+
+def test_runnable_whose_parts_are_not_known_is_unknown():
+    def node(state):
+        return {"c": RunnableLambda(print).with_listeners().invoke(state["a"])}
+
+    assert "unknown" in infer_effects(node, State).external
+
+
+def test_stream_writer_fetched_by_name_is_known():
+    def node(state):
+        get_stream_writer()({"at": state["a"]})
+        return {"c": "1"}
+
+    assert show(node) == "reads {a}, writes {c}"
+
+
+class Inner(TypedDict, total=False):
+    a: str
+    c: str
+    note: str
+
+
+def sub_graph(step, **options):
+    builder = StateGraph(Inner)
+    builder.add_node("step", step)
+    builder.add_edge(START, "step")
+    return builder.compile(**options)
+
+
+def ask(state):
+    return {"c": LLM.invoke(state["a"]).text}
+
+
+def test_sub_graph_reads_and_writes_the_keys_it_shares():
+    assert show(sub_graph(ask)) == "reads {a, c}, writes {a, c, note}, external {model}"
+
+
+def test_sub_graph_that_pauses_pauses_its_parent():
+    assert infer_effects(sub_graph(lambda state: {"c": interrupt("?")}), State).control == {
+        "interrupt"
+    }
+    paused = sub_graph(ask, interrupt_before=["step"])
+    assert infer_effects(paused, State).control == {"interrupt"}
+
+
+def test_sub_graph_that_may_leave_to_its_parent_routes_anywhere():
+    graph = sub_graph(lambda state: Command(goto="d", graph=Command.PARENT))
+    assert infer_effects(graph, State).goto is ALL
+
+
+def test_sub_graph_with_a_thread_of_its_own_has_an_effect():
+    assert "write" in infer_effects(sub_graph(ask, checkpointer=True), State).external
+
+
+def test_sub_graph_run_inside_a_node_is_followed():
+    graph = sub_graph(ask)
+
+    def node(state):
+        return {"d": graph.invoke({"a": state["b"]})["c"]}
+
+    assert show(node) == "reads {b}, writes {d}, external {model}"
+
+
+@pytest.mark.parametrize("saver", [None, InMemorySaver()])
+def test_sub_graph_beside_an_independent_node(saver):
+    class Other(TypedDict, total=False):
+        a: str
+        note: str
+
+    inner = StateGraph(Other)
+    inner.add_node("look", lambda state: {"note": state["a"] + "!"})
+    inner.add_edge(START, "look")
+
+    class Parent(State, total=False):
+        note: str
+
+    builder = StateGraph(Parent)
+    builder.add_node("sub", inner.compile())
+    builder.add_node("side", lambda state: {"d": state["b"] + "?"})
+    builder.add_node("both", lambda state: {"c": state["note"] + state["d"]})
+    builder.add_edge(START, "sub")
+    builder.add_edge("sub", "side")
+    builder.add_edge("side", "both")
+    builder.add_edge("both", END)
+    assert explain(builder).regions[0].levels == (("sub", "side"), ("both",))
+    assert_equivalent(builder, [{"a": "x", "b": "y"}])
