@@ -169,6 +169,7 @@ def _rewrite(
             if part.region.exit in (None, END)
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
+        width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(clone),
     )
     return clone, rewrite

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +51,8 @@ class Rewrite:
     cuts: Mapping[frozenset[str], str | None]
     """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
     of that prefix; None where nothing of the region has run."""
+    width: int
+    """Most nodes of a region in one superstep."""
     mark: str
     """Fingerprint of the rewritten topology."""
 
@@ -106,7 +109,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
         if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
-            yield from super().stream(input, self._marked(config), **options)
+            yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
             yield from self._unchanged().stream(input, _unmarked(config), **options)
 
@@ -204,6 +207,18 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
     def _unchanged(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Return the original topology with the present settings of this graph."""
         return compile_like(clone_builder(self.parallel_rewrite.builder), self)
+
+    def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
+        """Give a sync run one thread for each node of the widest superstep.
+
+        LangGraph's pool has `min(32, cpus + 4)` threads unless `max_concurrency` says otherwise; on
+        a small machine it would run a wide fan-out in several waves.
+        """
+        inherited = var_child_runnable_config.get() or {}
+        is_set = any(c.get("max_concurrency") for c in (config, self.config or {}, inherited))
+        if is_set or self.parallel_rewrite.width <= min(32, (os.cpu_count() or 1) + 4):
+            return config
+        return {**config, "max_concurrency": self.parallel_rewrite.width}
 
     def _marked(self, config: RunnableConfig | None) -> RunnableConfig:
         return _with_mark(config, self.parallel_rewrite.mark)

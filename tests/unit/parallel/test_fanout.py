@@ -1,6 +1,8 @@
 """`parallelize` on whole graphs: what is rewritten, what is kept, what is left alone."""
 
+import itertools
 import operator
+import threading
 from typing import Annotated, Literal
 
 import pytest
@@ -375,6 +377,42 @@ def test_deferred_node_is_left_alone():
     builder.add_node(read_c, defer=True)
     builder.add_edge("read_b", "read_c")
     assert "deferred-node" in rules(builder)
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_wide_fan_out_of_sync_nodes_has_a_thread_for_each_unless_limited(limit, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    count = 12
+    schema = TypedDict("Wide", {f"k{i:02}": str for i in range(count)}, total=False)
+    active, most, lock = [0], [0], threading.Lock()
+    everyone = threading.Barrier(count if limit is None else limit)
+
+    def enter():
+        with lock:
+            active[0] += 1
+            most[0] = max(most[0], active[0])
+        everyone.wait(timeout=10)
+        with lock:
+            active[0] -= 1
+
+    builder = StateGraph(schema)
+    names = [f"k{i:02}" for i in range(count)]
+    for name in names:
+        builder.add_node(name, make_writer(name, enter))
+    for before, after in itertools.pairwise([START, *names]):
+        builder.add_edge(before, after)
+    declared = {name: Effects(writes={name}) for name in names}
+    graph = parallelize(builder, effects=declared).compile()
+    graph.invoke({}, {} if limit is None else {"max_concurrency": limit})
+    assert most == [count if limit is None else limit]
+
+
+def make_writer(key, enter):
+    def write(state):
+        enter()
+        return {key: "1"}
+
+    return write
 
 
 def test_failure_keeps_what_follows_from_running():
