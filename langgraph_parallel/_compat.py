@@ -18,7 +18,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 try:
-    from langgraph._internal._runnable import RunnableCallable
+    from langgraph._internal._runnable import RunnableCallable, coerce_to_runnable
 except ImportError:  # pragma: no cover - a later LangGraph may move it
     RunnableCallable = None  # type: ignore[assignment, misc]
 
@@ -127,6 +127,39 @@ def fold_order(names: list[str]) -> list[str]:
     LangGraph sorts the tasks of a superstep by path; for nodes started by an edge that is the name.
     """
     return sorted(names)
+
+
+def can_project(runnable: Any) -> bool:
+    """Tell whether the update that a node returns can be cut down by `project`."""
+    is_plain = RunnableCallable is not None and type(runnable) is RunnableCallable
+    return is_plain and not runnable.explode_args and not runnable.kwargs
+
+
+def project(runnable: Any, kept: frozenset[str]) -> Any:
+    """Return a node's runnable without the keys that it only gives back.
+
+    The function is wrapped with `functools.wraps`: name, signature and identity stay what LangGraph
+    looks at.
+    """
+    function = runnable.func if runnable.func is not None else runnable.afunc
+
+    def cut(update: Any) -> Any:
+        if not isinstance(update, dict):
+            return update
+        return {key: value for key, value in update.items() if key not in kept}
+
+    @functools.wraps(function)
+    async def project_async(*args: Any, **kwargs: Any) -> Any:
+        return cut(await function(*args, **kwargs))
+
+    @functools.wraps(function)
+    def project_sync(*args: Any, **kwargs: Any) -> Any:
+        return cut(function(*args, **kwargs))
+
+    wrapper = project_sync if runnable.func is not None else project_async
+    wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
+    wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
+    return wrapped
 
 
 def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:

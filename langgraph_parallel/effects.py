@@ -75,6 +75,9 @@ class Effects:
     """Nodes that a `goto` or `send` may name; `ALL` when not known."""
     folds: frozenset[str] = frozenset()
     """Written keys whose value is certainly a plain operand of the reducer, not `Overwrite`."""
+    keeps: frozenset[str] = frozenset()
+    """Keys that the node gives back unchanged (`return {**state, ...}`): no write, but the update
+    contains them."""
     resources: frozenset[str] = frozenset()
     """Names of things outside that only one node may use at a time."""
     evidence: tuple[Evidence, ...] = field(default=(), compare=False)
@@ -87,7 +90,7 @@ class Effects:
             object.__setattr__(self, name, _keys(name, getattr(self, name)))
         for name, allowed in (("external", _EXTERNAL), ("control", _CONTROL)):
             object.__setattr__(self, name, _kinds(name, getattr(self, name), allowed))
-        for name in ("folds", "resources"):
+        for name in ("folds", "keeps", "resources"):
             object.__setattr__(self, name, _kinds(name, getattr(self, name), None))
 
     @classmethod

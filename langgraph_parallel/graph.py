@@ -19,7 +19,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import CachePolicy
 
-from langgraph_parallel._compat import has_default, is_fold_channel, is_plain_channel, reducer_of
+from langgraph_parallel._compat import (
+    can_project,
+    has_default,
+    is_fold_channel,
+    is_plain_channel,
+    reducer_of,
+)
 from langgraph_parallel.concurrency import find_brackets, read_exits
 from langgraph_parallel.effects import (
     ALL,
@@ -114,6 +120,9 @@ def read_graph(
         name: _effects_of(builder, name, declared, trusts_calls=trusts_calls)
         for name in builder.nodes
     }
+    if any(found.mutates for found in effects.values()):
+        # Giving a value back saves what was changed in it, so here it is a write like any other.
+        effects = {name: _without_keeps(found) for name, found in effects.items()}
     routes = _read_routes(builder, effects)
     concurrent, unmatched = find_brackets(read_exits(builder, routes))
     refusals = list(_whole_graph_refusals(builder, effects))
@@ -177,10 +186,19 @@ def _effects_of(
         found = replace(found, reads=union(found.reads, shape.keys))
         if own_key:
             found = replace(found, external=found.external | {"unknown"})
+    if found.keeps and (policy is not None or not can_project(spec.runnable)):
+        # Its update cannot be cut down to what it changes, so it really writes them all.
+        found = _without_keeps(found)
     if found.goto is ALL and spec.ends:
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
         return replace(found, goto=frozenset(spec.ends))
     return found
+
+
+def _without_keeps(found: Effects) -> Effects:
+    if not found.keeps:
+        return found
+    return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
 
 
 def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
@@ -221,7 +239,8 @@ set_graph_analysis(summarize_graph)
 
 def _shape(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
     keys = builder.schemas.get(schema, {})
-    return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)))
+    plain = frozenset(k for k in keys if is_plain_channel(builder.channels.get(k)))
+    return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)), plain)
 
 
 # -- reasons to leave the whole graph alone ------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import clone_builder, compile_like
+from langgraph_parallel._compat import clone_builder, compile_like, project
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
@@ -148,6 +148,7 @@ def _rewrite(
     for part in parts:
         if part.is_parallel:
             lower_region(clone, part.region, part.schedule)
+            _project_copies(clone, part)
     refusals = view.refusals + (_KEEPS_OWN_THREAD if keep else ())
     report = ParallelReport(
         regions=parts,
@@ -199,6 +200,17 @@ def _order(request: _Request, view: GraphView, region: Region) -> RegionReport:
         effects={name: view.effects[name] for name in region.nodes},
         costs=_costs(request.config, region.nodes, view.effects),
     )
+
+
+def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -> None:
+    """Cut keys that a node only gives back from its update, where it no longer runs alone.
+
+    Its copy is as old as its superstep and would undo, or clash with, what its neighbors write.
+    """
+    for level in part.levels:
+        for name in level if len(level) > 1 else ():
+            if kept := part.effects[name].keeps:
+                clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
 
 
 def _costs(

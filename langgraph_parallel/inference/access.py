@@ -29,6 +29,7 @@ from langgraph_parallel.inference.values import (
     data,
     join,
     opaque,
+    roots_of,
     strings_of,
 )
 
@@ -68,7 +69,9 @@ def consume(frame: Frame, value: Value, node: ast.AST) -> Value:
             _use_state(frame, node)
             kept.append(Opaque(ALL))
         elif isinstance(atom, Cell):
-            kept.append(Data(atom.roots, deep=False))
+            if atom.spread:
+                _use_state(frame, node)
+            kept.append(Data(roots_of(frozenset({atom})), deep=False))
         else:
             _run_operators(frame, atom, node)
             kept.append(atom)
@@ -122,6 +125,14 @@ def _function_of(value: Any) -> Any:
     return value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
 
 
+def store_in_state(frame: Frame, index: Value, value: Value, where: str) -> None:
+    """Store `value` in the node's own copy of the state, which shows when it is returned."""
+    roots = frame.escape(value, "stored in the state", where)
+    keys = strings_of(index)
+    frame.recorder.overlay = union(frame.recorder.overlay, roots)
+    frame.recorder.stored = union(frame.recorder.stored, ALL if keys is None else keys)
+
+
 def read_keys(frame: Frame, index: Value, node: ast.AST) -> Value:
     """Read the state at `index`."""
     keys = strings_of(index)
@@ -152,8 +163,19 @@ def _item(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
         _run_operators(frame, atom, node)
         return live_item(frame, atom.obj)
     if isinstance(atom, Cell):
-        return opaque(union(atom.roots, frame.recorder.leaked))
+        return cell_item(frame, atom, index, node)
     return opaque(frame.escape(frozenset({atom}), "subscript", frame.where(node)))
+
+
+def cell_item(frame: Frame, cell: Cell, index: Value, node: ast.AST) -> Value:
+    """Return an element of a dictionary built in this call."""
+    own = opaque(union(cell.roots, frame.recorder.leaked))
+    if not cell.spread:
+        return own
+    keys = strings_of(index)
+    copied = read_keys(frame, index, node)
+    untouched = keys is not None and not keys & cell.keys and not cell.open
+    return copied if untouched else join(copied, own)
 
 
 def live_item(frame: Frame, obj: Any) -> Value:

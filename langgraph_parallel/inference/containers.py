@@ -64,6 +64,9 @@ def merge_into(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
         if isinstance(atom, Cell):
             cell.merge(atom)
             continue
+        if isinstance(atom, State) and not frame.recorder.shape.attributes:
+            cell.spread = True
+            continue
         if isinstance(atom, State):
             frame.recorder.read_all("unpacked", frame.where(node))
         cell.open = True
@@ -111,7 +114,10 @@ def elements(frame: Frame, value: Value, node: ast.AST) -> Value:
             consume(frame, frozenset({atom}), node)
             total = join(total, live_item(frame, atom.obj))
         elif isinstance(atom, Cell):
-            total = join(total, SCALAR, opaque(union(atom.roots, frame.recorder.leaked)))
+            if atom.spread:
+                consume(frame, frozenset({atom}), node)
+            roots = union(roots_of(frozenset({atom})), frame.recorder.leaked)
+            total = join(total, SCALAR, opaque(roots))
         elif isinstance(atom, (Data, Opaque)):
             if isinstance(atom, Opaque) and atom.spent:
                 frame.recorder.mutate(atom.roots, "may use up an iterator", frame.where(node))

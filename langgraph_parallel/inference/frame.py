@@ -60,6 +60,8 @@ class Shape:
     """For each key, the abstract value that its annotation promises."""
     attributes: bool = False
     """True for pydantic and dataclass states, which are read as `state.key`."""
+    plain: frozenset[str] | None = None
+    """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
 
@@ -83,6 +85,8 @@ class Recorder:
     """State keys whose value was stored under another key of the node's own copy of the state."""
     trusts_calls: bool = False
     """True when the user says that unknown calls have no effect that another node could notice."""
+    stored: Keys = frozenset()
+    """Keys that the node stored into its own copy of the state."""
     budget: int = _BUDGET
     cells: dict[int, Cell] = field(default_factory=dict)
     """One dictionary per place in the source, so that loops reach a fixed point."""
@@ -252,6 +256,8 @@ class Frame:
                 self.recorder.read_all(why, where)
             elif isinstance(atom, Cell):
                 atom.open = True
+                if atom.spread:
+                    self.recorder.read_all(why, where)
             elif isinstance(atom, Closure):
                 self.recorder.call_later(atom, opaque(ALL))
             elif isinstance(atom, Routed):

@@ -11,7 +11,9 @@ from typing import Any, Final
 from langchain_core.runnables import Runnable
 
 # The rule tables fill when these modules are imported.
-from langgraph_parallel._compat import INJECTED, functions_of, unwrap_callable
+from langgraph.graph import StateGraph
+
+from langgraph_parallel._compat import INJECTED, functions_of, is_plain_channel, unwrap_callable
 from langgraph_parallel.effects import (
     ALL,
     EFFECTS_ATTRIBUTE,
@@ -77,11 +79,20 @@ def infer_effects(node: Any, state_schema: Any) -> Effects:
     if not callable(node) and not isinstance(node, Runnable):
         msg = f"A node must be a function or a runnable, not {type(node).__name__!r}."
         raise AnalysisError(msg)
-    shape = describe_schema(state_schema)
+    shape = describe_schema(state_schema, plain=_plain_keys(state_schema))
     if not shape.keys:
         msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
         raise AnalysisError(msg)
     return node_effects(node, shape, state_schema)
+
+
+def _plain_keys(schema: Any) -> frozenset[str] | None:
+    """Return the keys of which LangGraph keeps the last value; None when it rejects the schema."""
+    try:
+        channels = StateGraph(schema).channels
+    except Exception:
+        return None
+    return frozenset(key for key, channel in channels.items() if is_plain_channel(channel))
 
 
 def node_effects(
@@ -251,20 +262,24 @@ def _effects_of(outcome: Outcome) -> Effects:
         evidence=tuple(recorder.evidence.values()),
     )
     for atom in outcome.returned:
-        effects = _with_update(effects, atom)
-    return effects
+        effects = _with_update(effects, atom, recorder)
+    return (
+        effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
+    )
 
 
-def _with_update(effects: Effects, atom: Any) -> Effects:
+def _with_update(effects: Effects, atom: Any, recorder: Recorder) -> Effects:
     """Add what returning `atom` from the node writes."""
     if isinstance(atom, Const) and atom.value is None:
         return effects
     if isinstance(atom, Cell):
-        return _with_cell(effects, atom)
+        return _with_cell(effects, atom, recorder)
     if isinstance(atom, State):
-        return replace(effects, reads=ALL, writes=ALL, folds=frozenset())
+        whole = Cell(open=recorder.stored is ALL or recorder.shape.attributes, spread=True)
+        whole.keys |= recorder.stored if recorder.stored is not ALL else set()
+        return _with_cell(effects, whole, recorder)
     if isinstance(atom, Routed):
-        return _with_command(effects, atom)
+        return _with_command(effects, atom, recorder)
     note = Evidence(what="its return value is not understood")
     return replace(
         Effects.top(),
@@ -273,8 +288,11 @@ def _with_update(effects: Effects, atom: Any) -> Effects:
     )
 
 
-def _with_cell(effects: Effects, cell: Cell) -> Effects:
+def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
     written: Keys = ALL if cell.open else frozenset(cell.keys)
+    if cell.spread:
+        written = union(written, recorder.stored)
+        effects, written = _with_copy(effects, written, recorder.shape)
     plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
     spoiled = frozenset(cell.keys) - plain
     unknown = cell.open or effects.writes is ALL
@@ -283,11 +301,27 @@ def _with_cell(effects: Effects, cell: Cell) -> Effects:
     return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
 
 
-def _with_command(effects: Effects, command: Routed) -> Effects:
+def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, Keys]:
+    """Account for returning a copy of the whole state.
+
+    A key that keeps the last value is only given back to itself. A key with a reducer takes its
+    value in once more; and what is not known may be one.
+    """
+    if written is ALL or shape.plain is None:
+        return replace(effects, reads=ALL), ALL
+    again = shape.keys - shape.plain
+    kept = (shape.keys & shape.plain) - written
+    return (
+        replace(effects, reads=union(effects.reads, again), keeps=effects.keeps | kept),
+        written | again,
+    )
+
+
+def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effects:
     for atom in command.update:
         is_dict = isinstance(atom, Cell) or (isinstance(atom, Const) and atom.value is None)
         if is_dict:
-            effects = _with_update(effects, atom)
+            effects = _with_update(effects, atom, recorder)
         else:  # a list of pairs, say: any key, and any of them an `Overwrite`
             effects = replace(effects, writes=ALL, folds=frozenset())
     if not command.goto and not command.elsewhere:
@@ -314,6 +348,7 @@ def _either(a: Effects, b: Effects) -> Effects:
         control=a.control | b.control,
         goto=union(a.goto, b.goto),
         folds=a.folds & b.folds,
+        keeps=a.keeps | b.keeps,
         resources=a.resources | b.resources,
         evidence=(*a.evidence, *b.evidence),
         certain=a.certain and b.certain,

@@ -7,7 +7,14 @@ from typing import Any, Final
 from langchain_core.language_models import BaseLanguageModel
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import attribute_of, consume, injected_part, read_keys
+from langgraph_parallel.inference.access import (
+    attribute_of,
+    cell_item,
+    consume,
+    injected_part,
+    read_keys,
+    store_in_state,
+)
 from langgraph_parallel.inference.containers import cell_at, put_keys
 from langgraph_parallel.inference.expressions import as_chain
 from langgraph_parallel.inference.external import (
@@ -70,14 +77,18 @@ def state_method(frame: Frame, method: str, arguments: Arguments) -> Value:
         value = read_keys(frame, arguments.positional[0], arguments.node)
         default = join(*arguments.positional[1:], arguments.unpacked)
         if method == "setdefault":
-            frame.recorder.overlay = union(frame.recorder.overlay, roots_of(default))
+            store_in_state(frame, arguments.positional[0], default, where)
         return join(value, default or const(None))
     if method == "update":
-        stored = frame.escape(arguments.all, "stored in the state", where)
-        frame.recorder.overlay = union(frame.recorder.overlay, stored)
+        store_in_state(frame, opaque(ALL), arguments.all, where)
         return const(None)
+    if method == "copy" and not frame.recorder.shape.attributes:
+        cell = cell_at(frame, arguments.node)
+        cell.spread = True
+        return frozenset({cell})
     frame.recorder.read_all(f".{method}()", where)
     if method in ("copy", "model_copy"):
+        frame.recorder.stored = ALL
         return STATE  # a copy reads like the original; what is stored in it is returned as ALL
     return opaque(ALL)
 
@@ -118,7 +129,7 @@ def _is_scalar(value: Value) -> bool:
 
 def cell_method(frame: Frame, cell: Cell, method: str, arguments: Arguments) -> Value:
     """Return what a method of a dictionary built in this call gives."""
-    everything = opaque(union(cell.roots, frame.recorder.leaked))
+    everything = opaque(union(roots_of(frozenset({cell})), frame.recorder.leaked))
     if method == "update":
         fill_cell(frame, cell, arguments)
         return const(None)
@@ -130,7 +141,12 @@ def cell_method(frame: Frame, cell: Cell, method: str, arguments: Arguments) -> 
         copy = cell_at(frame, arguments.node)
         copy.merge(cell)
         return frozenset({copy})
+    if method in ("get", "pop") and cell.spread and arguments.positional:
+        frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
+        found = cell_item(frame, cell, arguments.positional[0], arguments.node)
+        return join(found, *arguments.positional[1:], arguments.unpacked, const(None))
     if method in ("get", "pop", "items", "keys", "values", "popitem", "clear"):
+        consume(frame, frozenset({cell}), arguments.node)
         frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
         return join(everything, arguments.all)
     cell.open = True

@@ -36,6 +36,7 @@ def describe_schema(
     schema: Any,
     keys: Iterable[str] | None = None,
     reducer_of: Callable[[str], Any] = lambda _key: None,
+    plain: frozenset[str] | None = None,
 ) -> Shape:
     """Return the shape of the state that a node with input schema `schema` receives.
 
@@ -43,6 +44,7 @@ def describe_schema(
         schema: A TypedDict, dataclass or pydantic model.
         keys: The keys as the graph knows them; None takes them from the annotations.
         reducer_of: The reducer of a key's channel, or None.
+        plain: Keys whose channel keeps the last value; None when that is not known.
     """
     hints = _hints(schema)
     names = frozenset(hints if keys is None else keys)
@@ -52,6 +54,7 @@ def describe_schema(
             name: _promise(hints[name], name, reducer_of(name)) for name in names if name in hints
         },
         attributes=_has_attributes(schema),
+        plain=plain,
         own_code=frozenset(user_defined(schema)) if _has_attributes(schema) else frozenset(),
     )
 

@@ -9,7 +9,7 @@ import sys
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import consume, read_keys, truth
+from langgraph_parallel.inference.access import consume, read_keys, store_in_state, truth
 from langgraph_parallel.inference.containers import bind_target, elements, iterate, put_keys
 from langgraph_parallel.inference.frame import Env, Frame, GiveUpError, join_envs, statement
 from langgraph_parallel.inference.values import (
@@ -155,8 +155,7 @@ def store(frame: Frame, target: ast.expr, value: Value) -> None:
 
 def _store_part(frame: Frame, atom: Any, index: Value, value: Value, node: ast.expr) -> None:
     if isinstance(atom, State):
-        stored = frame.escape(value, "stored in the state", frame.where(node))
-        frame.recorder.overlay = union(frame.recorder.overlay, stored)
+        store_in_state(frame, index, value, frame.where(node))
         return
     if isinstance(atom, Cell):
         put_keys(frame, atom, index, value)

@@ -107,6 +107,8 @@ class Cell:
     """For each key, whether every value put there is certainly not an `Overwrite`."""
     open: bool = False
     """True when keys were added that are not known."""
+    spread: bool = False
+    """True when it began as a copy of the whole state: every other key holds the state's value."""
     roots: Keys = frozenset()
 
     def put(self, key: str, value: Value) -> None:
@@ -121,6 +123,7 @@ class Cell:
         for key, plain in other.folds.items():
             self.folds[key] = self.folds.get(key, True) and plain
         self.open = self.open or other.open
+        self.spread = self.spread or other.spread
         self.roots = union(self.roots, other.roots)
 
 
@@ -248,12 +251,14 @@ def _is_plain(atom: Atom) -> bool:
     if isinstance(atom, Const):
         return True
     if isinstance(atom, Cell):
-        return not atom.open and _OVERWRITE_KEYS.isdisjoint(atom.keys)
+        return not atom.open and not atom.spread and _OVERWRITE_KEYS.isdisjoint(atom.keys)
     return isinstance(atom, Data) and atom.plain
 
 
 def _atom_roots(atom: Atom) -> Keys:
-    if isinstance(atom, (Data, Opaque, Cell)):
+    if isinstance(atom, Cell):
+        return ALL if atom.spread else atom.roots
+    if isinstance(atom, (Data, Opaque)):
         return atom.roots
     if isinstance(atom, (State, Bound, Injected, Closure)):
         return ALL

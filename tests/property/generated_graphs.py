@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from hypothesis import note
 from hypothesis import strategies as st
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
@@ -87,6 +88,13 @@ RETURNS = (
     "return None",
     "return {{'tags': [v[-2:]] + state['other']}}",
     "return dict({m}=v[-4:], log=['{name}'])",
+    "return {{**state, '{m}': v[-4:]}}",
+    "return {{**state, '{m}': v[-4:], 'log': ['{name}'], 'tags': []}}",
+    "state['{m}'] = v[-4:]; return state",
+    "s = dict(state); s['{m}'] = v[-4:]; s['tags'] = ['{name}']; return s",
+    "s = state.copy(); s.update({m}=v[-3:]); s['log'] = []; return s",
+    "return state | {{'{m}': v[-4:], 'tags': [v[-1:]]}}",
+    "out = {{**state}}; out['{m}'] = out['{k}'][-3:]; return out",
 )
 
 SPELLINGS = st.tuples(
@@ -107,6 +115,7 @@ def make_node(name: str, spelling: tuple[str, ...]) -> Callable[..., Any]:
     parts = [p.format(k=k, j=j, m=m, l=into, name=name) for p in (read, action, result)]
     body = "".join(f"    {part}\n" for part in parts if part)
     source = f"{_PRELUDE}\ndef node(state):\n{body}"
+    note(f"# {name}\n{body}")
     filename = f"<generated {next(_numbers)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     scope: dict[str, Any] = {}

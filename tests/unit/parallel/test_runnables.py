@@ -43,9 +43,10 @@ def test_parallel_of_runnables_writes_its_keys():
     assert show(node) == "reads {a, b}, writes {c, d}, external {model}"
 
 
-def test_assign_returns_the_whole_state():
+def test_assign_gives_the_whole_state_back():
     found = infer_effects(RunnablePassthrough.assign(c=RunnablePick("a")), State)
-    assert (found.reads, found.writes) == (ALL, ALL)
+    assert (found.reads, found.writes) == ({"a", "log"}, {"c", "log"})
+    assert found.keeps == {"a", "b", "d"}
 
 
 def test_chain_run_inside_a_node_is_followed():
