@@ -18,11 +18,12 @@ from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.graph import GraphView, Refusal, Region, read_graph
+from langgraph_parallel.graph import GraphView, Region, read_graph
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.fanout import lower_region
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
 from langgraph_parallel.mermaid import draw_mermaid
+from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.report import ParallelReport, RegionReport
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])

@@ -1,0 +1,136 @@
+"""From the nodes and routers of a graph to their effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import CachePolicy
+
+from langgraph_parallel._compat import (
+    can_project,
+    has_default,
+    is_plain_channel,
+    reducer_of,
+)
+from langgraph_parallel.effects import (
+    ALL,
+    METADATA_KEY,
+    Control,
+    Effects,
+    External,
+    Keys,
+    union,
+)
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.infer import node_effects, router_effects, router_targets
+from langgraph_parallel.inference.runnables import set_graph_analysis
+from langgraph_parallel.inference.shape import describe_schema
+
+
+def effects_of_node(
+    builder: StateGraph[Any, Any, Any, Any],
+    name: str,
+    declared: Mapping[str, Effects],
+    *,
+    trusts_calls: bool,
+) -> Effects:
+    """Return the effects of a node: declared ones if there are any, else inferred ones."""
+    spec = builder.nodes[name]
+    ours = (spec.metadata or {}).get(METADATA_KEY)
+    given = declared.get(name) or (ours.get("effects") if isinstance(ours, dict) else None)
+    if given is not None:
+        if not isinstance(given, Effects):
+            msg = f"The effects of node {name!r} must be an `Effects`, not {given!r}."
+            raise AnalysisError(msg)
+        return given
+    schema = spec.input_schema
+    shape = shape_of(builder, schema)
+    found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls)
+    policy = spec.cache_policy or has_default(builder, "cache_policy")
+    if policy is not None:
+        # The cache key is made of the whole input; a function of the user's may look at anything.
+        own_key = policy.key_func is not CachePolicy().key_func
+        found = replace(found, reads=union(found.reads, shape.keys))
+        if own_key:
+            found = replace(found, external=found.external | {"unknown"})
+    if found.keeps and (policy is not None or not can_project(spec.runnable)):
+        # Its update cannot be cut down to what it changes, so it really writes them all.
+        found = without_keeps(found)
+    if found.goto is ALL and spec.ends:
+        # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
+        return replace(found, goto=frozenset(spec.ends))
+    return found
+
+
+def without_keeps(found: Effects) -> Effects:
+    """Return effects in which every key that is given back counts as written."""
+    if not found.keeps:
+        return found
+    return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
+
+
+def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
+    """Return the effects of running a whole compiled graph as one step of another.
+
+    It reads its input keys and writes its output keys; the contacts of its nodes and routers are
+    its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
+    `Command` to a parent, which an unknown target may be.
+    """
+    builder = graph.builder
+    parts = [effects_of_node(builder, name, {}, trusts_calls=False) for name in builder.nodes]
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            routing = router_effects(branch.path, branch_shape(builder, source, branch))
+            parts.append(replace(routing, goto=frozenset()))  # it stays inside
+    control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
+    if graph.interrupt_before_nodes or graph.interrupt_after_nodes:
+        control.add("interrupt")
+    leaves = any(part.goto is ALL for part in parts)
+    if leaves:
+        control |= {"goto", "send"}
+    external: set[External] = set().union(*(part.external for part in parts))
+    if graph.checkpointer is True:  # it remembers a thread of its own from call to call
+        external.add("write")
+    return Effects(
+        reads=frozenset(builder.schemas[builder.input_schema]),
+        writes=frozenset(builder.schemas[builder.output_schema]),
+        mutates=ALL if any(part.mutates for part in parts) else frozenset(),
+        external=frozenset(external),
+        control=frozenset(control),
+        goto=ALL if leaves else frozenset(),
+        certain=all(part.certain for part in parts),
+    )
+
+
+def shape_of(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
+    """Return the state that a node or router with this input schema receives."""
+    keys = builder.schemas.get(schema, {})
+    plain = frozenset(k for k in keys if is_plain_channel(builder.channels.get(k)))
+    return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)), plain)
+
+
+def branch_shape(builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any) -> Shape:
+    """Return the state that the function of a conditional edge receives."""
+    spec = builder.nodes.get(source)
+    schema = branch.input_schema or (spec.input_schema if spec else builder.state_schema)
+    return shape_of(builder, schema)
+
+
+def branch_targets(
+    builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any
+) -> Keys | None:
+    """Return where a conditional edge may go; None when it may go to several nodes at once."""
+    names = router_targets(branch.path, branch_shape(builder, source, branch))
+    if names is None:
+        return None
+    if branch.ends is not None:
+        return frozenset(branch.ends.values())
+    return names or ALL
+
+
+set_graph_analysis(summarize_graph)

@@ -1,0 +1,138 @@
+"""Reasons to leave a graph, or some of its nodes, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import StateGraph
+
+from langgraph_parallel._compat import (
+    has_default,
+    is_fold_channel,
+    is_plain_channel,
+)
+from langgraph_parallel.effects import (
+    ALL,
+    Effects,
+    Keys,
+    bounded,
+)
+from langgraph_parallel.inference.infer import router_effects
+from langgraph_parallel.nodes import branch_shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A part of the graph that stays as it is, and why."""
+
+    rule: str
+    """Name of the rule that applies."""
+    nodes: tuple[str, ...]
+    """The nodes concerned; empty for the whole graph."""
+    reason: str
+    """What stands in the way, in a sentence."""
+    remedy: str = ""
+    """What its author can do about it, or empty."""
+
+    def __str__(self) -> str:
+        subject = ", ".join(self.nodes) if self.nodes else "the graph"
+        return f"{subject}: {self.reason}" + (f" {self.remedy}" if self.remedy else "")
+
+
+def whole_graph_refusals(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Iterable[Refusal]:
+    """Yield the reasons for which no part of the graph may be rewritten."""
+    if "__root__" in builder.channels:
+        yield Refusal(
+            rule="root-state", nodes=(), reason="its state is one value without keys to tell apart."
+        )
+        return
+    yield from _short_lived_reads(builder, effects)
+    for name, spec in builder.nodes.items():
+        if getattr(spec, "defer", False):
+            yield Refusal(
+                rule="deferred-node",
+                nodes=(name,),
+                reason="a deferred node waits for the progress of the whole graph.",
+                remedy="Join with add_edge([...], node) instead of defer=True.",
+            )
+    for name, found in effects.items():
+        if found.control & {"goto", "send"} and found.goto is ALL:
+            why = next((str(e) for e in reversed(found.evidence)), "its code was not understood")
+            yield Refusal(
+                rule="unknown-routing",
+                nodes=(name,),
+                reason=f"it may route anywhere with Command(goto=...), because {why}.",
+                remedy="Declare what it does: @effects(reads=..., writes=...).",
+            )
+
+
+def _short_lived_reads(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Iterable[Refusal]:
+    """Refuse a graph in which somebody can tell how many supersteps have passed."""
+    lasting = {k for k, c in builder.channels.items() if is_plain_channel(c) or is_fold_channel(c)}
+    counted = frozenset(builder.channels) - lasting | frozenset(builder.managed)
+    for name, found in effects.items():
+        keys = bounded(found.reads, counted) | bounded(found.writes, counted)
+        visible = frozenset(builder.schemas.get(builder.nodes[name].input_schema, {}))
+        if touched := keys & (visible | bounded(found.writes, frozenset(builder.channels))):
+            reason = f"it uses {', '.join(sorted(touched))}, whose value depends on the superstep."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+        elif "step" in found.control:
+            reason = "it looks at the number of its superstep or at its checkpoint."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+    yield from _short_lived_routing(builder, counted)
+
+
+def _short_lived_routing(
+    builder: StateGraph[Any, Any, Any, Any], counted: frozenset[str]
+) -> Iterable[Refusal]:
+    for source, branches in builder.branches.items():
+        for branch in branches.values():
+            shape = branch_shape(builder, source, branch)
+            routing = router_effects(branch.path, shape)
+            if "step" in routing.control or bounded(routing.reads, counted & shape.keys):
+                reason = "its conditional edge depends on the number of the superstep."
+                yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
+
+
+def concurrency_refusals(
+    builder: StateGraph[Any, Any, Any, Any],
+    routes: Mapping[str, list[tuple[Keys, bool]]],
+    unmatched: frozenset[str],
+) -> Iterable[Refusal]:
+    """Refuse a graph in which several nodes may be active anywhere."""
+    for source in sorted(unmatched):
+        if builder.branches.get(source) and any(several for _, several in routes[source]):
+            yield Refusal(
+                rule="unknown-router",
+                nodes=(source,),
+                reason="its conditional edge may pick several nodes at once.",
+                remedy="Annotate the path function's result with Literal[...].",
+            )
+        else:
+            yield Refusal(
+                rule="already-parallel",
+                nodes=(source,),
+                reason="it starts several branches that do not meet again in one node.",
+                remedy='Join them with add_edge([...], "node").',
+            )
+
+
+def pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]) -> list[Refusal]:
+    """Return the nodes that must keep their superstep, with the reason."""
+    refusals = []
+    default = has_default(builder, "error_handler")
+    for name, spec in builder.nodes.items():
+        handler = getattr(spec, "error_handler_node", None) or default
+        if name in pinned or "*" in pinned:
+            reason = "the graph may pause before or after it."
+            refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
+        elif handler is not None or getattr(spec, "is_error_handler", False):
+            reason = "an error handler decides what follows it."
+            refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
+    return refusals
