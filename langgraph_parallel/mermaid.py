@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
+
+_ENTITIES: Final = str.maketrans(
+    {c: f"#{ord(c)};" for c in '#"<>&`'} | dict.fromkeys(map(chr, range(32)), " ")
+)
+"""Mermaid's own escapes for what would end a label, start HTML or start Markdown in it."""
 
 
 def draw_mermaid(builder: StateGraph[Any, Any, Any, Any]) -> str:
     """Return the topology of a graph as a Mermaid flow chart.
 
     Plain edges are solid, conditional ones dotted; several solid edges into one node that come from
-    one waiting edge are drawn thick: the node waits for all of them.
+    one waiting edge are drawn thick: the node waits for all of them. A plain edge beside a thick
+    one is left out: it says no more.
     """
     ids = {name: f"n{i}" for i, name in enumerate((START, *builder.nodes, END))}
     lines = ["flowchart TD"]
     lines += [f"  {ids[name]}{_box(name)}" for name in ids]
-    lines += [f"  {ids[u]} --> {ids[v]}" for u, v in sorted(builder.edges, key=_by(ids))]
+    joined = {(source, target) for sources, target in builder.waiting_edges for source in sources}
+    plain = sorted(builder.edges - joined, key=_by(ids))
+    lines += [f"  {ids[u]} --> {ids[v]}" for u, v in plain]
     for sources, target in sorted(builder.waiting_edges):
         lines += [f"  {ids[source]} ==> {ids[target]}" for source in sources]
     for source, branches in builder.branches.items():
@@ -27,7 +35,7 @@ def draw_mermaid(builder: StateGraph[Any, Any, Any, Any]) -> str:
 
 
 def _box(name: str) -> str:
-    label = name.replace('"', "'")
+    label = name.translate(_ENTITIES)
     return f'(["{label}"])' if name in (START, END) else f'["{label}"]'
 
 

@@ -7,7 +7,7 @@ rewritten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar, cast
 
 from langgraph.graph import END, StateGraph
@@ -158,6 +158,7 @@ def _rewrite(
         before=draw_mermaid(request.builder) if view.effects else "",
         after=draw_mermaid(clone) if view.effects else "",
         unit="s" if request.config.durations else "calls",
+        what_if=lambda effects: _rewrite(replace(request, effects=effects), pins)[1].report,
     )
     moved = [part for part in parts if part.is_parallel]
     rewrite = Rewrite(

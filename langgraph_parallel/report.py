@@ -1,16 +1,23 @@
-"""What `parallelize` did and why: for people as text and Mermaid, for programs as fields."""
+"""What `parallelize` did and why: for people as text, HTML and Mermaid, for programs as fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TextIO
 
-from langgraph_parallel.dependence import Constraint, Rule, Schedule, Step, constrain
+from langgraph_parallel.dependence import Constraint, Schedule, Step, constrain
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.graph import Refusal, Region
-
-_MOST_PAIRS_IN_TEXT = 60
-"""Pairs that the text spells out; a region of n nodes has n(n-1)/2 of them."""
+from langgraph_parallel.graph import Region
+from langgraph_parallel.refusals import Refusal
+from langgraph_parallel.reporting.blockers import Blocker, find_blockers
+from langgraph_parallel.reporting.costs import Durations
+from langgraph_parallel.reporting.export import as_dict
+from langgraph_parallel.reporting.html import as_html
+from langgraph_parallel.reporting.reasons import verdict_of
+from langgraph_parallel.reporting.terminal import render, show
+from langgraph_parallel.reporting.text import headline, text_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +51,10 @@ class RegionReport:
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """The nodes of each superstep, in program order."""
-        return tuple(
-            tuple(
-                n for n, at in zip(self.region.nodes, self.schedule.levels, strict=True) if at == i
-            )
-            for i in range(self.schedule.depth)
-        )
+        rows: list[list[str]] = [[] for _ in range(self.schedule.depth)]
+        for name, level in zip(self.region.nodes, self.schedule.levels, strict=True):
+            rows[level].append(name)
+        return tuple(map(tuple, rows))
 
     @property
     def is_parallel(self) -> bool:
@@ -66,16 +71,28 @@ class RegionReport:
         """Predicted duration now: each superstep takes as long as its slowest node."""
         return sum(max(self.costs[name] for name in level) for level in self.levels)
 
-    def pairs(self) -> Iterator[Pair]:
-        """Yield the verdict on every pair, in program order."""
-        for j, later in enumerate(self.steps):
-            for i in range(j):
-                yield self._pair(i, j, self.steps[i], later)
+    @property
+    def pair_count(self) -> int:
+        """How many pairs of nodes there are."""
+        return len(self.steps) * (len(self.steps) - 1) // 2
 
-    def _pair(self, i: int, j: int, earlier: Step, later: Step) -> Pair:
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the verdict on every pair, in program order; there are n(n-1)/2."""
+        for j in range(len(self.steps)):
+            for i in range(j):
+                yield self.pair(i, j)
+
+    def pair(self, i: int, j: int) -> Pair:
+        """Return the verdict on two nodes.
+
+        Args:
+            i: Index of the earlier node, in program order.
+            j: Index of the later one, above `i`.
+        """
+        earlier, later = self.steps[i], self.steps[j]
         constraint = constrain(earlier, later)
         together = self.schedule.levels[i] == self.schedule.levels[j]
-        reason = self._reason(earlier, later, constraint)
+        reason = verdict_of(earlier, later, constraint, self.effects)
         if not together and (constraint is None or not constraint.strict):
             reason += " (apart only because of other nodes)"
         return Pair(
@@ -86,54 +103,13 @@ class RegionReport:
             reason=reason,
         )
 
-    def _reason(self, earlier: Step, later: Step, constraint: Constraint | None) -> str:
-        if constraint is None:
-            shared = earlier.resources & later.resources
-            if shared:
-                return f"ordered: both use the resource {', '.join(sorted(shared))}"
-            return "independent: no state key or outside effect connects them"
-        keys = ", ".join(map(repr, constraint.keys))
-        match constraint.rule:
-            case Rule.FLOW:
-                return f"ordered: {later.name} reads {keys}, which {earlier.name} writes" + (
-                    self._place(later.name, constraint.keys)
-                )
-            case Rule.OUTPUT:
-                return f"ordered: both write {keys}, and the last one must win"
-            case Rule.FOLD if constraint.strict:
-                return f"ordered: both add to {keys}, and LangGraph would fold them by name"
-            case Rule.FOLD:
-                return f"independent: both add to {keys}, in the same order as before"
-            case Rule.ANTI:
-                return f"independent: {later.name} writes {keys} only after {earlier.name} has read"
-            case _:
-                return f"ordered: {self._fence_reason(earlier if earlier.fence else later)}"
 
-    def _place(self, name: str, keys: tuple[str, ...]) -> str:
-        wanted = [f"reads {key!r}" for key in keys]
-        for evidence in self.effects[name].evidence:
-            if evidence.what in wanted or evidence.what.startswith("reads the whole"):
-                return f" ({evidence.where})" if evidence.where else ""
-        return ""
-
-    def _fence_reason(self, step: Step) -> str:
-        effects = self.effects[step.name]
-        prefix = {
-            Rule.EXTERNAL: ("calls ", "store.", "changes an object", "a ", "enters ", "imports "),
-            Rule.MUTATION: ("changes a state value",),
-            Rule.CONTROL: ("calls interrupt", "builds a Send"),
-        }
-        assert step.fence is not None
-        starts = prefix.get(step.fence, ())
-        cause = next((str(e) for e in effects.evidence if e.what.startswith(starts)), "")
-        if not cause:
-            cause = str(effects.evidence[-1]) if effects.evidence else "it was declared so"
-        return f"{step.name} keeps its place ({step.fence.value}: {cause})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ParallelReport:
-    """What was made parallel in a graph, and why the rest was not."""
+    """What was made parallel in a graph, and why the rest was not.
+
+    `print(report)` gives it as text, a notebook shows it as HTML, `rich.print(report)` as a tree.
+    """
 
     regions: tuple[RegionReport, ...]
     """Every straight run that was considered, rewritten or not."""
@@ -147,6 +123,13 @@ class ParallelReport:
     """The graph's edges after, as Mermaid text."""
     unit: str
     """Unit of the predicted durations: `s` when given, else `calls`."""
+    measured: Mapping[str, float] | None = None
+    """Recorded seconds of each node (>= 0); None when nothing was recorded. Nodes without an entry
+    count as 0."""
+    what_if: Callable[[Mapping[str, Effects]], ParallelReport] | None = field(
+        default=None, compare=False
+    )
+    """Explains the same graph with these effects of nodes; None when the graph is not at hand."""
 
     @property
     def is_parallel(self) -> bool:
@@ -166,7 +149,27 @@ class ParallelReport:
     @property
     def speedup(self) -> float:
         """Predicted speed-up of the regions: work over span; 1.0 when there is nothing to gain."""
-        return self.work / self.span if self.span else 1.0
+        return self.predicted.speedup(self.regions)
+
+    @property
+    def measured_speedup(self) -> float | None:
+        """Speed-up with the recorded seconds; None when nothing was recorded."""
+        return None if self.measured is None else self.recorded.speedup(self.regions)
+
+    @property
+    def predicted(self) -> Durations:
+        """The predicted duration of every node that stands in a region."""
+        costs = {name: cost for part in self.regions for name, cost in part.costs.items()}
+        return Durations(by_node=costs, unit=self.unit)
+
+    @property
+    def recorded(self) -> Durations:
+        """The recorded seconds of the nodes; without an entry when nothing was recorded."""
+        return Durations(by_node=self.measured or {}, unit="s")
+
+    def with_measured(self, seconds: Mapping[str, float]) -> ParallelReport:
+        """Return the report with the recorded seconds of each node (>= 0)."""
+        return replace(self, measured=dict(seconds))
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the verdict on every pair of nodes that share a region."""
@@ -179,44 +182,62 @@ class ParallelReport:
         Raises:
             KeyError: If they do not share a region, or are not in program order.
         """
-        for pair in self.pairs():
-            if (pair.earlier, pair.later) == (earlier, later):
-                return pair.reason
+        for part in self.regions:
+            nodes = part.region.nodes
+            if earlier in nodes and later in nodes:
+                i, j = nodes.index(earlier), nodes.index(later)
+                if i < j:
+                    return part.pair(i, j).reason
         msg = f"{earlier!r} and {later!r} do not stand, in this order, in one straight run"
         raise KeyError(msg)
+
+    def blockers(self, limit: int = 5) -> tuple[Blocker, ...]:
+        """Return the single changes that would save most, the best first.
+
+        Each is a node or a pair, what it is held by and where, the line that unlocks it, and the
+        time that this alone would save: in recorded seconds when there are any, else as predicted.
+
+        Args:
+            limit: How many to return (>= 0).
+
+        Returns:
+            At most `limit` records; empty when no single change helps.
+
+        Complexity: some 20 schedules at most, fewer for graphs of more than 500 nodes.
+        """
+        return find_blockers(self, limit)
 
     def mermaid(self) -> str:
         """Return the graph after the rewrite as Mermaid text."""
         return self.after
 
+    def show(self, file: TextIO | None = None) -> None:
+        """Write the report to `file`, or to the output: with rich to a terminal, else as text."""
+        show(self, file)
+
+    def to_dict(self, *, max_pairs: int | None = 1000) -> dict[str, Any]:
+        """Return the report as plain values.
+
+        The keys are documented at the top of `langgraph_parallel.reporting.export`.
+
+        Args:
+            max_pairs: Pairs to spell out (>= 0), of the n(n-1)/2 of each region; None means all.
+        """
+        return as_dict(self, max_pairs=max_pairs)
+
+    def to_json(self, *, max_pairs: int | None = 1000) -> str:
+        """Return `to_dict` as JSON text."""
+        return json.dumps(self.to_dict(max_pairs=max_pairs), indent=2, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        nodes = sum(len(part.region.nodes) for part in self.regions)
+        return f"<ParallelReport of {nodes} nodes: {headline(self)}>"
+
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(text_lines(self))
 
-    def _lines(self) -> Iterator[str]:
-        if self.is_parallel:
-            yield (
-                f"Parallel: {self.work:g} -> {self.span:g} {self.unit}, "
-                f"predicted speed-up {self.speedup:.2f}x"
-            )
-        else:
-            yield "Nothing was made parallel."
-        for part in self.regions:
-            yield from _region_lines(part)
-        if self.refusals:
-            yield "Left as it is:"
-            yield from (f"  - {refusal}" for refusal in self.refusals)
+    def __rich__(self) -> Any:
+        return render(self)
 
-
-def _region_lines(part: RegionReport) -> Iterator[str]:
-    yield f"Run {' -> '.join(part.region.nodes)}"
-    for number, level in enumerate(part.levels, start=1):
-        yield f"  superstep {number}: {', '.join(level)}"
-    yield "  Effects:"
-    yield from (f"    {name}: {part.effects[name]}" for name in part.region.nodes)
-    yield "  Pairs:"
-    count = len(part.region.nodes) * (len(part.region.nodes) - 1) // 2
-    for shown, pair in enumerate(part.pairs()):
-        if shown == _MOST_PAIRS_IN_TEXT:
-            yield f"    ... and {count - shown} more (see report.pairs())"
-            return
-        yield f"    {pair}"
+    def _repr_html_(self) -> str:
+        return as_html(self)

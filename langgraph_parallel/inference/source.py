@@ -109,7 +109,12 @@ def _extent(node: FunctionNode) -> tuple[int, int]:
 
 
 def _short(filename: str) -> str:
-    """Return the file name without the folder that the program was started from."""
+    """Return the file name without the folder that the program was started from, or `In[n]`."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    cell = shell.compile.format_code_name(filename) if shell is not None else None
+    if cell is not None:
+        return str(cell[1])
     for folder in sys.path:
         if folder and filename.startswith(f"{folder}/"):
             return filename[len(folder) + 1 :]

@@ -1,0 +1,61 @@
+"""The examples run as they are, and a notebook holds the cells of its script."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("[0-9]*.py"))
+
+
+def cells_of_script(text):
+    """Return kind and text of each cell of a percent script, without its header."""
+    _, *parts = re.split(r"^# %%(.*)\n", text, flags=re.MULTILINE)
+    for mark, body in zip(parts[::2], parts[1::2], strict=True):
+        if mark.strip() == "[markdown]":
+            body = re.sub(r"^# ?", "", body, flags=re.MULTILINE)
+            yield "markdown", body.strip()
+        else:
+            yield "code", body.strip()
+
+
+def cells_of_notebook(notebook):
+    return [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in notebook["cells"]]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_notebook_is_its_script_with_outputs(script):
+    notebook = json.loads(script.with_suffix(".ipynb").read_text())
+    name = f"examples/{script.stem}"
+    remake = f"jupytext --to ipynb {name}.py && jupyter execute --inplace {name}.ipynb"
+    assert cells_of_notebook(notebook) == list(cells_of_script(script.read_text())), remake
+    outputs = [out for cell in notebook["cells"] for out in cell.get("outputs", ())]
+    assert outputs, remake
+    assert "error" not in {out["output_type"] for out in outputs}
+    assert script.with_suffix(".ipynb").stat().st_size < 50_000
+
+
+def test_parallelize_script_runs_offline_and_keeps_the_answer():
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
+    env["PYTHONPATH"] = str(EXAMPLES.parent)
+    done = subprocess.run(
+        [sys.executable, "01_parallelize.py"],
+        cwd=EXAMPLES,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Parallel: 5 -> 3 calls, predicted speed-up 1.67x" in done.stdout
+    assert "same answer: True" in done.stdout
+    assert '@effects(reads={"text"}, writes={"product"}, external="read")' in done.stdout
+    assert done.stdout.endswith("(('summarize', 'look_up', 'find_mood'),) 3.00x\n")
+    speedup = re.search(r"parallel [\d.]+ s: ([\d.]+)x", done.stdout)
+    assert speedup is not None
+    assert float(speedup[1]) > 1.0
