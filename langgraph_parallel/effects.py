@@ -141,7 +141,10 @@ def effects(
     folds: Iterable[str] = frozenset(),
     resources: Iterable[str] | str = frozenset(),
 ) -> Callable[[_F], _F]:
-    """Declare what a node function does; the declaration is believed and replaces the analysis.
+    """Declare what a function does; the declaration is believed and replaces the analysis.
+
+    It may mark a node, or a function that nodes call, such as a client of some service: of that
+    one, `reads` are keys of a state that it is given, and `writes` do not matter.
 
     Args:
         reads: State keys that the node's result depends on, or `ALL`.
@@ -180,6 +183,19 @@ def effects(
         return function
 
     return mark
+
+
+def declared_effects(function: object) -> Effects | None:
+    """Return what `@effects` declared on a function, or None.
+
+    `functools.wraps` copies the mark to a wrapper, which may do more than the marked function: the
+    mark counts only on the code that it was put on.
+    """
+    marked = getattr(function, "__dict__", {}).get(EFFECTS_ATTRIBUTE)
+    if isinstance(marked, tuple) and marked[1] is getattr(function, "__code__", None):
+        declared: Effects = marked[0]
+        return declared
+    return None
 
 
 _F = TypeVar("_F", bound=Callable[..., object])

@@ -29,7 +29,7 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.nodes import branch_targets, effects_of_node, without_keeps
+from langgraph_parallel.nodes import branch_targets, effects_of_node, forget_shapes, without_keeps
 from langgraph_parallel.refusals import (
     Refusal,
     concurrency_refusals,
@@ -79,6 +79,7 @@ def read_graph(
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
     """
+    forget_shapes(builder)
     if not _is_whole(builder):
         # LangGraph itself says what is missing, when the graph is compiled.
         reason = "an edge names a node that does not exist."
@@ -164,7 +165,9 @@ def _union_of(sets: Iterable[Keys]) -> Keys:
 def _chains(
     builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str], routed: Keys
 ) -> Iterable[Region]:
-    after = {u: v for u, v in builder.edges if _single_exit(builder, u)}
+    """Yield the runs of plain edges that nothing else enters or leaves, outside of `pinned`."""
+    ways = _plain_ways(builder)
+    after = {u: out[0] for u, out in ways.items() if len(out) == 1}
     joined = {target for _, target in builder.waiting_edges}
     before: dict[str, list[str]] = {}
     for u, v in builder.edges:
@@ -174,41 +177,46 @@ def _chains(
         """Tell whether `v` runs exactly when `u` has run."""
         free = v not in pinned and v not in joined and v != END
         free = free and routed is not ALL and v not in routed
-        return u in after and u not in pinned and u != START and free and before[v] == [u]
+        return u in after and u not in pinned and free and before[v] == [u]
 
-    heads = [n for n in builder.nodes if n not in pinned]
     inner = {v for u, v in after.items() if follows(u, v)}
-    for head in heads:
-        if head in inner:
+    for head in builder.nodes:
+        if head in pinned or head in inner:
             continue
-        chain = [head]
-        while (following := after.get(chain[-1], END)) not in chain and follows(
-            chain[-1], following
-        ):
-            chain.append(following)
-        if routed is ALL or head in routed:
-            chain = chain[1:]  # a router picks the head by name; only what follows may move
-        leave = after.get(chain[-1]) if chain else None
-        if chain and leave is None and not _is_last(builder, chain[-1]):
-            chain = chain[:-1]  # it branches: its router must see everything before it
-            leave = after.get(chain[-1]) if chain else None
-        if len(chain) > 1 and leave not in chain:
-            yield Region(nodes=tuple(chain), exit=leave)
+        chain = {head: None}  # in order, with quick look-up
+        last = head
+        while (following := after.get(last, END)) not in chain and follows(last, following):
+            chain[following] = None
+            last = following
+        region = _trim(list(chain), after, ways, head_is_routed=routed is ALL or head in routed)
+        if region is not None:
+            yield region
 
 
-def _single_exit(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
-    """Tell whether a node is left by one plain edge and by nothing else."""
-    if name == START:
-        return False
-    out = [v for u, v in builder.edges if u == name]
-    spec = builder.nodes.get(name)
-    waits = any(name in sources for sources, _ in builder.waiting_edges)
-    leaves = builder.branches.get(name) or (spec and spec.ends) or waits
-    return len(out) == 1 and not leaves
+def _trim(
+    chain: list[str],
+    after: Mapping[str, str],
+    ways: Mapping[str, list[str]],
+    *,
+    head_is_routed: bool,
+) -> Region | None:
+    """Return the part of a chain that may be rewritten, or None when nothing is left of it."""
+    if head_is_routed:
+        chain = chain[1:]  # a router picks the head by name; only what follows may move
+    if chain and chain[-1] not in ways:
+        chain = chain[:-1]  # it branches: its router must see everything before it
+    leave = after.get(chain[-1]) if chain else None
+    return Region(nodes=tuple(chain), exit=leave) if len(chain) > 1 and leave not in chain else None
 
 
-def _is_last(builder: StateGraph[Any, Any, Any, Any], name: str) -> bool:
-    spec = builder.nodes[name]
-    waits = any(name in sources for sources, _ in builder.waiting_edges)
-    leaves = builder.branches.get(name) or spec.ends or waits
-    return not leaves and all(u != name for u, _ in builder.edges)
+def _plain_ways(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, list[str]]:
+    """Return the plain edges out of each node that is left by no other way; empty at the end."""
+    ways: dict[str, list[str]] = {name: [] for name in builder.nodes}
+    for u, v in builder.edges:
+        if u != START:
+            ways[u].append(v)
+    waiting = {source for sources, _ in builder.waiting_edges for source in sources}
+    for name, spec in builder.nodes.items():
+        if builder.branches.get(name) or spec.ends or name in waiting or len(ways[name]) > 1:
+            del ways[name]
+    return ways

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -82,6 +83,7 @@ def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
     `Command` to a parent, which an unknown target may be.
     """
     builder = graph.builder
+    forget_shapes(builder)
     parts = [effects_of_node(builder, name, {}, trusts_calls=False) for name in builder.nodes]
     for source, branches in builder.branches.items():
         for branch in branches.values():
@@ -107,11 +109,26 @@ def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
     )
 
 
+_SHAPES: Final[WeakKeyDictionary[Any, dict[Any, Shape]]] = WeakKeyDictionary()
+"""Shapes by graph and schema, kept from one `forget_shapes` to the next."""
+
+
+def forget_shapes(builder: StateGraph[Any, Any, Any, Any]) -> None:
+    """Describe the schemas of a graph anew: nodes may have been added since."""
+    _SHAPES.pop(builder, None)
+
+
 def shape_of(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
     """Return the state that a node or router with this input schema receives."""
-    keys = builder.schemas.get(schema, {})
-    plain = frozenset(k for k in keys if is_plain_channel(builder.channels.get(k)))
-    return describe_schema(schema, keys, lambda key: reducer_of(builder.channels.get(key)), plain)
+    # Nearly all nodes of a graph share one schema, whose annotations take long to resolve.
+    cache = _SHAPES.setdefault(builder, {})
+    if schema not in cache:
+        keys = builder.schemas.get(schema, {})
+        plain = frozenset(k for k in keys if is_plain_channel(builder.channels.get(k)))
+        cache[schema] = describe_schema(
+            schema, keys, lambda key: reducer_of(builder.channels.get(key)), plain
+        )
+    return cache[schema]
 
 
 def branch_shape(builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any) -> Shape:

@@ -182,7 +182,7 @@ def bind_target(frame: Frame, target: ast.expr, value: Value) -> None:
     if isinstance(target, ast.Name):
         if target.id not in frame.local_names and frame.env is not None:
             # The variable of a comprehension: outside of it the name means something else.
-            outer = frame.lookup(target.id) if frame.weak else NOTHING
+            outer = frame.lookup(target.id) if frame.weak and frame.knows(target.id) else NOTHING
             frame.env.setdefault(target.id, outer)
             frame.history[target.id] = join(frame.history.get(target.id, NOTHING), outer)
         frame.bind(target.id, value)

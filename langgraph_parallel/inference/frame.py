@@ -85,6 +85,8 @@ class Recorder:
     """State keys whose value was stored under another key of the node's own copy of the state."""
     trusts_calls: bool = False
     """True when the user says that unknown calls have no effect that another node could notice."""
+    resources: frozenset[str] = frozenset()
+    """Resources that declared helpers use."""
     stored: Keys = frozenset()
     """Keys that the node stored into its own copy of the state."""
     budget: int = _BUDGET
@@ -221,6 +223,14 @@ class Frame:
         if hasattr(builtins, name):
             return self.live(getattr(builtins, name))
         return opaque(frozenset({WORLD}))
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a name means anything now."""
+        if name in (self.env or {}) or name in self.cells or name in self.namespace:
+            return True
+        if self.parent is not None and (name in self.parent.history or self.parent.knows(name)):
+            return True
+        return hasattr(builtins, name)
 
     def lookup_late(self, name: str) -> Value:
         """Return what a captured name may mean whenever the inner function runs."""

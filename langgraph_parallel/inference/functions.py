@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import types
+from functools import lru_cache
 from typing import Any
 
 from langgraph_parallel.inference.expressions import parameter_defaults
@@ -146,6 +147,7 @@ def bind_parameters(
         frame.bind(arguments.kwarg.arg, fresh(roots_of(rest), deep=False))
 
 
+@lru_cache(maxsize=4096)
 def assigned_names(node: FunctionNode) -> frozenset[str]:
     """Return the names that are local to a function by Python's scoping."""
     arguments = node.args
@@ -211,6 +213,7 @@ def run_late(frame: Frame) -> None:
         call_closure(frame, closure, (), {}, done[closure])
 
 
+@lru_cache(maxsize=4096)
 def is_generator(node: FunctionNode) -> bool:
     """Tell whether calling a function only makes a generator."""
     body = [node.body] if isinstance(node, ast.Lambda) else node.body

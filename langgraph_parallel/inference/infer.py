@@ -16,10 +16,10 @@ from langgraph.graph import StateGraph
 from langgraph_parallel._compat import INJECTED, functions_of, is_plain_channel, unwrap_callable
 from langgraph_parallel.effects import (
     ALL,
-    EFFECTS_ATTRIBUTE,
     Effects,
     Evidence,
     Keys,
+    declared_effects,
     union,
 )
 from langgraph_parallel.errors import AnalysisError
@@ -182,14 +182,7 @@ def _is_one(atom: Any) -> bool:
 
 def _declared(function: Callable[..., Any]) -> Effects | None:
     target = unwrap_callable(function)
-    if target is None:
-        return None
-    marked = vars(target[0]).get(EFFECTS_ATTRIBUTE)
-    # `functools.wraps` copies the mark to a wrapper, which may do more than the marked function.
-    if isinstance(marked, tuple) and marked[1] is target[0].__code__:
-        declared: Effects = marked[0]
-        return declared
-    return None
+    return declared_effects(target[0]) if target is not None else None
 
 
 def _static_effects(
@@ -259,6 +252,7 @@ def _effects_of(outcome: Outcome) -> Effects:
         external=frozenset(recorder.external),
         control=frozenset(recorder.control),
         goto=recorder.goto,
+        resources=recorder.resources,
         evidence=tuple(recorder.evidence.values()),
     )
     for atom in outcome.returned:

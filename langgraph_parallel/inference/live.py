@@ -11,8 +11,8 @@ from langgraph.runtime import get_runtime
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
-from langgraph_parallel.effects import ALL
-from langgraph_parallel.inference.access import attribute_of
+from langgraph_parallel.effects import ALL, Effects, declared_effects
+from langgraph_parallel.inference.access import attribute_of, consume
 from langgraph_parallel.inference.containers import cell_at, elements
 from langgraph_parallel.inference.external import describe_call, external_of_class, yields_of
 from langgraph_parallel.inference.frame import Frame, GiveUpError
@@ -27,8 +27,10 @@ from langgraph_parallel.inference.outside import (
 )
 from langgraph_parallel.inference.values import (
     NOTHING,
+    SCALAR,
     WORLD,
     Chain,
+    Const,
     Injected,
     Routed,
     State,
@@ -67,12 +69,44 @@ def call_live_object(frame: Frame, obj: Any, arguments: Arguments) -> Value:
             frame.escape(arguments.all, "passed on", where)
             return frozenset({Chain(external, yields_of(obj))})
     function, receiver = user_function(obj)
+    declared = declared_effects(function)
+    if declared is not None:
+        return _call_declared(frame, declared, obj.__name__, arguments)
     if function is not None:
         positional = arguments.positional if receiver is None else (receiver, *arguments.positional)
         given = call_live(frame, function, positional, arguments.named, arguments.unpacked)
         if given is not None:
             return given
     return unknown_call(frame, ast.unparse(arguments.node.func), arguments)
+
+
+def _call_declared(frame: Frame, declared: Effects, name: str, arguments: Arguments) -> Value:
+    """Return what a helper gives that its author declared with `@effects`."""
+    where = frame.where(arguments.node)
+    given = arguments.all
+    takes_state = State() in given
+    if takes_state:
+        if declared.reads is ALL:
+            frame.recorder.read_all(f"passed to {name}()", where)
+        for key in declared.reads if declared.reads is not ALL else ():
+            frame.recorder.read(key, where)
+        given = given - {State()}
+    reached = frame.escape(consume(frame, given, arguments.node), f"passed to {name}()", where)
+    if declared.mutates:
+        frame.recorder.mutate(reached, f"{name}() was declared to", where)
+    for contact in sorted(declared.external):
+        frame.recorder.contact(contact, f"{name}() was declared a {contact} call", where)
+    for control in sorted(declared.control):
+        what = f"{name}() was declared to {control}"
+        frame.recorder.leave(control, what, where, declared.goto)
+    frame.recorder.resources |= declared.resources
+    if not takes_state or declared.goto:
+        return opaque(reached)
+    update = cell_at(frame, arguments.node)  # it works like a node: it gives an update
+    update.open = declared.writes is ALL
+    for key in declared.writes if declared.writes is not ALL else ():
+        update.put(key, SCALAR if key in declared.folds else opaque(reached))
+    return frozenset({update, Const(None, type(None))})
 
 
 def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value | None:
@@ -95,6 +129,15 @@ def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value 
     if obj is Overwrite:
         frame.escape(arguments.all, "overwritten", where)
         return opaque(roots_of(arguments.all))
+    return _special_builtin(frame, obj, arguments)
+
+
+def _special_builtin(frame: Frame, obj: Any, arguments: Arguments) -> Value | None:
+    """Handle the built-ins whose result depends on more than the kind of their arguments."""
+    if obj is next and arguments.node.args and isinstance(arguments.node.args[0], ast.GeneratorExp):
+        # Nobody else holds this iterator, so moving it on shows nowhere.
+        first, *default = arguments.positional
+        return join(elements(frame, first, arguments.node), *default)
     if obj is getattr and len(arguments.positional) > 1:
         return _getattr(frame, arguments)
     if obj is dict or is_typeddict(obj):

@@ -13,9 +13,8 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LIBRARY_PATHS = tuple(
@@ -38,8 +37,7 @@ class Source:
 def find_source(function: FunctionType) -> Source | None:
     """Return the tree of `function`, or None when its code cannot be found or has changed."""
     code = function.__code__
-    lines = tuple(linecache.getlines(code.co_filename, function.__globals__))
-    index = _index_file(code.co_filename, lines)
+    index = _index_of(code.co_filename, function.__globals__)
     candidates = [node for compiled, node in index.get(_key(code), ()) if compiled == code]
     return Source(candidates[0], code.co_filename) if len(candidates) == 1 else None
 
@@ -49,10 +47,24 @@ def is_library(filename: str) -> bool:
     return filename.startswith(("<frozen", *_LIBRARY_PATHS))
 
 
-@lru_cache(maxsize=256)
-def _index_file(
-    filename: str, lines: tuple[str, ...]
-) -> dict[tuple[str, int], list[tuple[CodeType, FunctionNode]]]:
+Index: TypeAlias = dict[tuple[str, int], list[tuple[CodeType, FunctionNode]]]
+"""Compiled functions and their trees, by name and first line."""
+_MOST_FILES: Final = 256
+_FILES: Final[dict[str, tuple[list[str], Index]]] = {}
+
+
+def _index_of(filename: str, namespace: dict[str, Any]) -> Index:
+    """Return the index of a file, made anew when its lines were read anew."""
+    lines = linecache.getlines(filename, namespace)
+    known = _FILES.get(filename)
+    if known is None or known[0] is not lines:
+        if len(_FILES) >= _MOST_FILES:
+            _FILES.clear()
+        known = _FILES[filename] = (lines, _index_file(filename, lines))
+    return known[1]
+
+
+def _index_file(filename: str, lines: list[str]) -> Index:
     """Pair each compiled function of a file with its tree."""
     try:
         tree = ast.parse("".join(lines), filename)
@@ -63,7 +75,7 @@ def _index_file(
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             nodes.setdefault(_node_key(node), []).append(node)
-    index: dict[tuple[str, int], list[tuple[CodeType, FunctionNode]]] = {}
+    index: Index = {}
     for code in _walk_code(module):
         fitting = [node for node in nodes.get(_key(code), ()) if _spans(node, code)]
         if fitting:

@@ -1,5 +1,6 @@
 """Random LangGraph graphs whose nodes are real Python source, for properties of `parallelize`."""
 
+import copy
 import itertools
 import linecache
 import operator
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 from hypothesis import note
 from hypothesis import strategies as st
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 from typing_extensions import TypedDict
 
 
@@ -125,14 +127,15 @@ def make_node(name: str, spelling: tuple[str, ...]) -> Callable[..., Any]:
 
 @st.composite
 def graphs(draw) -> StateGraph:
-    """A chain of nodes, perhaps with a loop back or a branch in the middle."""
+    """A chain of nodes, perhaps behind a parallel part, with a loop back or a branch at its end."""
     names = draw(NAMES)
     builder = StateGraph(State)
     for name in names:
         builder.add_node(name, make_node(name, draw(SPELLINGS)))
     for u, v in itertools.pairwise(names):
         builder.add_edge(u, v)
-    builder.add_edge(START, names[0])
+    entry = draw(st.sampled_from(["start", "start", "join", "merge", "uneven", "map", "sub-graph"]))
+    add_entry(builder, entry, names[0], [make_node(n, draw(SPELLINGS)) for n in ("x", "y", "z")])
     shape = draw(st.sampled_from(["chain", "chain", "loop", "branch", "open end"]))
     if shape == "loop":
         builder.add_node("count", lambda state: {"n": state["n"] + 1})
@@ -149,6 +152,41 @@ def graphs(draw) -> StateGraph:
     elif shape == "chain":
         builder.add_edge(names[-1], END)
     return builder
+
+
+def add_entry(builder: StateGraph, entry: str, first: str, made: list[Any]) -> None:
+    """Lead to the chain directly, by branches that meet in it, or through a sub-graph."""
+    x, y, z = made
+    if entry == "start":
+        builder.add_edge(START, first)
+    elif entry == "map":
+        builder.add_node("x", x)
+        builder.add_conditional_edges(START, send_two, ["x"])
+        builder.add_edge("x", first)
+    elif entry == "sub-graph":
+        inner = StateGraph(State).add_sequence([("x", x), ("y", y)]).add_edge(START, "x")
+        builder.add_node("inner", inner.compile())
+        builder.add_edge(START, "inner")
+        builder.add_edge("inner", first)
+    else:
+        for name, node in (("x", x), ("y", y)):
+            builder.add_node(name, node)
+            builder.add_edge(START, name)
+        last = "y"
+        if entry == "uneven":
+            builder.add_node("z", z)
+            builder.add_edge("y", "z")
+            last = "z"
+        if entry == "merge":
+            builder.add_edge("x", first)
+            builder.add_edge(last, first)
+        else:
+            builder.add_edge(["x", last], first)
+
+
+def send_two(state):
+    """Start a node twice, each with a state of its own."""
+    return [Send("x", {**copy.deepcopy(INPUT), "a": letter}) for letter in "12"]
 
 
 def make_router(start: str) -> Callable[..., Any]:

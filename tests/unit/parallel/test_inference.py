@@ -419,6 +419,26 @@ def test_declared_effects_replace_the_analysis():
     assert show(node) == "reads {a}, writes {b}, external {model}"
 
 
+@effects(external="read", resources="vendor")
+def fetch(query, limit=3):
+    return eval("query")
+
+
+def test_declared_helper_stands_for_its_code():
+    def node(state):
+        return {"b": fetch(state["a"])}
+
+    found = infer_effects(node, State)
+    assert str(found) == "reads {a}, writes {b}, external {read}, resources {vendor}"
+
+
+def test_first_of_a_generator_expression_is_known():
+    def node(state):
+        return {"b": next((item for item in state["items"] if item == state["a"]), None)}
+
+    assert show(node) == "reads {a, items}, writes {b}"
+
+
 def test_return_that_is_not_understood_reads_and_writes_everything():
     def node(state):
         return LLM
