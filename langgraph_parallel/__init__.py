@@ -17,6 +17,8 @@ from langgraph_parallel.errors import (
     RewriteError,
 )
 from langgraph_parallel.inference import infer_effects
+from langgraph_parallel.inference.llm import LLMAnalyzer
+from langgraph_parallel.inference.trace import Recording, record
 from langgraph_parallel.parallelize import explain, parallelize
 from langgraph_parallel.report import ParallelReport
 
@@ -26,12 +28,15 @@ __all__ = (
     "Effects",
     "EquivalenceError",
     "Evidence",
+    "LLMAnalyzer",
     "ParallelConfig",
     "ParallelError",
     "ParallelReport",
+    "Recording",
     "RewriteError",
     "effects",
     "explain",
     "infer_effects",
     "parallelize",
+    "record",
 )

@@ -11,7 +11,7 @@ The user's builder is only read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,7 @@ def read_graph(
     pinned: Iterable[str],
     *,
     trusts_calls: bool = False,
+    refine: Callable[[str, Effects], Effects] = lambda _name, found: found,
 ) -> GraphView:
     """Analyze every node of a graph and find its regions.
 
@@ -75,6 +76,7 @@ def read_graph(
         declared: Effects that replace inferred ones, by node name.
         pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
         trusts_calls: Take unknown calls to change none of their arguments.
+        refine: Adds to the effects of a node, by name, what other sources know.
 
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
@@ -94,7 +96,7 @@ def read_graph(
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
         raise AnalysisError(msg)
     effects = {
-        name: effects_of_node(builder, name, declared, trusts_calls=trusts_calls)
+        name: refine(name, effects_of_node(builder, name, declared, trusts_calls=trusts_calls))
         for name in builder.nodes
     }
     if any(found.mutates for found in effects.values()):

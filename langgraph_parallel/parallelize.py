@@ -6,7 +6,7 @@ rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -19,10 +19,13 @@ from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.graph import GraphView, Region, read_graph
+from langgraph_parallel.inference.llm import Analyzer, apply_proposal
+from langgraph_parallel.inference.trace import Recording, widen
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.fanout import lower_region
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
 from langgraph_parallel.mermaid import draw_mermaid
+from langgraph_parallel.nodes import shape_of
 from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.report import ParallelReport, RegionReport
 
@@ -39,6 +42,9 @@ class _Request:
     effects: Mapping[str, Effects]
     resources: Mapping[str, int]
     config: ParallelConfig
+    recording: Recording | None
+    analyzers: tuple[Analyzer, ...]
+    trust_llm: bool
 
 
 def parallelize(
@@ -48,6 +54,9 @@ def parallelize(
     effects: Mapping[str, Effects] | None = None,
     resources: Mapping[str, int] | None = None,
     config: ParallelConfig | None = None,
+    recording: Recording | None = None,
+    analyzers: Sequence[Analyzer] = (),
+    trust_llm: bool = False,
 ) -> GraphT:
     """Return a graph that gives the same answers with independent nodes side by side.
 
@@ -57,6 +66,11 @@ def parallelize(
         effects: Effects of nodes by name; they replace what the analysis finds.
         resources: How many nodes may use a named resource at a time (>= 1).
         config: Further choices; the defaults change no answer.
+        recording: What runs of this graph did, from `record`: it may add to effects, never remove,
+            and its durations make the prediction.
+        analyzers: Asked about nodes whose code could not be read, such as `LLMAnalyzer(model)`.
+            What they propose stands in the report as evidence and changes nothing.
+        trust_llm: Let a proposal stand for an unreadable node after all.
 
     Returns:
         A new graph of the same kind, with every compile and post-compile setting kept. Its
@@ -71,6 +85,7 @@ def parallelize(
         msg = f"mode={mode!r} is not known; use one of {', '.join(map(repr, _MODES))}."
         raise AnalysisError(msg)
     request = _read_request(graph, effects, resources, config)
+    request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if isinstance(graph, StateGraph):
         clone, rewrite = _rewrite(request, frozenset())
         return cast("GraphT", as_rewritten(clone, rewrite, lambda pins: _rewrite(request, pins)))
@@ -84,6 +99,9 @@ def explain(
     effects: Mapping[str, Effects] | None = None,
     resources: Mapping[str, int] | None = None,
     config: ParallelConfig | None = None,
+    recording: Recording | None = None,
+    analyzers: Sequence[Analyzer] = (),
+    trust_llm: bool = False,
 ) -> ParallelReport:
     """Return what `parallelize` would do with a graph, and why, without building anything.
 
@@ -92,11 +110,15 @@ def explain(
         effects: Effects of nodes by name; they replace what the analysis finds.
         resources: How many nodes may use a named resource at a time (>= 1).
         config: Further choices.
+        recording: What runs of this graph did, see `parallelize`.
+        analyzers: Asked about nodes whose code could not be read, see `parallelize`.
+        trust_llm: Let a proposal stand for an unreadable node.
 
     Raises:
         AnalysisError: If `graph` is not a LangGraph state graph.
     """
     request = _read_request(graph, effects, resources, config)
+    request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     pins = frozenset() if isinstance(graph, StateGraph) else _interrupts(graph)
     return _rewrite(request, pins)[1].report
 
@@ -128,6 +150,9 @@ def _read_request(
         effects=dict(effects or {}),
         resources=limits,
         config=config or ParallelConfig(),
+        recording=None,
+        analyzers=(),
+        trust_llm=False,
     )
 
 
@@ -143,7 +168,13 @@ def _rewrite(
 ) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
     """Return a rewritten clone of the request's graph, and the record of it."""
     trusts_calls = request.config.unknown_calls == "independent"
-    view = read_graph(request.builder, request.effects, pins, trusts_calls=trusts_calls)
+    view = read_graph(
+        request.builder,
+        request.effects,
+        pins,
+        trusts_calls=trusts_calls,
+        refine=lambda name, found: _refine(request, name, found),
+    )
     parts = () if keep else tuple(_order(request, view, region) for region in view.regions)
     clone = clone_builder(request.builder)
     for part in parts:
@@ -157,7 +188,7 @@ def _rewrite(
         effects=view.effects,
         before=draw_mermaid(request.builder) if view.effects else "",
         after=draw_mermaid(clone) if view.effects else "",
-        unit="s" if request.config.durations else "calls",
+        unit="s" if _durations(request) else "calls",
         what_if=lambda effects: _rewrite(replace(request, effects=effects), pins)[1].report,
     )
     moved = [part for part in parts if part.is_parallel]
@@ -200,7 +231,7 @@ def _order(request: _Request, view: GraphView, region: Region) -> RegionReport:
         steps=steps,
         schedule=build_schedule(steps, request.resources),
         effects={name: view.effects[name] for name in region.nodes},
-        costs=_costs(request.config, region.nodes, view.effects),
+        costs=_costs(_durations(request), region.nodes, view.effects),
     )
 
 
@@ -215,12 +246,34 @@ def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -
                 clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
 
 
+def _refine(request: _Request, name: str, found: Effects) -> Effects:
+    """Add what analyzers propose for an unreadable node, then what a recording saw of it."""
+    if name not in request.effects:
+        spec = request.builder.nodes[name]
+        keys = shape_of(request.builder, spec.input_schema).keys
+        for analyzer in request.analyzers:
+            proposal = analyzer.propose(spec.runnable, keys, found)
+            if proposal is not None:
+                found = apply_proposal(found, proposal, trust=request.trust_llm)
+                break
+    seen = request.recording
+    if seen is not None and (name in seen.runs or name in seen.unobserved):
+        found = widen(found, seen.effects(name))
+    return found
+
+
+def _durations(request: _Request) -> Mapping[str, float]:
+    """Return the seconds that nodes take: as given, else as recorded."""
+    recorded = request.recording.durations if request.recording is not None else {}
+    return {**recorded, **request.config.durations}
+
+
 def _costs(
-    config: ParallelConfig, names: tuple[str, ...], effects: Mapping[str, Effects]
+    durations: Mapping[str, float], names: tuple[str, ...], effects: Mapping[str, Effects]
 ) -> dict[str, float]:
     """Return the predicted duration of each node: as given, else one unit for each outside call."""
     calls = {name for name in names if effects[name].external} or set(names)
-    return {name: config.durations.get(name, float(name in calls)) for name in names}
+    return {name: durations.get(name, float(name in calls)) for name in names}
 
 
 def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:

@@ -98,6 +98,9 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, method: str, args: Ar
     receiver = frozenset({atom})
     if isinstance(atom, Opaque):
         from_outside = atom.roots is not ALL and WORLD in atom.roots
+        if method in MUTATING_METHODS:  # even where unknown calls are trusted
+            changed = union(atom.roots, frame.recorder.leaked)
+            frame.recorder.mutate(changed, f".{method}()", frame.where(args.node))
         if method not in UNMISTAKABLE_METHODS or from_outside:
             return unknown_call(frame, f".{method}() of an object not known", args)
     elif method in MUTATING_METHODS:

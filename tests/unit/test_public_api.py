@@ -14,14 +14,17 @@ PARALLEL = (
     "Effects",
     "EquivalenceError",
     "Evidence",
+    "LLMAnalyzer",
     "ParallelConfig",
     "ParallelError",
     "ParallelReport",
+    "Recording",
     "RewriteError",
     "effects",
     "explain",
     "infer_effects",
     "parallelize",
+    "record",
 )
 
 
