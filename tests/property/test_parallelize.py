@@ -58,7 +58,7 @@ def test_a_failed_run_resumes_to_the_same_answer(builder):
 
 
 @given(graphs())
-@settings(RELAXED, max_examples=80)
+@settings(RELAXED, max_examples=40)
 def test_a_thread_paused_by_the_original_is_finished_by_the_rewritten(builder):
     if isinstance(outcome(builder.compile(), {}), str):
         return

@@ -1,7 +1,7 @@
 """Five public graphs: what is made parallel in them, what is not yet, and that answers are kept."""
 
 import pytest
-from scripted_model import ScriptedModel
+from echo_model import ScriptedModel
 
 from benchmarks.public_graphs import CASES, missed
 from langgraph_parallel import explain
