@@ -11,7 +11,7 @@ all read the state as it was before it, and their writes are folded in the order
     ANTI        reads k  -> writes k (WAR)        the same superstep at the earliest
     EXTERNAL    contact that must keep its place  a later superstep, for everything around it
     MUTATION    changes a value in place          likewise
-    CONTROL     may pause, route or raise         likewise
+    CONTROL     may pause or route                likewise
     RESOURCE    both use one exclusive resource   another superstep
 
 What is not understood reads and writes every key and touches the world, and so keeps its place.

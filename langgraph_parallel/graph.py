@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
 
@@ -83,15 +83,7 @@ def read_graph(
     """
     forget_shapes(builder)
     if not _is_whole(builder):
-        # LangGraph itself says what is missing, when the graph is compiled.
-        reason = "an edge names a node that does not exist."
-        return GraphView(
-            effects={},
-            plain=frozenset(),
-            folding=frozenset(),
-            regions=(),
-            refusals=(Refusal(rule="unfinished", nodes=(), reason=reason),),
-        )
+        return _UNFINISHED
     if unknown := sorted(set(declared) - set(builder.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
         raise AnalysisError(msg)
@@ -124,6 +116,22 @@ def read_graph(
         regions=regions,
         refusals=tuple(refusals),
     )
+
+
+_UNFINISHED: Final = GraphView(
+    effects={},
+    plain=frozenset(),
+    folding=frozenset(),
+    regions=(),
+    refusals=(
+        Refusal(
+            rule="unfinished",
+            nodes=(),
+            # LangGraph itself says what is missing, when the graph is compiled.
+            reason="an edge names a node that does not exist.",
+        ),
+    ),
+)
 
 
 def _is_whole(builder: StateGraph[Any, Any, Any, Any]) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
-from langgraph.graph import StateGraph
+from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
@@ -64,7 +64,9 @@ class _Thread:
     ours: bool
     """True when its last checkpoint was written by the rewritten topology."""
     following: tuple[str, ...]
-    """Nodes that are due; empty when the thread is at its end."""
+    """Nodes of the next superstep, even if finished; empty when the thread is at its end."""
+    finished: bool
+    """True when one of them has run already, and only the next checkpoint is missing."""
     latest: frozenset[str]
     """Nodes that ran last."""
 
@@ -80,7 +82,7 @@ def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
-class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
+class ReportedGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """The compiled graph that `parallelize` returns.
 
     It is used like any `CompiledStateGraph`; `parallel_report` says what was done and `original` is
@@ -102,6 +104,10 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
     def original(self) -> Any:
         """The graph that was given to `parallelize`."""
         return self.parallel_rewrite.source
+
+
+class RewrittenGraph(ReportedGraph):
+    """A compiled graph in which nodes moved to other supersteps."""
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
@@ -157,7 +163,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """
         thread = self._thread(config)
         rewrite = self.parallel_rewrite
-        if thread is None or not _is_inside(rewrite, thread):
+        if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
             return self._unchanged().bulk_update_state(_unmarked(config), named)
@@ -174,7 +180,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         """
         thread = await self._athread(config)
         rewrite = self.parallel_rewrite
-        if thread is None or not _is_inside(rewrite, thread):
+        if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
             return await self._unchanged().abulk_update_state(_unmarked(config), named)
@@ -190,7 +196,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if saved is None:
             return None
         ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        return _Thread(ours, self.get_state(thread_config).next, _latest(saved.checkpoint))
+        return _where(ours, self.get_state(thread_config), saved.checkpoint)
 
     async def _athread(self, config: RunnableConfig | None) -> _Thread | None:
         address = _address(self, config)
@@ -201,8 +207,7 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
         if saved is None:
             return None
         ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        state = await self.aget_state(thread_config)
-        return _Thread(ours, state.next, _latest(saved.checkpoint))
+        return _where(ours, await self.aget_state(thread_config), saved.checkpoint)
 
     def _unchanged(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Return the original topology with the present settings of this graph."""
@@ -226,19 +231,24 @@ class RewrittenGraph(CompiledStateGraph[Any, Any, Any, Any]):
 
 def guard(
     compiled: CompiledStateGraph[Any, Any, Any, Any], rewrite: Rewrite, base: type
-) -> RewrittenGraph:
-    """Make a freshly compiled graph a `RewrittenGraph` that is also an instance of `base`."""
-    compiled.__class__ = _guarded_class(base)
+) -> ReportedGraph:
+    """Make a freshly compiled graph a `ReportedGraph` that is also an instance of `base`.
+
+    Where no node moved nothing needs guarding, and the graph behaves as it did.
+    """
+    compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
-    assert isinstance(compiled, RewrittenGraph)
+    assert isinstance(compiled, ReportedGraph)
     return compiled
 
 
 @functools.cache
-def _guarded_class(base: type) -> type[RewrittenGraph]:
-    if issubclass(RewrittenGraph, base):
-        return RewrittenGraph
-    return type(f"Rewritten{base.__name__}", (RewrittenGraph, base), {})
+def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]:
+    if issubclass(kind, base):
+        return kind
+    if issubclass(base, ReportedGraph):
+        return _guarded_class(kind, base.__bases__[-1])
+    return type(f"Rewritten{base.__name__}", (kind, base), {})
 
 
 def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> str:
@@ -272,6 +282,11 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, given: Any, conflict: str
     return not conflict or not rewrite.moved.isdisjoint(thread.following)
 
 
+def _where(ours: bool, state: StateSnapshot, checkpoint: Checkpoint) -> _Thread:
+    due = tuple(task.name for task in state.tasks)
+    return _Thread(ours, due, len(state.next) < len(due), _latest(checkpoint))
+
+
 def _latest(checkpoint: Checkpoint) -> frozenset[str]:
     """Return the nodes that ran in the last superstep of a thread."""
     newest = {
@@ -289,10 +304,14 @@ def _version_order(version: Any) -> tuple[int, str]:
     return int(number), rest
 
 
-def _is_inside(rewrite: Rewrite, thread: _Thread) -> bool:
-    """Tell whether a thread stands where only the rewritten topology can take it further."""
+def _is_inside(
+    rewrite: Rewrite, thread: _Thread, supersteps: Sequence[Sequence[StateUpdate]]
+) -> bool:
+    """Tell whether an update stands where only the rewritten topology can take it further."""
     due = frozenset(thread.following)
-    return thread.ours and (due in rewrite.cuts or not rewrite.moved.isdisjoint(due))
+    # END lets finished nodes write, and they may have started several.
+    ends = any(update.as_node == END for updates in supersteps for update in updates)
+    return thread.ours and (ends or due in rewrite.cuts or not rewrite.moved.isdisjoint(due))
 
 
 def _name_last(
@@ -307,11 +326,13 @@ def _check_updates(
     rewrite: Rewrite, thread: _Thread, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
     following = frozenset(thread.following)
-    at_cut = following in rewrite.cuts
+    at_cut = following in rewrite.cuts and not thread.finished
     checked = []
     for update in updates:
         as_node = update.as_node
-        if as_node is None and at_cut:
+        if as_node == END:
+            pass
+        elif as_node is None and at_cut:
             # LangGraph cannot tell which of several siblings ran last; the chain can.
             update = update._replace(as_node=rewrite.cuts[following])
         elif not (at_cut and as_node == rewrite.cuts[following]):

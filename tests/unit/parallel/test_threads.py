@@ -4,6 +4,7 @@ Every scenario is played by the original graph alone and by a pair of graphs tha
 """
 
 import asyncio
+import contextlib
 import operator
 from typing import Annotated
 
@@ -376,3 +377,44 @@ def test_mark_given_by_the_user_does_not_mislead():
     BROKEN.clear()
     assert graph.invoke(None, THREAD)["c"] == "AB"
     assert graph.get_state(THREAD).next == ()
+
+
+class Dying(InMemorySaver):
+    """A saver that stops saving checkpoints, as if the process had died then."""
+
+    left = 10_000
+
+    def put(self, *args, **kwargs):
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("killed")
+        return super().put(*args, **kwargs)
+
+
+@pytest.mark.parametrize("saved", [1, 2, 3])
+@pytest.mark.parametrize("how", [None, "__end__"])
+def test_crash_and_update_run_no_node_twice(saved, how):
+    def play(make):
+        saver = Dying()
+        saver.left = saved
+        graph = make(straight().compile(checkpointer=saver))
+        with contextlib.suppress(OSError):
+            graph.invoke({"x": 1}, THREAD, durability="sync")
+        saver.left = 10_000
+        with contextlib.suppress(RewriteError):
+            graph.update_state(THREAD, None if how else {"x": 1}, as_node=how)
+        return graph.invoke(None, THREAD)
+
+    log = (play(parallelize) or {}).get("log", [])
+    assert len(log) == len(set(log))
+
+
+def test_graph_in_which_nothing_moved_is_left_without_a_mark():
+    graph = parallelize(row(give_a, give_b).compile(checkpointer=InMemorySaver()))
+    same = parallelize(row(give_a).compile(checkpointer=InMemorySaver()))
+    assert graph.parallel_report.is_parallel
+    assert not same.parallel_report.is_parallel
+    for candidate, marked in ((graph, True), (same, False)):
+        candidate.invoke({"x": 1}, THREAD)
+        metadata = candidate.get_state(THREAD).metadata
+        assert ("langgraph_parallel_topology" in metadata) is marked
