@@ -26,6 +26,7 @@ from langchain_core.runnables import (
     RunnableWithFallbacks,
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
+from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel
 
@@ -156,6 +157,8 @@ def external_of(obj: Any) -> frozenset[External] | None:
         return frozenset() if is_ours and not any(map(callable, filled)) else None
     if isinstance(obj, BaseRetriever):
         return frozenset({"read"})
+    if isinstance(obj, BaseTool):
+        return _external_of_tool(obj)
     if isinstance(obj, RunnablePick) or type(obj) is RunnablePassthrough:
         return frozenset() if getattr(obj, "func", None) is None else None
     parts = _parts(obj)
@@ -168,6 +171,14 @@ def external_of(obj: Any) -> frozenset[External] | None:
             return None
         total |= contact
     return total
+
+
+def _external_of_tool(tool: BaseTool) -> frozenset[External] | None:
+    """Return the contact of a tool that says of itself, as MCP tools do, that it only reads."""
+    hints = tool.metadata or {}
+    nested = hints.get("annotations")
+    merged = {**hints, **(nested if isinstance(nested, dict) else {})}
+    return frozenset({"read"}) if merged.get("readOnlyHint") is True else None
 
 
 def external_of_class(cls: type) -> frozenset[External] | None:

@@ -7,6 +7,7 @@ import pytest
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough, RunnablePick
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
@@ -141,3 +142,21 @@ def test_sub_graph_beside_an_independent_node(saver):
     builder.add_edge("both", END)
     assert explain(builder).regions[0].levels == (("sub", "side"), ("both",))
     assert_equivalent(builder, [{"a": "x", "b": "y"}])
+
+
+@tool
+def look_up(query: str) -> str:
+    """Look something up."""
+    return query
+
+
+def test_tool_is_unknown_until_it_says_that_it_only_reads():
+    def node(state):
+        return {"c": look_up.invoke({"query": state["a"]})}
+
+    assert "unknown" in infer_effects(node, State).external
+    look_up.metadata = {"annotations": {"readOnlyHint": True}}
+    try:
+        assert show(node) == "reads {a}, writes {c}, external {read}"
+    finally:
+        look_up.metadata = None
