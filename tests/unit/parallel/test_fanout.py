@@ -455,3 +455,20 @@ def test_misspelled_node_in_effects_is_refused():
 def test_unknown_mode_is_refused():
     with pytest.raises(AnalysisError, match="'fanout'"):
         parallelize(chain(read_a, read_b), mode="fast")
+
+
+def test_assert_equivalent_makes_later_nodes_end_first():
+    ended = []
+
+    def first(state):
+        ended.append("first")
+        return {"a": "1"}
+
+    def second(state):
+        ended.append("second")
+        return {"b": "1"}
+
+    declared = {"first": Effects(writes={"a"}), "second": Effects(writes={"b"})}
+    assert_equivalent(chain(first, second), [{}], schedules=12, effects=declared)
+    runs = [tuple(ended[i : i + 2]) for i in range(0, len(ended), 2)]
+    assert {("first", "second"), ("second", "first")} <= set(runs)
