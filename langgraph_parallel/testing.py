@@ -15,7 +15,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph_parallel.errors import EquivalenceError
 from langgraph_parallel.parallelize import parallelize
 
-_LONGEST_DELAY_S: Final = 0.004
+_LONGEST_DELAY_S: Final = 0.01
 """Long against the time between two starts in one superstep, short for a test suite."""
 
 
