@@ -322,6 +322,12 @@ def _name_last(
     return [u._replace(as_node=last) if u.as_node is None and last else u for u in updates]
 
 
+def _advice(as_node: str | None) -> str:
+    if as_node is not None and as_node.startswith("__"):
+        return "resume the thread first."
+    return "use `graph.original.update_state(...)`: the thread then goes on in the original order."
+
+
 def _check_updates(
     rewrite: Rewrite, thread: _Thread, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
@@ -339,8 +345,7 @@ def _check_updates(
             at = as_node or ", ".join(sorted(following))
             msg = (
                 f"update_state at {at!r} would stand in the middle of a part that was made "
-                "parallel; use `graph.original.update_state(...)`: the thread then goes on in the "
-                "original order."
+                f"parallel; {_advice(as_node)}"
             )
             raise RewriteError(msg)
         checked.append(update)

@@ -418,3 +418,14 @@ def test_graph_in_which_nothing_moved_is_left_without_a_mark():
         candidate.invoke({"x": 1}, THREAD)
         metadata = candidate.get_state(THREAD).metadata
         assert ("langgraph_parallel_topology" in metadata) is marked
+
+
+@pytest.mark.parametrize(
+    ("how", "advice"), [("__copy__", "resume the thread first"), ("give_a", "graph.original")]
+)
+def test_refused_update_says_what_to_do_instead(how, advice):
+    graph = parallelize(straight().compile(checkpointer=InMemorySaver()))
+    graph.invoke({"x": 1}, THREAD)
+    saved = next(state for state in graph.get_state_history(THREAD) if "give_a" in state.next)
+    with pytest.raises(RewriteError, match=advice):
+        graph.update_state(saved.config, None, as_node=how)
