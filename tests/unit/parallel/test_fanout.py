@@ -17,6 +17,7 @@ from langgraph.types import CachePolicy, Command, RetryPolicy, Send, interrupt
 from typing_extensions import TypedDict
 
 from langgraph_parallel import (
+    ALL,
     AnalysisError,
     Effects,
     ParallelConfig,
@@ -462,3 +463,19 @@ def test_assert_equivalent_holds_up_every_node_differently(monkeypatch):
     monkeypatch.setattr("langgraph_parallel.testing.time.sleep", delays.append)
     assert_equivalent(chain(read_a, read_b), [{"text": "x"}], schedules=3)
     assert len(delays) == len(set(delays)) == 2 * 3
+
+
+def test_giving_a_value_back_is_a_write_where_values_are_changed_in_place():
+    class Items(State, total=False):
+        items: list[str]
+
+    def change(state):
+        state["items"].append("x")
+
+    def give_back(state):
+        return {**state, "a": "1", "log": []}
+
+    alone = explain(chain(read_b, give_back, schema=Items)).effects["give_back"]
+    assert (alone.writes, "items" in alone.keeps) == ({"a", "log"}, True)
+    beside = explain(chain(change, give_back, schema=Items)).effects["give_back"]
+    assert (beside.writes, beside.keeps) == (ALL, frozenset())

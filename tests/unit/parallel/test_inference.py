@@ -139,6 +139,11 @@ def whole_return(state):
     return state
 
 
+def stored_then_spread(state):
+    state["a"] = "1"
+    return {**state, "b": "2"}
+
+
 def append(state):
     state["items"].append("x")
 
@@ -266,6 +271,7 @@ GOLDEN = [
     (stepwise, "reads {}, writes {a, b, c, n}"),
     (spread_state, "reads {messages}, writes {a, messages}"),
     (whole_return, "reads {messages}, writes {a, messages}"),
+    (stored_then_spread, "reads {messages}, writes {a, b, messages}"),
     (append, "reads {items}, writes {}, mutates {items}"),
     (append_by_alias, "reads {items}, writes {n}, mutates {items}"),
     (append_in_container, "reads {items}, writes {n}, mutates {items}"),
