@@ -106,6 +106,12 @@ def compile_like(
     return compiled
 
 
+def settings_of(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]:
+    """Return every compile and post-compile setting of a graph, by name."""
+    settings = {name: value for name, value in vars(graph).items() if name not in _STRUCTURE}
+    return settings | {f"tags of {name}": node.tags for name, node in graph.nodes.items()}
+
+
 def is_plain_channel(channel: Any) -> bool:
     """Tell whether a channel keeps one value until it is written again."""
     return type(channel) is LastValue

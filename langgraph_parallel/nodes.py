@@ -105,6 +105,7 @@ def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
         external=frozenset(external),
         control=frozenset(control),
         goto=ALL if leaves else frozenset(),
+        resources=frozenset().union(*(part.resources for part in parts)),
         certain=all(part.certain for part in parts),
     )
 

@@ -28,6 +28,15 @@ from langgraph_parallel.mermaid import draw_mermaid
 from langgraph_parallel.nodes import shape_of
 from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.report import ParallelReport, RegionReport
+from langgraph_parallel.subgraphs import (
+    Inside,
+    durations_inside,
+    effects_inside,
+    find_subgraphs,
+    refusals_inside,
+    regions_inside,
+    split_names,
+)
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 _MODES: Final = ("fanout",)
@@ -167,34 +176,39 @@ def _rewrite(
     request: _Request, pins: frozenset[str], *, keep: bool = False
 ) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
     """Return a rewritten clone of the request's graph, and the record of it."""
-    trusts_calls = request.config.unknown_calls == "independent"
+    own_effects, inner_effects = split_names(request.effects, request.builder)
     view = read_graph(
         request.builder,
-        request.effects,
+        own_effects,
         pins,
-        trusts_calls=trusts_calls,
+        trusts_calls=request.config.unknown_calls == "independent",
         refine=lambda name, found: _refine(request, name, found),
     )
-    parts = () if keep else tuple(_order(request, view, region) for region in view.regions)
-    clone = clone_builder(request.builder)
+    inside = {} if keep else _rewrite_inside(request, inner_effects)
+    durations = {**durations_inside(inside), **_durations(request)}
+    parts = () if keep else tuple(_order(request, view, r, durations) for r in view.regions)
+    original = clone_builder(request.builder)
+    for host, inner in inside.items():
+        original.nodes[host].runnable = inner.graph
+    clone = clone_builder(original)
+    drawn = {host for host, inner in inside.items() if inner.report.is_parallel}
     for part in parts:
         if part.is_parallel:
             lower_region(clone, part.region, part.schedule)
             _project_copies(clone, part)
-    refusals = view.refusals + (_KEEPS_OWN_THREAD if keep else ())
     report = ParallelReport(
-        regions=parts,
-        refusals=refusals,
-        effects=view.effects,
-        before=draw_mermaid(request.builder) if view.effects else "",
-        after=draw_mermaid(clone) if view.effects else "",
+        regions=(*parts, *regions_inside(inside, durations)),
+        refusals=view.refusals + refusals_inside(inside) + (_KEEPS_OWN_THREAD if keep else ()),
+        effects={**view.effects, **effects_inside(inside)},
+        before=draw_mermaid(request.builder, drawn) if view.effects else "",
+        after=draw_mermaid(clone, drawn) if view.effects else "",
         unit="s" if _durations(request) else "calls",
         what_if=lambda effects: _rewrite(replace(request, effects=effects), pins)[1].report,
     )
     moved = [part for part in parts if part.is_parallel]
     rewrite = Rewrite(
         source=request.source,
-        builder=request.builder,
+        builder=original,
         report=report,
         moved=frozenset(name for part in moved for name in part.region.nodes),
         ends={
@@ -209,6 +223,30 @@ def _rewrite(
     return clone, rewrite
 
 
+def _rewrite_inside(
+    request: _Request, effects: Mapping[str, Mapping[str, Effects]]
+) -> dict[str, Inside]:
+    """Rewrite every sub-graph that is a node of the request's graph, as a graph on its own."""
+    _, durations = split_names(request.config.durations, request.builder)
+    inside = {}
+    for host, graph in find_subgraphs(request.builder).items():
+        inner = replace(
+            request,
+            builder=clone_builder(graph.builder),
+            source=graph,
+            effects=effects[host],
+            resources={},  # it counts as one user, also where the graph around it allows several
+            config=request.config.model_copy(update={"durations": durations[host]}),
+            recording=None,
+        )
+        keep = graph.checkpointer is True
+        clone, rewrite = _rewrite(inner, _interrupts(graph), keep=keep)
+        parallel = rewrite.report.is_parallel
+        made = guard(compile_like(clone, graph), rewrite, type(graph)) if parallel else graph
+        inside[host] = Inside(graph=made, report=rewrite.report)
+    return inside
+
+
 _KEEPS_OWN_THREAD: Final = (
     Refusal(
         rule="own-thread",
@@ -218,7 +256,9 @@ _KEEPS_OWN_THREAD: Final = (
 )
 
 
-def _order(request: _Request, view: GraphView, region: Region) -> RegionReport:
+def _order(
+    request: _Request, view: GraphView, region: Region, durations: Mapping[str, float]
+) -> RegionReport:
     steps = build_steps(
         region.nodes,
         view.effects,
@@ -231,7 +271,7 @@ def _order(request: _Request, view: GraphView, region: Region) -> RegionReport:
         steps=steps,
         schedule=build_schedule(steps, request.resources),
         effects={name: view.effects[name] for name in region.nodes},
-        costs=_costs(_durations(request), region.nodes, view.effects),
+        costs=_costs(durations, region.nodes, view.effects),
     )
 
 

@@ -47,6 +47,8 @@ class RegionReport:
     effects: Mapping[str, Effects]
     costs: Mapping[str, float]
     """Predicted duration of each node, in seconds or in calls."""
+    host: str = ""
+    """The node whose sub-graph it stands in; empty when it stands in the graph itself."""
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -68,7 +70,10 @@ class RegionReport:
 
     @property
     def span(self) -> float:
-        """Predicted duration now: each superstep takes as long as its slowest node."""
+        """Predicted duration now: each superstep takes as long as its slowest node.
+
+        What is saved inside of sub-graphs counts in the span of the whole report.
+        """
         return sum(max(self.costs[name] for name in level) for level in self.levels)
 
     @property
@@ -112,11 +117,11 @@ class ParallelReport:
     """
 
     regions: tuple[RegionReport, ...]
-    """Every straight run that was considered, rewritten or not."""
+    """Every straight run that was considered, rewritten or not; those of sub-graphs come last."""
     refusals: tuple[Refusal, ...]
     """The parts that stay as they are, with the reason."""
     effects: Mapping[str, Effects]
-    """What each node does."""
+    """What each node does; a node of a sub-graph is called `host/node`."""
     before: str
     """The graph's edges before, as Mermaid text."""
     after: str
@@ -139,12 +144,12 @@ class ParallelReport:
     @property
     def work(self) -> float:
         """Predicted duration of all regions' nodes one after another."""
-        return sum(part.work for part in self.regions)
+        return self.predicted.work(self.regions)
 
     @property
     def span(self) -> float:
         """Predicted duration of all regions now."""
-        return sum(part.span for part in self.regions)
+        return self.predicted.span(self.regions)
 
     @property
     def speedup(self) -> float:

@@ -163,6 +163,7 @@ def _run_graph(
         frame.recorder.contact(contact, f"a sub-graph makes a {contact} call", where)
     for control in sorted(inner.control - {"step"}):
         frame.recorder.leave(control, f"a sub-graph may {control}", where, inner.goto)
+    frame.recorder.resources |= inner.resources
     if inner.mutates:
         frame.recorder.mutates = ALL
         frame.recorder.note("changes a state value in place: a node of a sub-graph", where)

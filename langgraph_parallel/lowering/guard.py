@@ -3,7 +3,8 @@
 A fan-out has other supersteps than the chain that it came from. Whatever depends on them is run by
 the original topology, compiled with the same settings, or refused with a clear error:
 
-* a thread paused under the original topology resumes there: its checkpoints lack our mark;
+* a thread paused under the original topology resumes there: its checkpoints lack our mark; one
+  that another rewriting of the graph paused is refused;
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
 * `update_state` in the middle of a region.
@@ -17,21 +18,25 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
-from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
-from langgraph_parallel._compat import clone_builder, compile_like
+from langgraph_parallel._compat import clone_builder, compile_like, settings_of
 from langgraph_parallel.errors import RewriteError
+from langgraph_parallel.lowering.threads import (
+    TOPOLOGY_KEY,
+    Thread,
+    address,
+    names_subgraph,
+    read_thread,
+    unmarked,
+    with_mark,
+)
 from langgraph_parallel.report import ParallelReport
-
-TOPOLOGY_KEY: Final = "langgraph_parallel_topology"
-"""Name of the mark in run metadata, and so in the metadata of every checkpoint of the run."""
-_LENT_CHECKPOINTER: Final = "__pregel_checkpointer"
-"""Where LangGraph lends a parent's checkpointer to a sub-graph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +60,6 @@ class Rewrite:
     """Most nodes of a region in one superstep."""
     mark: str
     """Fingerprint of the rewritten topology."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Thread:
-    """Where a saved thread stands."""
-
-    ours: bool
-    """True when its last checkpoint was written by the rewritten topology."""
-    following: tuple[str, ...]
-    """Nodes of the next superstep, even if finished; empty when the thread is at its end."""
-    finished: bool
-    """True when one of them has run already, and only the next checkpoint is missing."""
-    latest: frozenset[str]
-    """Nodes that ran last."""
 
 
 def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
@@ -117,7 +108,7 @@ class RewrittenGraph(ReportedGraph):
         if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
             yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
-            yield from self._unchanged().stream(input, _unmarked(config), **options)
+            yield from self._unchanged().stream(input, unmarked(config), **options)
 
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
@@ -127,7 +118,7 @@ class RewrittenGraph(ReportedGraph):
         if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
             parts = super().astream(input, self._marked(config), **options)
         else:
-            parts = self._unchanged().astream(input, _unmarked(config), **options)
+            parts = self._unchanged().astream(input, unmarked(config), **options)
         try:
             async for part in parts:
                 yield part
@@ -137,14 +128,14 @@ class RewrittenGraph(ReportedGraph):
     def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a thread's state, as `CompiledStateGraph.get_state` does."""
         state = super().get_state(config, subgraphs=subgraphs)
-        if not self._is_foreign(state):
+        if names_subgraph(config) or not self._is_foreign(state):
             return state
         return self._unchanged().get_state(config, subgraphs=subgraphs)
 
     async def aget_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a thread's state, as `CompiledStateGraph.aget_state` does."""
         state = await super().aget_state(config, subgraphs=subgraphs)
-        if not self._is_foreign(state):
+        if names_subgraph(config) or not self._is_foreign(state):
             return state
         return await self._unchanged().aget_state(config, subgraphs=subgraphs)
 
@@ -161,12 +152,14 @@ class RewrittenGraph(ReportedGraph):
         Raises:
             RewriteError: If the update would stand in the middle of a region.
         """
+        if names_subgraph(config):
+            return super().bulk_update_state(config, supersteps)
         thread = self._thread(config)
         rewrite = self.parallel_rewrite
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
-            return self._unchanged().bulk_update_state(_unmarked(config), named)
+            return self._unchanged().bulk_update_state(unmarked(config), named)
         checked = [_check_updates(rewrite, thread, step) for step in supersteps]
         return super().bulk_update_state(self._marked(config), checked)
 
@@ -178,40 +171,47 @@ class RewrittenGraph(ReportedGraph):
         Raises:
             RewriteError: If the update would stand in the middle of a region.
         """
+        if names_subgraph(config):
+            return await super().abulk_update_state(config, supersteps)
         thread = await self._athread(config)
         rewrite = self.parallel_rewrite
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
-            return await self._unchanged().abulk_update_state(_unmarked(config), named)
+            return await self._unchanged().abulk_update_state(unmarked(config), named)
         checked = [_check_updates(rewrite, thread, step) for step in supersteps]
         return await super().abulk_update_state(self._marked(config), checked)
 
-    def _thread(self, config: RunnableConfig | None) -> _Thread | None:
-        address = _address(self, config)
-        if address is None:
+    def _thread(self, config: RunnableConfig | None) -> Thread | None:
+        found = address(self, config)
+        if found is None:
             return None
-        saver, thread_config = address
+        saver, thread_config = found
         saved = saver.get_tuple(thread_config)
         if saved is None:
             return None
-        ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        return _where(ours, self.get_state(thread_config), saved.checkpoint)
+        state = self.get_state(thread_config)
+        return read_thread(saved, state, config, self.parallel_rewrite.mark)
 
-    async def _athread(self, config: RunnableConfig | None) -> _Thread | None:
-        address = _address(self, config)
-        if address is None:
+    async def _athread(self, config: RunnableConfig | None) -> Thread | None:
+        found = address(self, config)
+        if found is None:
             return None
-        saver, thread_config = address
+        saver, thread_config = found
         saved = await saver.aget_tuple(thread_config)
         if saved is None:
             return None
-        ours = saved.metadata.get(TOPOLOGY_KEY) == self.parallel_rewrite.mark
-        return _where(ours, await self.aget_state(thread_config), saved.checkpoint)
+        state = await self.aget_state(thread_config)
+        return read_thread(saved, state, config, self.parallel_rewrite.mark)
 
     def _unchanged(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Return the original topology with the present settings of this graph."""
-        return compile_like(clone_builder(self.parallel_rewrite.builder), self)
+        settings = settings_of(self)
+        kept = _ORIGINALS.get(self)
+        if kept is None or not _same(kept[0], settings):
+            original = compile_like(clone_builder(self.parallel_rewrite.builder), self)
+            kept = _ORIGINALS[self] = (settings, original)
+        return kept[1]
 
     def _with_threads(self, config: RunnableConfig) -> RunnableConfig:
         """Give a sync run one thread for each node of the widest superstep.
@@ -226,7 +226,20 @@ class RewrittenGraph(ReportedGraph):
         return {**config, "max_concurrency": self.parallel_rewrite.width}
 
     def _marked(self, config: RunnableConfig | None) -> RunnableConfig:
-        return _with_mark(config, self.parallel_rewrite.mark)
+        return with_mark(config, self.parallel_rewrite.mark)
+
+
+_ORIGINALS: Final[
+    WeakKeyDictionary[
+        RewrittenGraph, tuple[Mapping[str, Any], CompiledStateGraph[Any, Any, Any, Any]]
+    ]
+] = WeakKeyDictionary()
+"""The original topology of each graph that needed it, with the settings that it was compiled for.
+Compiling takes milliseconds, and a thread may need it for each call."""
+
+
+def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(a[name] is b[name] for name in a)
 
 
 def guard(
@@ -260,7 +273,7 @@ def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> 
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 
-def _is_ours(rewrite: Rewrite, thread: _Thread | None, given: Any, conflict: str) -> bool:
+def _is_ours(rewrite: Rewrite, thread: Thread | None, given: Any, conflict: str) -> bool:
     """Tell whether the rewritten topology runs this call.
 
     Raises:
@@ -268,8 +281,18 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, given: Any, conflict: str
             original one.
     """
     if thread is None or not thread.following:
-        # Without an input only what is due runs, and that is for the writer of the thread to say.
-        return not conflict and (thread is None or thread.ours or given is not None)
+        if thread is not None and not thread.ours and (given is None or thread.nested):
+            # Without an input only what is due runs, and that is for the writer of the thread to
+            # say. A nested thread is of one run, and given its input again to go on.
+            return False
+        return not conflict
+    if thread.writer == "other":
+        msg = (
+            f"This thread is paused at {', '.join(thread.following)} in another parallel form of "
+            "the graph, made by an earlier version of it or with other options. Resume it with "
+            "those, or move it on by hand with `graph.original.update_state(...)`."
+        )
+        raise RewriteError(msg)
     if not thread.ours:
         return False
     if conflict and not rewrite.moved.isdisjoint(thread.following):
@@ -282,30 +305,8 @@ def _is_ours(rewrite: Rewrite, thread: _Thread | None, given: Any, conflict: str
     return not conflict or not rewrite.moved.isdisjoint(thread.following)
 
 
-def _where(ours: bool, state: StateSnapshot, checkpoint: Checkpoint) -> _Thread:
-    due = tuple(task.name for task in state.tasks)
-    return _Thread(ours, due, len(state.next) < len(due), _latest(checkpoint))
-
-
-def _latest(checkpoint: Checkpoint) -> frozenset[str]:
-    """Return the nodes that ran in the last superstep of a thread."""
-    newest = {
-        name: max(seen.values(), key=_version_order)
-        for name, seen in checkpoint["versions_seen"].items()
-        if seen and not name.startswith("__")
-    }
-    top = max(newest.values(), key=_version_order, default=None)
-    return frozenset(name for name, version in newest.items() if version == top)
-
-
-def _version_order(version: Any) -> tuple[int, str]:
-    """Order channel versions, which are integers or strings of a padded integer and a suffix."""
-    number, _, rest = str(version).partition(".")
-    return int(number), rest
-
-
 def _is_inside(
-    rewrite: Rewrite, thread: _Thread, supersteps: Sequence[Sequence[StateUpdate]]
+    rewrite: Rewrite, thread: Thread, supersteps: Sequence[Sequence[StateUpdate]]
 ) -> bool:
     """Tell whether an update stands where only the rewritten topology can take it further."""
     due = frozenset(thread.following)
@@ -315,7 +316,7 @@ def _is_inside(
 
 
 def _name_last(
-    rewrite: Rewrite, thread: _Thread | None, updates: Sequence[StateUpdate]
+    rewrite: Rewrite, thread: Thread | None, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
     """Name the node that an update stands for where LangGraph could not choose among siblings."""
     last = rewrite.ends.get(thread.latest) if thread is not None and thread.ours else None
@@ -329,7 +330,7 @@ def _advice(as_node: str | None) -> str:
 
 
 def _check_updates(
-    rewrite: Rewrite, thread: _Thread, updates: Sequence[StateUpdate]
+    rewrite: Rewrite, thread: Thread, updates: Sequence[StateUpdate]
 ) -> list[StateUpdate]:
     following = frozenset(thread.following)
     at_cut = following in rewrite.cuts and not thread.finished
@@ -350,32 +351,3 @@ def _check_updates(
             raise RewriteError(msg)
         checked.append(update)
     return checked
-
-
-# -- configuration ---------------------------------------------------------------------------------
-
-
-def _address(
-    graph: RewrittenGraph, config: RunnableConfig | None
-) -> tuple[BaseCheckpointSaver[Any], RunnableConfig] | None:
-    """Return the saver of a run and where its thread is kept; None when nothing is saved."""
-    inherited = (var_child_runnable_config.get() or {}).get("configurable") or {}
-    own = (graph.config or {}).get("configurable") or {}
-    settings = {**own, **inherited, **((config or {}).get("configurable") or {})}
-    saver = settings.get(_LENT_CHECKPOINTER, graph.checkpointer)
-    if graph.checkpointer is False or not isinstance(saver, BaseCheckpointSaver):
-        return None
-    if "thread_id" not in settings:
-        return None
-    return saver, {"configurable": settings}
-
-
-def _with_mark(config: RunnableConfig | None, mark: str) -> RunnableConfig:
-    metadata = (config or {}).get("metadata")
-    if metadata is None:
-        metadata = (var_child_runnable_config.get() or {}).get("metadata") or {}
-    return {**(config or {}), "metadata": {**metadata, TOPOLOGY_KEY: mark}}
-
-
-def _unmarked(config: RunnableConfig | None) -> RunnableConfig:
-    return _with_mark(config, "original")

@@ -25,16 +25,40 @@ class Durations:
 
     def work(self, parts: Iterable[RegionReport]) -> float:
         """Return the duration of regions with their nodes one after another."""
-        return sum(sum(self.of(part)) for part in parts)
+        return sum(sum(self.of(part)) for part in _outermost(list(parts)))
 
     def span(self, parts: Iterable[RegionReport]) -> float:
-        """Return the duration of regions as they are scheduled."""
-        return sum(span_of(part.schedule.levels, self.of(part)) for part in parts)
+        """Return the duration of regions as they are scheduled, inside of sub-graphs too."""
+        parts = list(parts)
+        return sum(self._span(part, _by_host(parts)) for part in _outermost(parts))
+
+    def _span(self, part: RegionReport, inside: Mapping[str, Sequence[RegionReport]]) -> float:
+        costs = [
+            max(cost - sum(self._saved(inner, inside) for inner in inside.get(name, ())), 0.0)
+            for name, cost in zip(part.region.nodes, self.of(part), strict=True)
+        ]
+        return span_of(part.schedule.levels, costs)
+
+    def _saved(self, part: RegionReport, inside: Mapping[str, Sequence[RegionReport]]) -> float:
+        return sum(self.of(part)) - self._span(part, inside)
 
     def speedup(self, parts: Sequence[RegionReport]) -> float:
         """Return work over span; 1.0 when nothing takes any time."""
         span = self.span(parts)
         return self.work(parts) / span if span else 1.0
+
+
+def _by_host(parts: Iterable[RegionReport]) -> dict[str, list[RegionReport]]:
+    inside: dict[str, list[RegionReport]] = {}
+    for part in parts:
+        inside.setdefault(part.host, []).append(part)
+    return inside
+
+
+def _outermost(parts: Sequence[RegionReport]) -> list[RegionReport]:
+    """Return the regions that are not inside of a node of another one."""
+    counted = {name for part in parts for name in part.region.nodes}
+    return [part for part in parts if part.host not in counted]
 
 
 def span_of(levels: Sequence[int], costs: Sequence[float]) -> float:

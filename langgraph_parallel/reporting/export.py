@@ -5,8 +5,8 @@ is_parallel whether anything was rewritten
 unit        `s` or `calls`: the unit of every predicted number below
 work, span, speedup
 measured    null, or {work_s, span_s, speedup}, from the recorded seconds of each node
-regions     [{nodes, exit, levels: [[node]], waits_for: {node: [node]}, costs: {node: number},
-            work, span}]
+regions     [{host, nodes, exit, levels: [[node]], waits_for: {node: [node]}, costs: {node: number},
+            work, span}], host empty or the node whose sub-graph the region stands in
 effects     {node: {reads, writes, mutates, goto: [key] or "ALL"; external, control, folds,
             resources: [name]; certain; evidence: [{what, where}]}}
 pairs       [{earlier, later, rule, keys, strict, together, reason}], rule null when independent
@@ -69,6 +69,7 @@ def _measured(report: ParallelReport) -> dict[str, float] | None:
 def _region(part: RegionReport) -> dict[str, Any]:
     nodes = part.region.nodes
     return {
+        "host": part.host,
         "nodes": list(nodes),
         "exit": part.region.exit,
         "levels": [list(level) for level in part.levels],
