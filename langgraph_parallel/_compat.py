@@ -8,8 +8,9 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from langchain_core.runnables import Runnable, RunnableLambda
@@ -133,6 +134,29 @@ def fold_order(names: list[str]) -> list[str]:
     LangGraph sorts the tasks of a superstep by path; for nodes started by an edge that is the name.
     """
     return sorted(names)
+
+
+def fold_key(name: str, triggers: Sequence[str]) -> tuple[bool, str]:
+    """Return where the writes of a task of one superstep are folded, for sorting.
+
+    Those of tasks that were started by a `Send` come last, in the order in which they were sent.
+    """
+    sent = "__pregel_push" in triggers
+    return sent, "" if sent else name
+
+
+def failed_node(error: BaseException) -> str:
+    """Return the node that raised an error, which LangGraph notes on it; else an empty string.
+
+    Of nodes inside of sub-graphs, which note it from the inside out, the name is `outer/inner`.
+    """
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    return "/".join(reversed(re.findall(r"During task with name '(.*)' and id ", notes)))
+
+
+def is_async_only(runnable: Any) -> bool:
+    """Tell whether a node can only be run by `ainvoke`."""
+    return getattr(runnable, "func", True) is None
 
 
 def can_project(runnable: Any) -> bool:

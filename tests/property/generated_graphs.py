@@ -1,6 +1,7 @@
 """Random LangGraph graphs whose nodes are real Python source, for properties of `parallelize`."""
 
 import copy
+import functools
 import itertools
 import linecache
 import operator
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 from hypothesis import note
 from hypothesis import strategies as st
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
+from langgraph.types import Command, Overwrite, Send
 from typing_extensions import TypedDict
 
 
@@ -19,26 +20,54 @@ class State(TypedDict, total=False):
     b: str
     c: str
     d: str
+    e: str
+    f: str
     n: int
     items: list[str]
     other: list[str]
     log: Annotated[list[str], operator.add]
     tags: Annotated[list[str], operator.add]
+    seen: Annotated[dict[str, str], lambda old, new: {**old, **new}]
+    best: Annotated[int, lambda old, new: max(old, new)]
 
 
-INPUT = {"a": "A", "b": "B", "c": "C", "d": "D", "n": 0, "items": ["i"], "other": ["o"]}
-TEXT = ("a", "b", "c", "d")
+TEXT = ("a", "b", "c", "d", "e", "f")
+INPUT = {**{key: key.upper() for key in TEXT}, "n": 0, "items": ["i"], "other": ["o"]}
 LISTS = ("items", "other")
 _numbers = itertools.count()
 
-_PRELUDE = """
+
+class Keeper:
+    def __init__(self, part):
+        self.part = part
+
+    @property
+    def text(self):
+        return self.part
+
+
+@functools.singledispatch
+def kind(value):
+    return "?" + str(value)
+
+
+@kind.register
+def _(value: str):
+    return value
+
+
 def pick(s, key):
     return s[key]
+
 
 def stamp(out, key, value):
     out[key] = value
     return out
-"""
+
+
+_IN_REACH: tuple[Any, ...] = (copy, functools, operator, Command, Overwrite, Keeper, kind)
+_IN_REACH += (pick, stamp)
+"""What the code of a node may name."""
 
 # Each reads one text key `{k}` of the state into `v`, in a different spelling.
 READS = (
@@ -60,6 +89,17 @@ READS = (
     "try:\n        v = state['{k}']\n    except KeyError:\n        v = 'none'",
     "v = ''\n    for key in ['{k}', '{j}']:\n        v += state[key]",
     "v = str(len(state['items']))",
+    "v = next(map(state.get, ('{k}', '{j}')))",
+    "v = operator.itemgetter('{k}')(state)",
+    "v = (state | {{}})['{k}']",
+    "v = copy.copy(state)['{k}']",
+    "v = state.__getitem__('{k}')",
+    "v = next(part for key, part in state.items() if key == '{k}')",
+    "v = Keeper(state['{k}']).text",
+    "v = kind(state['{k}'])",
+    "v = functools.partial(pick, key='{k}')(state)",
+    "v = str(state.get('seen', {{}}).get('{j}', state['{k}']))",
+    "v = ''.join(state.get('log', [])[-1:]) or state['{k}']",
     "v = '-'.join(sorted(state['other'], key=lambda x: x + state['{k}']))",
 )
 # Side effects on state values and local containers.
@@ -76,6 +116,12 @@ ACTIONS = (
     "if v.startswith('z'):\n        raise ValueError(v)",
     "if len(v) > 6:\n        raise ValueError('too long: ' + v[:6])",
     "[state['{l}'].append(q) for q in [v]]",
+    "keep = Keeper(state['{l}']); keep.part.append(v)",
+    "x, *y = [state['{l}'], v]; x.insert(0, v)",
+    "x = copy.copy(state)['{l}']; x.append(v)",
+    "x = [*state['{l}']]; x.append(v)",
+    "x = {{'it': state['{l}']}}; x['it'].extend(v[:1])",
+    "if state['{k}'] == state['{j}'] and '{k}' != '{j}':\n        raise ValueError('same')",
 )
 # What is returned; `{m}` is a text key.
 RETURNS = (
@@ -97,17 +143,30 @@ RETURNS = (
     "s = state.copy(); s.update({m}=v[-3:]); s['log'] = []; return s",
     "return state | {{'{m}': v[-4:], 'tags': [v[-1:]]}}",
     "out = {{**state}}; out['{m}'] = out['{k}'][-3:]; return out",
+    "return {{'seen': {{v[:1]: '{name}'}}, 'best': len(v)}}",
+    "return {{'seen': {{'{k}': v[-3:]}}, 'log': ['{name}']}}",
+    "return {{'log': Overwrite([v[-3:]])}}",
+    "return Command(update={{'{m}': v[-4:], 'log': ['{name}']}})",
+    "return [Command(update={{'log': [v[-2:]]}}), {{'{m}': v[-3:], 'log': ['{name}']}}]",
+    "return {{key: v[-3:] for key in ('{m}', '{j}')}}",
+    "return dict(zip(['{m}'], [v[-3:]]))",
 )
 
-SPELLINGS = st.tuples(
-    st.sampled_from(READS),
-    st.sampled_from(ACTIONS),
-    st.sampled_from(RETURNS),
-    st.sampled_from(TEXT),
-    st.sampled_from(TEXT),
-    st.sampled_from(TEXT),
-    st.sampled_from(LISTS),
+
+def spellings(actions: tuple[str, ...], returns: tuple[str, ...]) -> st.SearchStrategy:
+    """Draw the parts that a node is made of."""
+    texts, lists = st.sampled_from(TEXT), st.sampled_from(LISTS)
+    parts = (READS, actions, returns)
+    return st.tuples(*map(st.sampled_from, parts), texts, texts, texts, lists)
+
+
+SPELLINGS = spellings(ACTIONS, RETURNS)
+CALM = spellings(
+    tuple(action for action in ACTIONS if "raise" in action or "state[" not in action),
+    tuple(result for result in RETURNS if "state" not in result),
 )
+"""Nodes that leave the values of the state as they are: such graphs have something to gain."""
+
 NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True, min_size=2, max_size=6)
 
 
@@ -116,22 +175,49 @@ def make_node(name: str, spelling: tuple[str, ...]) -> Callable[..., Any]:
     read, action, result, k, j, m, into = spelling
     parts = [p.format(k=k, j=j, m=m, l=into, name=name) for p in (read, action, result)]
     body = "".join(f"    {part}\n" for part in parts if part)
-    source = f"{_PRELUDE}\ndef node(state):\n{body}"
+    source = f"def node(state):\n{body}"
     note(f"# {name}\n{body}")
     filename = f"<generated {next(_numbers)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    scope: dict[str, Any] = {}
+    scope = {part.__name__: part for part in _IN_REACH}
     exec(compile(source, filename, "exec"), scope)
     return scope["node"]
+
+
+@st.composite
+def subgraphs(draw, style):
+    """A compiled chain, to be a node of another graph."""
+    inner = StateGraph(State)
+    names = draw(st.lists(st.sampled_from("pqrs"), unique=True, min_size=2, max_size=3))
+    inner.add_sequence([(n, make_node(n, draw(style))) for n in names])
+    return inner.add_edge(START, names[0]).compile()
+
+
+@st.composite
+def calm_chains(draw) -> StateGraph:
+    """A short chain of nodes that change nothing in place, perhaps with a sub-graph in it."""
+    names = draw(st.lists(st.sampled_from("abcdefghij"), unique=True, min_size=2, max_size=4))
+    builder = StateGraph(State)
+    builder.add_sequence([(name, make_node(name, draw(CALM))) for name in names])
+    builder.add_edge(START, names[0])
+    if draw(st.sampled_from([False, False, True])):
+        builder.add_node("inner", draw(subgraphs(CALM)))
+        builder.add_edge(names[-1], "inner")
+    return builder
 
 
 @st.composite
 def graphs(draw) -> StateGraph:
     """A chain of nodes, perhaps behind a parallel part, with a loop back or a branch at its end."""
     names = draw(NAMES)
+    style = draw(st.sampled_from([SPELLINGS, CALM, CALM]))
     builder = StateGraph(State)
     for name in names:
-        builder.add_node(name, make_node(name, draw(SPELLINGS)))
+        builder.add_node(name, make_node(name, draw(style)))
+    if draw(st.sampled_from([False, False, True])):
+        name = draw(st.sampled_from(names))
+        builder.nodes.pop(name)
+        builder.add_node(name, draw(subgraphs(style)))
     for u, v in itertools.pairwise(names):
         builder.add_edge(u, v)
     entry = draw(st.sampled_from(["start", "start", "join", "merge", "uneven", "map", "sub-graph"]))

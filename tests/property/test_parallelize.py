@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from generated_graphs import INPUT, graphs
+from case_counts import CASES
+from generated_graphs import INPUT, calm_chains, graphs
 from hypothesis import HealthCheck, given, settings
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import InvalidUpdateError
@@ -14,19 +15,27 @@ from langgraph_parallel.testing import assert_equivalent
 FAILURES = (ValueError, InvalidUpdateError)
 
 RELAXED = settings(
-    max_examples=250,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
+INPUTS = [INPUT, {**INPUT, "a": "zA", "b": "longer B", "items": [], "other": ["o", "p"]}]
+
+
 @given(graphs())
 @RELAXED
-def test_answers_are_equal(builder):
-    original, rewritten = builder.compile(), parallelize(builder).compile()
-    expected = outcome(original, {})
-    assert outcome(rewritten, {}) == expected
-    assert outcome(rewritten, {"max_concurrency": 1}) == expected
+def test_answers_updates_and_errors_are_equal(builder):
+    CASES["graphs"] += 1
+    CASES["runs"] += assert_equivalent(builder, INPUTS, schedules=1)
+
+
+@given(calm_chains())
+@settings(RELAXED, max_examples=300)
+def test_whatever_runs_side_by_side_answers_as_it_did_in_a_row(builder):
+    CASES["graphs"] += 1
+    CASES["runs"] += assert_equivalent(builder, INPUTS, schedules=3)
 
 
 def outcome(graph, config):

@@ -1,0 +1,5 @@
+"""How many generated cases the tests of this folder compared."""
+
+from collections import Counter
+
+CASES = Counter()
