@@ -33,6 +33,8 @@ from langgraph_parallel.nodes import branch_targets, effects_of_node, forget_sha
 from langgraph_parallel.refusals import (
     Refusal,
     concurrency_refusals,
+    held_by_routers,
+    no_straight_run,
     pinned_nodes,
     whole_graph_refusals,
 )
@@ -94,6 +96,8 @@ def read_graph(
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}
+    plain = frozenset(k for k, c in builder.channels.items() if is_plain_channel(c))
+    folding = frozenset(k for k, c in builder.channels.items() if is_fold_channel(c))
     routes = _read_routes(builder, effects)
     concurrent, unmatched = find_brackets(read_exits(builder, routes))
     refusals = list(whole_graph_refusals(builder, effects))
@@ -105,14 +109,16 @@ def read_graph(
         refusals += stuck
         kept = concurrent.union(*(r.nodes for r in stuck))
         routed = _union_of(targets for ways in routes.values() for targets, _ in ways)
-        regions = tuple(_chains(builder, kept, routed))
+        chains = tuple(_chains(builder, kept, routed))
+        regions = tuple(chain for chain in chains if len(chain.nodes) > 1)
+        ends = ((chain.nodes[-1], chain.exit) for chain in chains)
+        refusals += held_by_routers(builder, effects, ends, plain | folding, folding)
         if not regions:
-            reason = "no two nodes follow one another by plain edges alone."
-            refusals.append(Refusal(rule="no-straight-run", nodes=(), reason=reason))
+            refusals.append(no_straight_run(builder, effects))
     return GraphView(
         effects=effects,
-        plain=frozenset(k for k, c in builder.channels.items() if is_plain_channel(c)),
-        folding=frozenset(k for k, c in builder.channels.items() if is_fold_channel(c)),
+        plain=plain,
+        folding=folding,
         regions=regions,
         refusals=tuple(refusals),
     )
@@ -175,7 +181,10 @@ def _union_of(sets: Iterable[Keys]) -> Keys:
 def _chains(
     builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str], routed: Keys
 ) -> Iterable[Region]:
-    """Yield the runs of plain edges that nothing else enters or leaves, outside of `pinned`."""
+    """Yield the runs of plain edges that nothing else enters or leaves, outside of `pinned`.
+
+    A run may be of one node.
+    """
     ways = _plain_ways(builder)
     after = {u: out[0] for u, out in ways.items() if len(out) == 1}
     joined = {target for _, target in builder.waiting_edges}
@@ -216,7 +225,7 @@ def _trim(
     if chain and chain[-1] not in ways:
         chain = chain[:-1]  # it branches: its router must see everything before it
     leave = after.get(chain[-1]) if chain else None
-    return Region(nodes=tuple(chain), exit=leave) if len(chain) > 1 and leave not in chain else None
+    return Region(nodes=tuple(chain), exit=leave) if chain and leave not in chain else None
 
 
 def _plain_ways(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from langgraph_parallel._compat import (
     is_fold_channel,
     is_plain_channel,
 )
+from langgraph_parallel.dependence import build_steps, constrain
 from langgraph_parallel.effects import (
     ALL,
     Effects,
@@ -136,3 +137,46 @@ def pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]
             reason = "an error handler decides what follows it."
             refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
     return refusals
+
+
+def held_by_routers(
+    builder: StateGraph[Any, Any, Any, Any],
+    effects: Mapping[str, Effects],
+    neighbors: Iterable[tuple[str, str | None]],
+    keys: frozenset[str],
+    folding: frozenset[str],
+) -> Iterable[Refusal]:
+    """Yield the nodes that only their conditional edge keeps behind the run before them.
+
+    A router is given the state as it was before its node's superstep, with the writes of that node
+    alone: it would not see what is written beside it.
+    """
+    for previous, last in neighbors:
+        if last is None or not builder.branches.get(last):
+            continue
+        before, after = build_steps((previous, last), effects, keys, folding)
+        held = constrain(before, after)
+        if held is None or not held.strict:
+            yield Refusal(
+                rule="router-at-the-end",
+                nodes=(last,),
+                reason=f"its conditional edge must see what {before.name} writes, so it stays "
+                f"behind {before.name}.",
+                remedy="Route from a node of its own behind both: "
+                "add_node('route', lambda state: {}) takes over the edge.",
+            )
+
+
+def no_straight_run(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> Refusal:
+    """Return the refusal of a graph in which nothing could be moved."""
+    routed = {name for name, found in effects.items() if found.control & {"goto", "send"}}
+    routers = sorted(routed | {source for source, ways in builder.branches.items() if ways})
+    reason = "no two nodes follow one another by plain edges alone"
+    if routers:
+        several = len(routers) > 1
+        more = f" and {len(routers) - 3} more" if len(routers) > 3 else ""
+        names = ", ".join(routers[:3]) + more
+        reason += f": {names} {'choose' if several else 'chooses'} what comes next"
+    return Refusal(rule="no-straight-run", nodes=(), reason=f"{reason}.")

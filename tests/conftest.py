@@ -6,6 +6,9 @@ import warnings
 
 import pytest
 
+from langgraph_parallel.inference import infer
+
+infer.RAISES_OWN_ERRORS = True
 asyncio.set_event_loop(None)
 
 

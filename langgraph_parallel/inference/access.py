@@ -7,6 +7,8 @@ import inspect
 import types
 from typing import Any, Final
 
+from langchain_core.runnables import Runnable
+
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.frame import Frame, expression
 from langgraph_parallel.inference.source import is_library
@@ -178,10 +180,17 @@ def cell_item(frame: Frame, cell: Cell, index: Value, node: ast.AST) -> Value:
     return copied if untouched else join(copied, own)
 
 
+_MOST_TOOLS: Final = 50
+"""Entries of a table of tools up to which each of them is looked at."""
+
+
 def live_item(frame: Frame, obj: Any) -> Value:
     """Return an element of a live object; it may change between runs, so its value is not used."""
     frame.recorder.external.add("read")
-    plain = type(obj) in (dict, list, tuple, set) and all(map(_is_text, _members(obj)))
+    held = _members(obj) if type(obj) in (dict, list, tuple, set) else []
+    if 0 < len(held) <= _MOST_TOOLS and all(isinstance(part, Runnable) for part in held):
+        return frozenset(Live(part) for part in held)  # a table of tools stays what it is
+    plain = type(obj) in (dict, list, tuple, set) and all(map(_is_text, held))
     return data(frozenset({WORLD})) if plain else opaque(frozenset({WORLD}))
 
 
@@ -212,7 +221,8 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Const):
         return SCALAR
     if isinstance(atom, Chain):
-        return opaque(frozenset({WORLD}))
+        is_response = atom.yields == "data"
+        return data() if is_response else opaque(frozenset({WORLD}))
     return opaque(frame.escape(frozenset({atom}), f"attribute {name}", frame.where(node)))
 
 
@@ -239,7 +249,7 @@ def live_attribute(frame: Frame, obj: Any, name: str, where: str) -> Value:
         frame.recorder.contact("unknown", f"looks up .{name}, which may run code", where)
         return opaque(frozenset({WORLD}))
     kind = type(static)
-    if kind in (types.FunctionType, classmethod, staticmethod) or inspect.isroutine(static):
+    if kind in _ROUTINES:
         return frame.live(getattr(obj, name))
     if isinstance(static, property) or hasattr(kind, "__get__"):
         code = getattr(_function_of(static), "__code__", None)
@@ -253,6 +263,19 @@ def live_attribute(frame: Frame, obj: Any, name: str, where: str) -> Value:
         return value
     # An attribute of an instance may be assigned between now and the run: no constant.
     return frozenset({Data(frozenset({WORLD}), scalar=True, plain=True)})
+
+
+_ROUTINES: Final = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.MethodWrapperType,
+    classmethod,
+    staticmethod,
+)
+"""What looking up binds without running code; a descriptor of the user's may do anything."""
 
 
 def _is_private(key: str) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import Any
+import types
+from typing import Any, Final
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel
@@ -31,6 +32,7 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import External
+from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.tables import (
     BUILTINS,
     CHAIN_BUILDERS,
@@ -156,7 +158,7 @@ def external_of(obj: Any) -> frozenset[External] | None:
         is_ours = type(obj).__module__.startswith("langchain_core.")
         return frozenset() if is_ours and not any(map(callable, filled)) else None
     if isinstance(obj, BaseRetriever):
-        return frozenset({"read"})
+        return frozenset({"read"}) if not own_code_of(obj) else None
     if isinstance(obj, BaseTool):
         return _external_of_tool(obj)
     if isinstance(obj, RunnablePick) or type(obj) is RunnablePassthrough:
@@ -174,11 +176,40 @@ def external_of(obj: Any) -> frozenset[External] | None:
 
 
 def _external_of_tool(tool: BaseTool) -> frozenset[External] | None:
-    """Return the contact of a tool that says of itself, as MCP tools do, that it only reads."""
+    """Return the contact of a tool with the annotations of MCP.
+
+    One that says it only reads is a read. One that is annotated and does not say so writes, as the
+    standard has it: the default of `readOnlyHint` is false.
+    """
     hints = tool.metadata or {}
     nested = hints.get("annotations")
     merged = {**hints, **(nested if isinstance(nested, dict) else {})}
-    return frozenset({"read"}) if merged.get("readOnlyHint") is True else None
+    if merged.get("readOnlyHint") is True:
+        return frozenset({"read"})
+    return frozenset({"write"}) if _HINTS & merged.keys() else None
+
+
+_HINTS: Final = frozenset({"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
+_BODIES: Final = ("_get_relevant_documents", "_aget_relevant_documents", "_run", "_arun")
+
+
+def own_code_of(obj: BaseRetriever | BaseTool) -> list[types.FunctionType | types.MethodType]:
+    """Return the user's functions that running a retriever or tool runs; empty when it has none."""
+    bodies = [getattr(obj, name, None) for name in ("func", "coroutine", *_BODIES)]
+    return [
+        body
+        for body in bodies
+        if isinstance(body, (types.FunctionType, types.MethodType))
+        and not is_library(body.__code__.co_filename)
+    ]
+
+
+def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
+    """Tell whether a retriever or tool has callbacks, handlers or validators of the user's."""
+    handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
+    schema = getattr(obj, "args_schema", None)
+    checked = isinstance(schema, type) and not _is_simple_model(schema)
+    return bool(getattr(obj, "callbacks", None)) or any(map(callable, handlers)) or checked
 
 
 def external_of_class(cls: type) -> frozenset[External] | None:

@@ -54,6 +54,11 @@ _MOST_PASSES: Final = 6
 """Passes over a node until the set of leaked keys is stable; each pass adds a key or ends."""
 
 
+RAISES_OWN_ERRORS = False
+"""Set by our tests: what goes wrong in the analysis itself is raised, and not taken for a node that
+cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What interpreting one function gave."""
@@ -126,11 +131,16 @@ def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool) -> Effect
     try:
         returned = run_runnable(frame, runnable, STATE, place)
         run_late(frame)
-    except GiveUpError as error:
-        return Effects.top(Evidence(what=f"not analyzed: {error}"))
     except Exception as error:
-        return Effects.top(Evidence(what=f"not analyzed: {type(error).__name__}: {error}"))
+        return _unanalyzed(error)
     return _effects_of(Outcome(recorder, returned))
+
+
+def _unanalyzed(error: Exception) -> Effects:
+    if RAISES_OWN_ERRORS and not isinstance(error, GiveUpError):
+        raise error
+    what = str(error) if isinstance(error, GiveUpError) else f"{type(error).__name__}: {error}"
+    return Effects.top(Evidence(what=f"not analyzed: {what}"))
 
 
 def router_effects(path: Any, shape: Shape) -> Effects:
@@ -143,7 +153,7 @@ def router_effects(path: Any, shape: Shape) -> Effects:
         try:
             outcome = _interpret(function, shape)
         except Exception as error:
-            return Effects.top(Evidence(what=f"not analyzed: {error}"))
+            return _unanalyzed(error)
         if outcome is None:
             return Effects.top(Evidence(what="its source code is not available"))
         total = _either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
@@ -164,7 +174,8 @@ def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
     for function in functions:
         try:
             outcome = _interpret(function, shape)
-        except Exception:
+        except Exception as error:
+            _unanalyzed(error)
             return None
         if outcome is None or "send" in outcome.recorder.control or not outcome.returned:
             return None
@@ -190,13 +201,11 @@ def _static_effects(
 ) -> Effects:
     try:
         outcome = _interpret(function, shape, trusts_calls)
-    except GiveUpError as error:
-        return Effects.top(Evidence(what=f"not analyzed: {error}"))
     except RecursionError:
         return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
     except Exception as error:
         # Looking at live objects may run code of theirs, which may raise anything.
-        return Effects.top(Evidence(what=f"not analyzed: {type(error).__name__}: {error}"))
+        return _unanalyzed(error)
     if outcome is None:
         return Effects.top(Evidence(what="its source code is not available"))
     effects = _effects_of(outcome)

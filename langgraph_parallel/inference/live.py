@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import sys
 import types
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from langgraph_parallel.inference.containers import cell_at, elements
 from langgraph_parallel.inference.external import describe_call, external_of_class, yields_of
 from langgraph_parallel.inference.frame import Frame, GiveUpError
 from langgraph_parallel.inference.functions import call_live
+from langgraph_parallel.inference.http_clients import fetch, make_client
 from langgraph_parallel.inference.outside import (
     Arguments,
     apply_known,
@@ -51,7 +54,13 @@ _GETTERS: Final = {
     get_runtime: "runtime",
 }
 """Functions that fetch what LangGraph also injects by parameter name."""
-_NEVER: Final = frozenset({eval, exec, globals, locals, vars, setattr, delattr, __import__, super})
+_NEVER: Final = frozenset(
+    {
+        *(eval, exec, globals, locals, vars, setattr, delattr, __import__, super),
+        *(sys._getframe, inspect.currentframe, inspect.stack, inspect.trace),
+    }
+)
+"""Calls that reach names, attributes or frames in a way that no argument shows."""
 
 
 def call_live_object(frame: Frame, obj: Any, arguments: Arguments) -> Value:
@@ -60,10 +69,16 @@ def call_live_object(frame: Frame, obj: Any, arguments: Arguments) -> Value:
     special = _special(frame, obj, arguments, where)
     if special is not None:
         return special
+    fetched = fetch(frame, obj, arguments)
+    if fetched is not None:
+        return fetched
     known = describe_call(obj)
     if known is not None:
         return apply_known(frame, known, ast.unparse(arguments.node.func), arguments)
     if isinstance(obj, type):
+        client = make_client(frame, obj, arguments)
+        if client is not None:
+            return client
         external = external_of_class(obj)
         if external is not None:
             frame.escape(arguments.all, "passed on", where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
@@ -27,6 +28,7 @@ from langgraph_parallel.inference.external import (
     yields_of,
 )
 from langgraph_parallel.inference.frame import Frame
+from langgraph_parallel.inference.http_clients import CLIENT, RESPONSE, http_method, is_client
 from langgraph_parallel.inference.live import call_live_object
 from langgraph_parallel.inference.outside import (
     Arguments,
@@ -158,6 +160,8 @@ def cell_method(frame: Frame, cell: Cell, method: str, arguments: Arguments) -> 
 
 def chain_method(frame: Frame, chain: Chain, method: str, args: Arguments) -> Value:
     """Return what a method of a runnable of known parts gives."""
+    if chain in (CLIENT, RESPONSE):
+        return http_method(frame, chain, method, args)
     if builds_chain(method):
         parts = [as_chain(a) for a in args.all if isinstance(a, Chain) or _is_live_runnable(a)]
         others = [a for a in args.all if isinstance(a, (Closure, Opaque))]
@@ -171,7 +175,11 @@ def chain_method(frame: Frame, chain: Chain, method: str, args: Arguments) -> Va
     return unknown_call(frame, f".{method}()", args)
 
 
-_YIELDS: Final[dict[Yields, Result]] = {"message": "message", "text": "scalar", "opaque": "opaque"}
+_YIELDS: Final[Mapping[Yields, Result]] = {
+    "message": "message",
+    "text": "scalar",
+    "opaque": "opaque",
+}
 
 
 def _is_live_runnable(atom: Any) -> bool:
@@ -199,6 +207,8 @@ def injected_method(frame: Frame, atom: Injected, method: str, arguments: Argume
 def live_method(frame: Frame, receiver: Any, method: str, arguments: Arguments) -> Value:
     """Return what a method of a live object gives."""
     where = frame.where(arguments.node)
+    if is_client(receiver):
+        return http_method(frame, CLIENT, method, arguments)
     if method in ("invoke", "ainvoke") and is_runnable(receiver) and arguments.positional:
         value, *rest = arguments.positional
         frame.escape(without_callbacks(join(*rest, arguments.unpacked)), "passed on", where)

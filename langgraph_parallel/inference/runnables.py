@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Callable
 from typing import Any, Final
 
 from langchain_core.prompts import BasePromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
     RunnableBinding,
     RunnableParallel,
@@ -14,13 +16,19 @@ from langchain_core.runnables import (
     RunnableSequence,
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
+from langchain_core.tools import BaseTool
 from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel._compat import functions_of, unwrap_callable
 from langgraph_parallel.effects import ALL, Effects, union
 from langgraph_parallel.inference.access import consume, read_keys
 from langgraph_parallel.inference.containers import merge_into, put_keys
-from langgraph_parallel.inference.external import external_of, yields_of
+from langgraph_parallel.inference.external import (
+    external_of,
+    own_code_of,
+    runs_more_than_its_body,
+    yields_of,
+)
 from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.functions import call_live
 from langgraph_parallel.inference.values import (
@@ -29,6 +37,7 @@ from langgraph_parallel.inference.values import (
     Cell,
     Data,
     Injected,
+    Live,
     State,
     Value,
     const,
@@ -57,6 +66,11 @@ def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     functions = functions_of(obj)
     if functions:
         return join(*(_run_function(frame, f, value, node) for f in functions))
+    return _run_listed(frame, obj, value, node)
+
+
+def _run_listed(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
+    """Run what has no code to follow, by what is known of its class."""
     external = external_of(obj)
     if external is None:
         return _run_unknown(frame, obj, value, node)
@@ -176,6 +190,23 @@ def _run_graph(
     return frozenset({cell})
 
 
+def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: ast.AST) -> Value:
+    """Run a retriever or tool: by its annotations, else by the user's code in it."""
+    external, bodies = external_of(obj), own_code_of(obj)
+    if external is not None or not bodies or runs_more_than_its_body(obj):
+        return _run_listed(frame, obj, value, node)
+    what = f"runs the {type(obj).__name__} {getattr(obj, 'name', '')}".rstrip()
+    if isinstance(obj, BaseRetriever):
+        frame.recorder.contact("read", what, frame.where(node))
+    anything = opaque(roots_of(consume(frame, value, node)))
+    for body in bodies:
+        given = (frozenset({Live(body.__self__)}),) if isinstance(body, types.MethodType) else ()
+        code: Any = body.__func__ if isinstance(body, types.MethodType) else body
+        if call_live(frame, code, given, {}, anything) is None:
+            return _run_unknown(frame, obj, value, node)
+    return opaque(union(roots_of(value), frame.recorder.leaked))
+
+
 def _run_unknown(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     what = f"a {getattr(obj, '__name__', type(obj).__name__)} that is not known"
     frame.escape(value, f"passed to {what}", frame.where(node))
@@ -192,4 +223,6 @@ _RULES: Final[dict[Any, Callable[..., Value]]] = {
     RunnablePassthrough: _run_passthrough,
     RunnableBinding: _run_binding,
     BasePromptTemplate: _run_prompt,
+    BaseRetriever: _run_own,
+    BaseTool: _run_own,
 }

@@ -16,6 +16,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     WORLD,
     Cell,
+    Chain,
     Const,
     Data,
     Live,
@@ -282,6 +283,11 @@ def _with(frame: Frame, node: ast.With | ast.AsyncWith) -> None:
     before = dict(frame.env or {})
     for item in node.items:
         manager = frame.evaluate(item.context_expr)
+        if all(isinstance(a, Chain) and a.yields in ("response", "data") for a in manager):
+            # An HTTP client or response gives itself, and is closed at the end.
+            if item.optional_vars is not None:
+                bind_target(frame, item.optional_vars, manager)
+            continue
         frame.recorder.contact("unknown", "enters a context manager", frame.where(node))
         roots = frame.escape(manager, "a context manager", frame.where(node))
         if item.optional_vars is not None:

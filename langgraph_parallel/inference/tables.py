@@ -116,10 +116,6 @@ FUNCTIONS: Final[dict[str, Known]] = {
     "langchain_core.messages.utils.trim_messages": FRESH,
     "langchain_core.messages.utils.get_buffer_string": SCALAR,
     "langchain_core.messages.utils.count_tokens_approximately": SCALAR,
-    "requests.api.get": Known("opaque", frozenset({"read"})),
-    "requests.api.head": Known("opaque", frozenset({"read"})),
-    "httpx.get": Known("opaque", frozenset({"read"})),
-    "httpx.head": Known("opaque", frozenset({"read"})),
 }
 
 PURE_MODULES: Final = frozenset({"math", "_operator", "re", "difflib", "urllib.parse", "hashlib"})

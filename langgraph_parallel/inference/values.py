@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, External, Keys, union
 
-Yields: TypeAlias = Literal["message", "text", "opaque"]
+Yields: TypeAlias = Literal["message", "text", "opaque", "response", "data"]
 """What a runnable gives: a chat message, a string, or anything."""
 
 WORLD: Final = "\0world"
@@ -76,7 +76,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A LangChain runnable of known parts."""
+    """A LangChain runnable of known parts; an HTTP client, or its response (`http_clients`)."""
 
     external: frozenset[External] = frozenset()
     """The contact that running it makes."""

@@ -8,11 +8,13 @@ import asyncio
 import collections
 import copy
 import functools
+import inspect
 import io
 import itertools
 import json
 import operator
 import re
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ALL, infer_effects, parallelize
+from langgraph_parallel.inference import infer
 
 
 class State(TypedDict, total=False):
@@ -827,6 +830,122 @@ for _name in ("by_type", "by_type_assignment", "by_class", "by_classmethod", "by
     case(world=True)(getattr(Agent(), _name))
 
 
+class Ticket:
+    """A descriptor with an effect, which looks like a method to `inspect.isroutine`."""
+
+    def __get__(self, owner, kind=None):
+        WORLD.append(1)
+        return "x"
+
+
+class Desk:
+    ticket = Ticket()
+
+    @functools.cached_property
+    def first(self):
+        WORLD.append(1)
+        return "x"
+
+    @functools.singledispatchmethod
+    def serve(self, state):
+        WORLD.append(1)
+        return {"b": "x"}
+
+    push = functools.partialmethod(serve)
+
+
+DESK = Desk()
+
+
+@case(writes="b", world=True)
+def descriptor_with_an_effect(state):
+    return {"b": DESK.ticket}
+
+
+@case(writes="b", world=True)
+def cached_property_with_an_effect(state):
+    return {"b": DESK.first}
+
+
+@case(writes="b", world=True)
+def dispatched_method(state):
+    return DESK.serve(state)
+
+
+@case(writes="b", world=True)
+def partial_method(state):
+    return DESK.push(state)
+
+
+@case(reads="a", writes="b")
+def state_through_its_own_frame(state):
+    return {"b": sys._getframe().f_locals["state"]["a"]}
+
+
+@case(reads="a", writes="b")
+def state_through_the_current_frame(state):
+    return {"b": inspect.currentframe().f_locals["state"]["a"]}
+
+
+@case(writes="b", world=True)
+def target_of_a_loop(state):
+    for DESK.count in range(2):
+        pass
+    return {"b": "x"}
+
+
+@case(writes="b", world=True)
+def exception_with_an_effect(state):
+    class Failure(Exception):
+        def __init__(self):
+            WORLD.append(1)
+
+    try:
+        raise Failure
+    except Failure:
+        return {"b": "x"}
+
+
+@case(writes="b", world=True)
+def factory_of_a_default(state):
+    collections.defaultdict(lambda: WORLD.append(1))["x"]
+    return {"b": "x"}
+
+
+@case(writes="b", world=True)
+def missing_key_with_an_effect(state):
+    class Book(dict):
+        def __missing__(self, key):
+            WORLD.append(key)
+
+    Book()["x"]
+    return {"b": "x"}
+
+
+@case(reads="a", writes="b", world=True)
+def made_by_a_metaclass(state):
+    class Kind(type):
+        def __call__(cls, given):
+            WORLD.append(given["a"])
+
+    class Thing(metaclass=Kind):
+        pass
+
+    Thing(state)
+    return {"b": "x"}
+
+
+@case(reads="a c", writes="b", world=True)
+async def state_in_a_task_group(state):
+    async def look(given):
+        WORLD.append(given["a"])
+        return given["c"]
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(look(state))
+    return {"b": task.result()}
+
+
 @pytest.mark.parametrize(("node", "reads", "writes", "mutates", "world", "routes"), CASES)
 def test_claim_covers_what_the_node_does(node, reads, writes, mutates, world, routes):
     claimed = infer_effects(node, State)
@@ -967,7 +1086,8 @@ PROXY, UNCOMPARABLE, CLASSLESS = _Proxy(), _Uncomparable(), _Classless()
         lambda state: {"b": CLASSLESS.name},
     ],
 )
-def test_objects_that_raise_when_looked_at_do_not_stop_the_analysis(node):
+def test_objects_that_raise_when_looked_at_do_not_stop_the_analysis(node, monkeypatch):
+    monkeypatch.setattr(infer, "RAISES_OWN_ERRORS", False)
     assert covers(infer_effects(node, State).writes, {"b"})
 
 

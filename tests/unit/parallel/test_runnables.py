@@ -1,11 +1,16 @@
 """Nodes that are sequences, prompts, sub-graphs; and nodes that run them."""
 
+import gc
 import operator
 from typing import Annotated
 
+import httpx
 import pytest
+import requests
+from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough, RunnablePick
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -147,16 +152,130 @@ def test_sub_graph_beside_an_independent_node(saver):
 @tool
 def look_up(query: str) -> str:
     """Look something up."""
+    return str(gc.get_referrers(query))
+
+
+@tool
+def shorten(query: str) -> str:
+    """Shorten a text."""
+    return query[:3]
+
+
+@tool
+def remember(query: str) -> str:
+    """Remember a text."""
+    REMEMBERED.append(query)
     return query
 
 
-def test_tool_is_unknown_until_it_says_that_it_only_reads():
-    def node(state):
-        return {"c": look_up.invoke({"query": state["a"]})}
+REMEMBERED: list[str] = []
+TOOLS = [shorten, look_up]
+HARMLESS = {"shorten": shorten}
 
-    assert "unknown" in infer_effects(node, State).external
-    look_up.metadata = {"annotations": {"readOnlyHint": True}}
+
+class Notes(BaseRetriever):
+    def _get_relevant_documents(self, query, *, run_manager):
+        return [Document(page_content=query)]
+
+
+class Diary(BaseRetriever):
+    def _get_relevant_documents(self, query, *, run_manager):
+        REMEMBERED.append(query)
+        return []
+
+
+NOTES, DIARY = Notes(), Diary()
+
+
+def use_tool(state):
+    return {"c": look_up.invoke({"query": state["a"]})}
+
+
+@pytest.mark.parametrize(
+    ("hints", "contact"),
+    [
+        (None, "unknown"),
+        ({"readOnlyHint": True}, "read"),
+        ({"readOnlyHint": False, "idempotentHint": True}, "write"),
+        ({"destructiveHint": False}, "write"),
+        ({"annotations": {"readOnlyHint": True}}, "read"),
+        ({"title": "Look up"}, "unknown"),
+    ],
+)
+def test_annotations_of_a_tool_say_what_it_does(hints, contact):
+    look_up.metadata = hints
     try:
-        assert show(node) == "reads {a}, writes {c}, external {read}"
+        assert infer_effects(use_tool, State).external == {contact}
     finally:
         look_up.metadata = None
+
+
+def use_own_tool(state):
+    return {"c": shorten.invoke({"query": state["a"]})}
+
+
+async def use_writing_tool(state):
+    return {"c": await remember.ainvoke({"query": state["a"]})}
+
+
+def use_all_tools(state):
+    return {"c": [each.invoke(state["a"]) for each in TOOLS]}
+
+
+def use_tool_by_name(state):
+    return {"c": HARMLESS[state["b"]].invoke(state["a"])}
+
+
+def retrieve(state):
+    return {"c": NOTES.invoke(state["a"])[0].page_content}
+
+
+def retrieve_and_write(state):
+    return {"c": str(DIARY.invoke(state["a"]))}
+
+
+def get_page(state):
+    reply = requests.get(state["a"], timeout=3)
+    reply.raise_for_status()
+    return {"c": reply.json()["text"]}
+
+
+async def get_with_client(state):
+    async with httpx.AsyncClient(timeout=3) as client:
+        reply = await client.get(state["a"], params={"q": state["b"]})
+        return {"c": reply.text}
+
+
+def post_with_session(state):
+    return {"c": requests.Session().post(state["a"]).text}
+
+
+def get_with_live_client(state):
+    return {"c": CLIENT.get(state["a"]).text}
+
+
+def get_with_hook(state):
+    return {"c": CLIENT.get(state["a"], auth=REMEMBERED.append).text}
+
+
+CLIENT = requests.Session()
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        (use_own_tool, "reads {a}, writes {c}"),
+        (use_writing_tool, "reads {a}, writes {c}, external {unknown}"),
+        (use_all_tools, "reads {a}, writes {c}, external {read, unknown}"),
+        (use_tool_by_name, "reads {a, b}, writes {c}, external {read}"),
+        (retrieve, "reads {a}, writes {c}, external {read}"),
+        (retrieve_and_write, "reads {a}, writes {c}, external {read, unknown}"),
+        (get_page, "reads {a}, writes {c}, external {read}"),
+        (get_with_client, "reads {a, b}, writes {c}, external {read}"),
+        (get_with_live_client, "reads {a}, writes {c}, external {read}"),
+        (post_with_session, "reads {a}, writes {c}, external {write}"),
+        (get_with_hook, "reads {a}, writes {c}, external {unknown}"),
+    ],
+)
+def test_tools_retrievers_and_clients(node, expected):
+    assert show(node) == expected
