@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from hypothesis import note
 from hypothesis import strategies as st
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Command, Overwrite, Send
+from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import TypedDict
 
 
@@ -238,6 +238,23 @@ def graphs(draw) -> StateGraph:
     elif shape == "chain":
         builder.add_edge(names[-1], END)
     return builder
+
+
+def ask(state):
+    """Pause once, and note the answer."""
+    return {"log": [interrupt("?")]}
+
+
+@st.composite
+def pausing_graphs(draw) -> StateGraph:
+    """A chain with a sub-graph in it, in which one node pauses."""
+    names = draw(st.lists(st.sampled_from("pqrstu"), unique=True, min_size=2, max_size=5))
+    inner = [(name, make_node(name, draw(CALM))) for name in names]
+    inner.insert(draw(st.integers(0, len(inner))), ("ask", ask))
+    sub = StateGraph(State).add_sequence(inner).add_edge(START, inner[0][0]).compile()
+    outer = [(name, make_node(name, draw(CALM))) for name in "ab"]
+    outer.insert(draw(st.integers(0, 2)), ("inner", sub))
+    return StateGraph(State).add_sequence(outer).add_edge(START, outer[0][0])
 
 
 def add_entry(builder: StateGraph, entry: str, first: str, made: list[Any]) -> None:

@@ -4,10 +4,12 @@ import copy
 
 import pytest
 from case_counts import CASES
-from generated_graphs import INPUT, calm_chains, graphs
+from generated_graphs import INPUT, calm_chains, graphs, pausing_graphs
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import InvalidUpdateError
+from langgraph.types import Command
 
 from langgraph_parallel import parallelize
 from langgraph_parallel.testing import assert_equivalent
@@ -84,6 +86,29 @@ def test_a_thread_paused_by_the_original_is_finished_by_the_rewritten(builder):
                 finisher.invoke(None, config, durability="sync")
             ends.append(original.get_state(config).values)
         assert ends[0] == ends[1]
+
+
+@given(pausing_graphs(), st.booleans(), st.booleans())
+@settings(RELAXED, max_examples=60)
+def test_a_thread_paused_inside_a_sub_graph_is_finished_by_the_rewritten(builder, ours, goes_back):
+    saver = InMemorySaver()
+    original, rewritten = builder.compile(saver), parallelize(builder).compile(saver)
+    ends = []
+    for starter, finisher in ((original, original), (rewritten if ours else original, rewritten)):
+        config = {"configurable": {"thread_id": str(len(ends))}}
+        try:
+            starter.invoke(copy.deepcopy(INPUT), config, durability="sync")
+            pause = finisher.get_state(config, subgraphs=True)
+            inner = pause.tasks[0].state
+            assert inner.next == ("ask",)
+            ends.append([finisher.invoke(Command(resume="!"), config, durability="sync")])
+            if goes_back:
+                again = finisher.invoke(None, pause.config, durability="sync")
+                ends[-1].append(again["__interrupt__"][0].value)
+                ends[-1].append(finisher.invoke(Command(resume="?"), config, durability="sync"))
+        except FAILURES:
+            ends.append("failed")  # where several nodes would, the error may be that of another one
+    assert ends[0] == ends[1]
 
 
 def test_assert_equivalent_notices_a_lie():
