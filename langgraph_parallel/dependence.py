@@ -52,6 +52,9 @@ class Step:
     resources: frozenset[str]
     fence: Rule | None
     """Set when the node must keep its place among all its neighbors."""
+    closes: bool = False
+    """Whether the node must be in the last superstep of its region: a conditional edge leaves it,
+    and whatever it leads to comes after all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +201,8 @@ class _Builder:
             strict |= self.sinks
         else:
             self._constrain_keys(step, strict, weak)
+        if step.closes:
+            weak.update(range(index))
         level = max((self.levels[p] + 1 for p in strict), default=0)
         latest = max(weak, key=self.levels.__getitem__, default=None)
         if latest is not None and self.levels[latest] > level:

@@ -2,6 +2,7 @@
 
     START -> a -> b -> c -> END          region (a, b, c), entered from START, left to END
     START -> r -?-> a -> b -> c -> d     `a` is reached by a router and stays; region (b, c, d)
+    START -> a -> b -> r -?-> ...        region (a, b, r); `r` reads what its router reads
 
 A region is a chain of plain edges that nothing else enters or leaves, outside of the parts that are
 parallel already (`concurrency`).
@@ -11,8 +12,8 @@ The user's builder is only read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
@@ -29,7 +30,14 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.nodes import branch_targets, effects_of_node, forget_shapes, without_keeps
+from langgraph_parallel.nodes import (
+    branch_targets,
+    effects_of_node,
+    forget_shapes,
+    read_routing,
+    with_routing,
+    without_keeps,
+)
 from langgraph_parallel.refusals import (
     Refusal,
     concurrency_refusals,
@@ -46,7 +54,9 @@ class Region:
 
     nodes: tuple[str, ...]
     exit: str | None
-    """The node or `END` that follows the last node; None when nothing follows it."""
+    """The node or `END` that follows the last node; None when no plain edge leaves it."""
+    routed: bool = False
+    """Whether a conditional edge leaves the last node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,16 @@ class GraphView:
     """State keys whose channel folds updates with a reducer."""
     regions: tuple[Region, ...]
     refusals: tuple[Refusal, ...]
+    routing: Mapping[str, Effects] = field(default_factory=dict)
+    """What the conditional edges of a node do, for nodes that may close a region with them."""
+
+    def effects_in(self, region: Region) -> dict[str, Effects]:
+        """Return the effects of a region's nodes, with what its conditional edge reads."""
+        found = {name: self.effects[name] for name in region.nodes}
+        if region.routed:
+            last = region.nodes[-1]
+            found[last] = with_routing(found[last], self.routing[last])
+        return found
 
 
 def read_graph(
@@ -104,15 +124,16 @@ def read_graph(
     if not refusals:
         refusals += concurrency_refusals(builder, routes, unmatched)
     regions: tuple[Region, ...] = ()
+    routing: dict[str, Effects] = {}
     if not refusals:
         stuck = pinned_nodes(builder, frozenset(pinned))
         refusals += stuck
         kept = concurrent.union(*(r.nodes for r in stuck))
         routed = _union_of(targets for ways in routes.values() for targets, _ in ways)
-        chains = tuple(_chains(builder, kept, routed))
-        regions = tuple(chain for chain in chains if len(chain.nodes) > 1)
-        ends = ((chain.nodes[-1], chain.exit) for chain in chains)
-        refusals += held_by_routers(builder, effects, ends, plain | folding, folding)
+        routing = read_routing(builder, effects)
+        regions = tuple(_chains(builder, kept, routed, routing.keys()))
+        ends = (region.nodes[-2:] for region in regions if region.routed)
+        refusals += held_by_routers(effects, routing, ends, plain | folding, folding)
         if not regions:
             refusals.append(no_straight_run(builder, effects))
     return GraphView(
@@ -121,6 +142,7 @@ def read_graph(
         folding=folding,
         regions=regions,
         refusals=tuple(refusals),
+        routing=routing,
     )
 
 
@@ -179,11 +201,14 @@ def _union_of(sets: Iterable[Keys]) -> Keys:
 
 
 def _chains(
-    builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str], routed: Keys
+    builder: StateGraph[Any, Any, Any, Any],
+    pinned: frozenset[str],
+    routed: Keys,
+    routing: Collection[str],
 ) -> Iterable[Region]:
     """Yield the runs of plain edges that nothing else enters or leaves, outside of `pinned`.
 
-    A run may be of one node.
+    The last node may be left by conditional edges, if it is one of `routing`.
     """
     ways = _plain_ways(builder)
     after = {u: out[0] for u, out in ways.items() if len(out) == 1}
@@ -207,7 +232,9 @@ def _chains(
         while (following := after.get(last, END)) not in chain and follows(last, following):
             chain[following] = None
             last = following
-        region = _trim(list(chain), after, ways, head_is_routed=routed is ALL or head in routed)
+        region = _trim(
+            list(chain), after, ways, routing, head_is_routed=routed is ALL or head in routed
+        )
         if region is not None:
             yield region
 
@@ -216,16 +243,20 @@ def _trim(
     chain: list[str],
     after: Mapping[str, str],
     ways: Mapping[str, list[str]],
+    routing: Collection[str],
     *,
     head_is_routed: bool,
 ) -> Region | None:
     """Return the part of a chain that may be rewritten, or None when nothing is left of it."""
     if head_is_routed:
         chain = chain[1:]  # a router picks the head by name; only what follows may move
-    if chain and chain[-1] not in ways:
-        chain = chain[:-1]  # it branches: its router must see everything before it
-    leave = after.get(chain[-1]) if chain else None
-    return Region(nodes=tuple(chain), exit=leave) if chain and leave not in chain else None
+    routed = bool(chain) and chain[-1] in routing
+    if chain and not routed and chain[-1] not in ways:
+        chain = chain[:-1]  # it branches in a way that was not understood
+    leave = after.get(chain[-1]) if chain and not routed else None
+    if len(chain) < 2 or leave in chain:
+        return None
+    return Region(nodes=tuple(chain), exit=leave, routed=routed)
 
 
 def _plain_ways(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, list[str]]:

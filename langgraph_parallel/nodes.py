@@ -28,7 +28,7 @@ from langgraph_parallel.effects import (
 )
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.infer import node_effects, router_effects, router_targets
+from langgraph_parallel.inference.infer import either, node_effects, router_effects, router_targets
 from langgraph_parallel.inference.runnables import set_graph_analysis
 from langgraph_parallel.inference.shape import describe_schema
 
@@ -73,6 +73,48 @@ def without_keeps(found: Effects) -> Effects:
     if not found.keeps:
         return found
     return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
+
+
+def read_routing(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+) -> dict[str, Effects]:
+    """Return what the conditional edges of nodes do, for nodes that nothing else leaves.
+
+    Left out are nodes whose routers may start several tasks or pause.
+    """
+    left = {u for u, _ in builder.edges} | {u for us, _ in builder.waiting_edges for u in us}
+    routing = {}
+    for name, branches in builder.branches.items():
+        if name not in builder.nodes or name in left or builder.nodes[name].ends or not branches:
+            continue
+        if effects[name].control & {"goto", "send"}:
+            continue
+        total = Effects()
+        for branch in branches.values():
+            total = either(total, router_effects(branch.path, branch_shape(builder, name, branch)))
+            if branch_targets(builder, name, branch) is None:
+                total = replace(total, control=total.control | {"send"})
+        if not total.control & {"goto", "send", "interrupt", "step"}:
+            routing[name] = total
+    return routing
+
+
+def with_routing(found: Effects, routing: Effects) -> Effects:
+    """Return the effects of a node together with those of its conditional edges.
+
+    A router is given the state as it was before the node's superstep, with the node's own writes:
+    what it reads must have been written in an earlier superstep, as if the node read it.
+    """
+    return replace(
+        found,
+        reads=union(found.reads, routing.reads),
+        mutates=union(found.mutates, routing.mutates),
+        external=found.external | routing.external,
+        control=found.control | routing.control,
+        resources=found.resources | routing.resources,
+        evidence=(*found.evidence, *routing.evidence),
+        certain=found.certain and routing.certain,
+    )
 
 
 def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:

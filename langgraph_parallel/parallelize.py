@@ -259,18 +259,21 @@ _KEEPS_OWN_THREAD: Final = (
 def _order(
     request: _Request, view: GraphView, region: Region, durations: Mapping[str, float]
 ) -> RegionReport:
+    effects = view.effects_in(region)
     steps = build_steps(
         region.nodes,
-        view.effects,
+        effects,
         view.plain | view.folding,
         view.folding,
         trust_unknown_calls=request.config.unknown_calls == "independent",
     )
+    if region.routed:
+        steps = (*steps[:-1], replace(steps[-1], closes=True))
     return RegionReport(
         region=region,
         steps=steps,
         schedule=build_schedule(steps, request.resources),
-        effects={name: view.effects[name] for name in region.nodes},
+        effects=effects,
         costs=_costs(durations, region.nodes, view.effects),
     )
 

@@ -140,28 +140,31 @@ def pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]
 
 
 def held_by_routers(
-    builder: StateGraph[Any, Any, Any, Any],
     effects: Mapping[str, Effects],
-    neighbors: Iterable[tuple[str, str | None]],
+    routing: Mapping[str, Effects],
+    ends: Iterable[tuple[str, ...]],
     keys: frozenset[str],
     folding: frozenset[str],
 ) -> Iterable[Refusal]:
-    """Yield the nodes that only their conditional edge keeps behind the run before them.
+    """Yield the nodes that only their conditional edge keeps behind the node before them.
 
-    A router is given the state as it was before its node's superstep, with the writes of that node
-    alone: it would not see what is written beside it.
+    Args:
+        effects: Effects of all nodes, without their conditional edges.
+        routing: What conditional edges do, by node.
+        ends: The last two nodes of each region that ends in a conditional edge.
+        keys: Every key of the state.
+        folding: Keys with a reducer.
     """
-    for previous, last in neighbors:
-        if last is None or not builder.branches.get(last):
-            continue
+    for previous, last in ends:
         before, after = build_steps((previous, last), effects, keys, folding)
         held = constrain(before, after)
-        if held is None or not held.strict:
+        read = before.writes & bounded(routing[last].reads, keys)
+        if read and (held is None or not held.strict):
             yield Refusal(
                 rule="router-at-the-end",
                 nodes=(last,),
-                reason=f"its conditional edge must see what {before.name} writes, so it stays "
-                f"behind {before.name}.",
+                reason=f"its conditional edge reads {', '.join(sorted(read))}, and would not see "
+                f"what {previous} writes beside it.",
                 remedy="Route from a node of its own behind both: "
                 "add_node('route', lambda state: {}) takes over the edge.",
             )

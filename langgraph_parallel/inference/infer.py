@@ -117,7 +117,7 @@ def node_effects(
     total = Effects()
     for function in functions:
         found = _declared(function) or _static_effects(function, shape, schema, trusts_calls)
-        total = _either(total, found)
+        total = either(total, found)
     return total
 
 
@@ -156,7 +156,7 @@ def router_effects(path: Any, shape: Shape) -> Effects:
             return _unanalyzed(error)
         if outcome is None:
             return Effects.top(Evidence(what="its source code is not available"))
-        total = _either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
+        total = either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
     return total
 
 
@@ -338,7 +338,7 @@ def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effe
     )
 
 
-def _either(a: Effects, b: Effects) -> Effects:
+def either(a: Effects, b: Effects) -> Effects:
     """Return the bound of a node that runs one of two bodies."""
     only_one = [e for e in (a, b) if e != Effects()]
     if len(only_one) < 2:

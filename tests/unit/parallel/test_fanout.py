@@ -117,7 +117,7 @@ def test_node_that_branches_sees_everything_before_it():
     builder.add_node("right", lambda state: {"d": "right"})
     builder.add_conditional_edges("read_c", decide)
     fast = parallelize(builder)
-    assert fast.waiting_edges == {(("read_a", "read_b"), "read_c")}
+    assert fast.parallel_report.regions[0].levels == (("read_a", "read_b"), ("read_c",))
     assert_equivalent(builder, [{"text": "x"}])
 
 
@@ -479,26 +479,3 @@ def test_giving_a_value_back_is_a_write_where_values_are_changed_in_place():
     assert (alone.writes, "items" in alone.keeps) == ({"a", "log"}, True)
     beside = explain(chain(change, give_back, schema=Items)).effects["give_back"]
     assert (beside.writes, beside.keeps) == (ALL, frozenset())
-
-
-def routed_at_the_end(second, route) -> StateGraph:
-    builder = chain(read_a, second, read_c)
-    builder.edges.discard((second.__name__, "read_c"))
-    builder.add_conditional_edges(second.__name__, route, ["read_c", END])
-    return builder
-
-
-def test_node_that_only_its_router_holds_back_is_named_with_the_remedy():
-    builder = routed_at_the_end(read_b, lambda state: "read_c" if state["a"] else END)
-    report = explain(builder)
-    assert not report.is_parallel
-    held = next(r for r in report.refusals if r.rule == "router-at-the-end")
-    assert str(held).startswith("read_b: its conditional edge must see what read_a writes")
-    nothing = next(r for r in report.refusals if r.rule == "no-straight-run")
-    assert "read_b chooses what comes next" in nothing.reason
-    # What the remedy says does unlock it.
-    builder = chain(read_a, read_b, ("route", lambda state: {}), read_c)
-    builder.edges.discard(("route", "read_c"))
-    builder.add_conditional_edges("route", lambda s: "read_c" if s["a"] else END, ["read_c", END])
-    assert explain(builder).regions[0].levels == (("read_a", "read_b"),)
-    assert_equivalent(builder, [{"text": "x"}, {"text": ""}])
