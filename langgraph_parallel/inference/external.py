@@ -158,7 +158,8 @@ def external_of(obj: Any) -> frozenset[External] | None:
         is_ours = type(obj).__module__.startswith("langchain_core.")
         return frozenset() if is_ours and not any(map(callable, filled)) else None
     if isinstance(obj, BaseRetriever):
-        return frozenset({"read"}) if not own_code_of(obj) else None
+        is_own = own_code_of(obj) or _overrides(obj)
+        return None if is_own else frozenset({"read"})
     if isinstance(obj, BaseTool):
         return _external_of_tool(obj)
     if isinstance(obj, RunnablePick) or type(obj) is RunnablePassthrough:
@@ -209,7 +210,19 @@ def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
     handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
     schema = getattr(obj, "args_schema", None)
     checked = isinstance(schema, type) and not _is_simple_model(schema)
-    return bool(getattr(obj, "callbacks", None)) or any(map(callable, handlers)) or checked
+    watched = bool(getattr(obj, "callbacks", None))
+    return watched or any(map(callable, handlers)) or checked or _overrides(obj)
+
+
+def _overrides(obj: BaseRetriever | BaseTool) -> bool:
+    """Tell whether the user's class has an own form of a method that runs around the body."""
+    base = BaseRetriever if isinstance(obj, BaseRetriever) else BaseTool
+    return any(
+        hasattr(base, name) and name not in _BODIES and not is_library(code.co_filename)
+        for cls in type(obj).__mro__
+        for name, value in vars(cls).items()
+        if (code := getattr(value, "__code__", None)) is not None
+    )
 
 
 def external_of_class(cls: type) -> frozenset[External] | None:

@@ -12,7 +12,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough, RunnablePick
-from langchain_core.tools import tool
+from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
@@ -184,7 +184,28 @@ class Diary(BaseRetriever):
         return []
 
 
-NOTES, DIARY = Notes(), Diary()
+class WatchedNotes(Notes):
+    def invoke(self, *args, **options):
+        REMEMBERED.append("asked")
+        return super().invoke(*args, **options)
+
+
+class Echo(BaseTool):
+    name: str = "echo"
+    description: str = "Say it again."
+
+    def _run(self, text: str) -> str:
+        return text
+
+
+class WatchedEcho(Echo):
+    def _to_args_and_kwargs(self, *args, **options):
+        REMEMBERED.append("asked")
+        return super()._to_args_and_kwargs(*args, **options)
+
+
+NOTES, DIARY, WATCHED_NOTES = Notes(), Diary(), WatchedNotes()
+ECHO, WATCHED_ECHO = Echo(), WatchedEcho()
 
 
 def use_tool(state):
@@ -234,6 +255,18 @@ def retrieve_and_write(state):
     return {"c": str(DIARY.invoke(state["a"]))}
 
 
+def retrieve_watched(state):
+    return {"c": WATCHED_NOTES.invoke(state["a"])[0].page_content}
+
+
+def use_tool_object(state):
+    return {"c": ECHO.invoke({"text": state["a"]})}
+
+
+def use_watched_tool(state):
+    return {"c": WATCHED_ECHO.invoke({"text": state["a"]})}
+
+
 def get_page(state):
     reply = requests.get(state["a"], timeout=3)
     reply.raise_for_status()
@@ -270,6 +303,9 @@ CLIENT = requests.Session()
         (use_tool_by_name, "reads {a, b}, writes {c}, external {read}"),
         (retrieve, "reads {a}, writes {c}, external {read}"),
         (retrieve_and_write, "reads {a}, writes {c}, external {read, unknown}"),
+        (retrieve_watched, "reads {a}, writes {c}, external {unknown}"),
+        (use_tool_object, "reads {a}, writes {c}"),
+        (use_watched_tool, "reads {a}, writes {c}, external {unknown}"),
         (get_page, "reads {a}, writes {c}, external {read}"),
         (get_with_client, "reads {a, b}, writes {c}, external {read}"),
         (get_with_live_client, "reads {a}, writes {c}, external {read}"),
