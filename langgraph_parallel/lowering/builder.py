@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from langgraph_parallel._compat import clone_builder
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
 from langgraph_parallel.report import ParallelReport
@@ -51,7 +52,7 @@ class RewrittenBuilder(StateGraph[Any, Any, Any, Any]):
         checkpointer = args[0] if args else settings.get("checkpointer")
         if checkpointer is True:
             # A sub-graph that keeps its own thread may have been paused by the original.
-            return self.parallel_rewrite.builder.compile(*args, **settings)
+            return clone_builder(self.original).compile(*args, **settings)
         pins = _named(settings.get("interrupt_before")) | _named(settings.get("interrupt_after"))
         if "*" in pins or pins & self.parallel_rewrite.moved:
             kept, rewrite = self.parallel_rewriter(pins)

@@ -132,6 +132,14 @@ def test_a_graph_that_keeps_threads_of_its_own_stays():
     )
 
 
+def test_a_builder_compiled_to_keep_threads_of_its_own_stays_as_it_was():
+    inner = inner_graph()
+    builder = row(("inner", inner), ("finish", finish))
+    kept = parallelize(builder).compile(checkpointer=True)
+    assert inner_of(kept) is inner
+    assert not builder.compiled
+
+
 def test_a_graph_called_from_a_function_stays():
     inner = inner_graph()
 
