@@ -26,6 +26,7 @@ RELAXED = settings(
 INPUTS = [INPUT, {**INPUT, "a": "zA", "b": "longer B", "items": [], "other": ["o", "p"]}]
 
 
+@pytest.mark.timeout(240)
 @given(graphs())
 @RELAXED
 def test_answers_updates_and_errors_are_equal(builder):
@@ -33,6 +34,7 @@ def test_answers_updates_and_errors_are_equal(builder):
     CASES["runs"] += assert_equivalent(builder, INPUTS, schedules=1)
 
 
+@pytest.mark.timeout(240)
 @given(calm_chains())
 @settings(RELAXED, max_examples=300)
 def test_whatever_runs_side_by_side_answers_as_it_did_in_a_row(builder):
