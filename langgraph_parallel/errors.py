@@ -3,7 +3,8 @@
 ParallelError
 ├── AnalysisError    (TypeError)       the argument is not a graph or node that can be read
 ├── RewriteError     (ValueError)      a use of a rewritten graph would change its meaning
-└── EquivalenceError (AssertionError)  two graphs that should agree did not
+├── EquivalenceError (AssertionError)  two graphs that should agree did not
+└── PlanError        (ValueError)      a plan contradicts itself, or cannot be read
 
 A graph that cannot be made parallel is not an error: the report says why.
 """
@@ -25,3 +26,7 @@ class RewriteError(ParallelError, ValueError):
 
 class EquivalenceError(ParallelError, AssertionError):
     """Raised by `assert_equivalent` when the two graphs gave different answers."""
+
+
+class PlanError(ParallelError, ValueError):
+    """Raised when a plan cannot be read or its dependencies contradict each other."""

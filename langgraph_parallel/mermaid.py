@@ -53,8 +53,13 @@ def _lines(
             yield from (f"{indent}{ids[source]} -.-> {ids[end]}" for end in ends)
 
 
+def escape_label(text: str) -> str:
+    """Return text that stands between quotes in Mermaid as nothing but text."""
+    return text.translate(_ENTITIES)
+
+
 def _box(name: str) -> str:
-    label = name.translate(_ENTITIES)
+    label = escape_label(name)
     return f'(["{label}"])' if name in (START, END) else f'["{label}"]'
 
 

@@ -1,0 +1,1 @@
+"""From a sequential plan to a dependency graph, and from there to results."""
