@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from langgraph_parallel.errors import PlanError
 from langgraph_parallel.plan.dependencies import Decision
+from langgraph_parallel.plan.references import References
 from langgraph_parallel.plan.task import Task
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class ParallelPlan:
     """Remarks of the analyzers."""
     cost_tokens: int = 0
     """Tokens of model calls made for the analysis."""
+    references: Mapping[str, References] = field(default_factory=dict)
+    """The parsed references of each task, by id."""
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -232,6 +235,7 @@ def build_plan(
     goal: str = "",
     notes: tuple[str, ...] = (),
     cost_tokens: int = 0,
+    references: Mapping[str, References] | None = None,
 ) -> ParallelPlan:
     """Return the plan that keeps every ordered and every open pair in order.
 
@@ -244,6 +248,7 @@ def build_plan(
         goal: What the plan is for.
         notes: Remarks for the report.
         cost_tokens: Tokens that the analysis took.
+        references: The parsed references of each task, by id; None means that there are none.
     """
     ordered = [0] * len(tasks)
     independent = [0] * len(tasks)
@@ -270,4 +275,5 @@ def build_plan(
         goal=goal,
         notes=notes,
         cost_tokens=cost_tokens,
+        references=references or {},
     )

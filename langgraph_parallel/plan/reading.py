@@ -1,0 +1,145 @@
+"""From what planners produce to tasks: lists of steps, dicts, JSON text, plans of other frameworks.
+
+Text is parsed as JSON and never evaluated. Names of fields differ between planners; the usual ones
+are understood, what is left of a dict is kept as metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from langgraph_parallel.errors import PlanError
+from langgraph_parallel.plan.task import Task
+
+MOST_TASKS: Final = 20_000
+"""Tasks of one plan. Dependencies are kept as bit sets, so memory grows with the square: at this
+size 50 MB."""
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("id", "task_id", "step_id", "label"),
+    "description": ("description", "task", "step", "instruction", "content", "title", "objective"),
+    "inputs": ("inputs", "args", "arguments", "parameters"),
+    "tool": ("tool", "tool_name", "name", "action"),
+    "depends_on": ("depends_on", "dependencies", "deps", "dependent_task_ids"),
+    "expected_output": ("expected_output",),
+}
+"""Field of a task: names that planners use for it, the first one present counts."""
+_LISTS: Final = ("steps", "tasks", "plan", "subtasks")
+_GOALS: Final = ("goal", "title", "objective", "query", "task")
+_FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+
+
+def read_plan(plan: Any) -> tuple[list[Task], str]:
+    """Return the tasks of a plan in its order, and its goal.
+
+    Args:
+        plan: A sequence of strings, dicts or `Task`s; a dict with such a sequence under `steps`,
+            `tasks`, `plan` or `subtasks`; JSON text of either, also between Markdown fences; or a
+            pydantic model of either. A step without an id gets its number, from 1.
+
+    Raises:
+        PlanError: If it is none of these, a step has no content, or there are too many.
+    """
+    goal = ""
+    if isinstance(plan, (str, bytes)):
+        plan = _parse_json(plan)
+    elif hasattr(plan, "model_dump") and not isinstance(plan, Task):
+        plan = plan.model_dump()
+    if isinstance(plan, Mapping):
+        goal = next((str(plan[key]) for key in _GOALS if isinstance(plan.get(key), str)), "")
+        plan = next((plan[key] for key in _LISTS if isinstance(plan.get(key), Sequence)), None)
+    if not isinstance(plan, Iterable) or isinstance(plan, (str, bytes, Mapping)):
+        msg = (
+            "A plan is a list of strings, dicts or Tasks, a dict with such a list under 'steps' or"
+            f" 'tasks', or JSON text of one; not {type(plan).__name__}."
+        )
+        raise PlanError(msg)
+    tasks: list[Task] = []
+    for number, step in enumerate(plan, start=1):
+        if number > MOST_TASKS:
+            msg = f"The plan has more than {MOST_TASKS} tasks; split it."
+            raise PlanError(msg)
+        tasks.append(read_task(step, number))
+    return tasks, goal
+
+
+def read_task(step: Any, number: int) -> Task:
+    """Return one step of a plan as a task.
+
+    Args:
+        step: A `Task`, a text, a dict or a pydantic model.
+        number: The place of the step in the plan, from 1; its id when it has none.
+
+    Raises:
+        PlanError: If the step is none of these, or a field has the wrong type.
+    """
+    if isinstance(step, Task):
+        return step
+    if isinstance(step, str) and step.strip():
+        return Task(id=str(number), description=step)
+    if hasattr(step, "model_dump"):
+        step = step.model_dump()
+    if not isinstance(step, Mapping) or not step:
+        msg = (
+            f"Step {number} of the plan is {_short(step)}; a step is a text, a dict with a"
+            " 'description' or a 'tool', or a Task."
+        )
+        raise PlanError(msg)
+    fields = _fields(step, number)
+    try:
+        return Task.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        msg = f"Step {number} of the plan has a wrong {where!r}: {first['msg']}."
+        raise PlanError(msg) from error
+
+
+def _fields(step: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the fields of a task that a dict states; the rest becomes metadata."""
+    rest = dict(step)
+    fields: dict[str, Any] = {}
+    for name, aliases in _NAMES.items():
+        key = next((alias for alias in aliases if rest.get(alias) is not None), None)
+        if key is not None:
+            fields[name] = rest.pop(key)
+    for name in Task.model_fields.keys() - _NAMES.keys() - {"metadata"}:
+        if name in rest:
+            fields[name] = rest.pop(name)
+    if isinstance(fields.get("inputs"), str):  # OpenAI writes arguments as JSON text
+        fields["inputs"] = _arguments(fields["inputs"], number)
+    label = fields.get("id")
+    if isinstance(label, str):
+        fields["id"] = label.strip().removeprefix("$").removeprefix("#") or str(number)
+    fields.setdefault("id", str(number))
+    metadata = rest.pop("metadata", None)
+    fields["metadata"] = {**rest, **(metadata if isinstance(metadata, Mapping) else {})}
+    return fields
+
+
+def _arguments(text: str, number: int) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        msg = f"Step {number} of the plan has arguments that are not JSON: {error}."
+        raise PlanError(msg) from error
+
+
+def _parse_json(text: str | bytes) -> Any:
+    content = text.decode() if isinstance(text, bytes) else text
+    fenced = _FENCE.search(content)
+    try:
+        return json.loads(fenced.group(1) if fenced else content)
+    except (ValueError, RecursionError) as error:
+        msg = f"The plan is text, but not JSON ({error}); give steps in words as a list of strings."
+        raise PlanError(msg) from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
