@@ -227,6 +227,26 @@ def known(plan: ParallelPlan, *, most: int = 8) -> str:
     return ", ".join(names) + (", …" if len(plan.tasks) > most else "")
 
 
+def reduce_waits(waits: int, ancestors: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Return the fewest positions that imply all of `waits`, and everything they imply.
+
+    Args:
+        waits: Positions of tasks to wait for, as bits.
+        ancestors: For each of those tasks the positions of all that it waits for, as bits.
+
+    Returns:
+        The positions, rising, and the closure as bits.
+    """
+    kept: list[int] = []
+    closure = waits
+    while waits:
+        i = waits.bit_length() - 1
+        kept.append(i)
+        closure |= ancestors[i]
+        waits &= ~(ancestors[i] | 1 << i)
+    return tuple(reversed(kept)), closure
+
+
 def build_plan(
     tasks: Sequence[Task],
     decisions: Mapping[tuple[int, int], Decision],
@@ -258,15 +278,9 @@ def build_plan(
     predecessors: list[tuple[int, ...]] = []
     for j in range(len(tasks)):
         waits = ordered[j] if j in complete else ((1 << j) - 1) & ~independent[j]
-        kept: list[int] = []
-        mask = waits
-        while waits:
-            i = waits.bit_length() - 1
-            kept.append(i)
-            mask |= ancestors[i]
-            waits &= ~(ancestors[i] | 1 << i)
+        kept, mask = reduce_waits(waits, ancestors)
         ancestors.append(mask)
-        predecessors.append(tuple(reversed(kept)))
+        predecessors.append(kept)
     return ParallelPlan(
         tasks=tuple(tasks),
         predecessors=tuple(predecessors),

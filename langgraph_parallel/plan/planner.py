@@ -17,7 +17,7 @@ from langgraph_parallel.errors import PlanError
 from langgraph_parallel.plan.dependencies import Decision, DependencyAnalyzer, Findings
 from langgraph_parallel.plan.explicit import ExplicitAnalyzer, check_dependencies, index_tasks
 from langgraph_parallel.plan.plan import ParallelPlan, build_plan
-from langgraph_parallel.plan.reading import read_plan
+from langgraph_parallel.plan.reading import read_any
 from langgraph_parallel.plan.references import References, parse_references
 from langgraph_parallel.plan.task import Task
 
@@ -113,17 +113,6 @@ class ParallelPlanner:
         heuristic = import_module("langgraph_parallel.plan.heuristic")
         analyzer: DependencyAnalyzer = heuristic.HeuristicAnalyzer()
         return analyzer
-
-
-def read_any(plan: Any) -> tuple[list[Task], str]:
-    """Return the tasks and the goal of a plan, also one of another framework."""
-    if type(plan).__module__.partition(".")[0] == "crewai":
-        adapter = import_module("langgraph_parallel.adapters.crewai")
-        return list(adapter.to_tasks(plan)), ""
-    if hasattr(plan, "steps") and hasattr(plan, "has_enough_context"):
-        adapter = import_module("langgraph_parallel.adapters.deerflow")
-        return list(adapter.to_tasks(plan)), str(getattr(plan, "title", ""))
-    return read_plan(plan)
 
 
 class _Decided:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -34,13 +35,33 @@ _GOALS: Final = ("goal", "title", "objective", "query", "task")
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 
 
-def read_plan(plan: Any) -> tuple[list[Task], str]:
+def read_any(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
+    """Return the tasks and the goal of a plan, also one of another framework.
+
+    Args:
+        plan: What `read_plan` takes, a DeerFlow `Plan` or a CrewAI `Crew`.
+        after: Number of tasks before these; steps without an id are numbered from there.
+
+    Raises:
+        PlanError: If it is none of these.
+    """
+    if type(plan).__module__.partition(".")[0] == "crewai":
+        adapter = import_module("langgraph_parallel.adapters.crewai")
+        return list(adapter.to_tasks(plan)), ""
+    if hasattr(plan, "steps") and hasattr(plan, "has_enough_context"):
+        adapter = import_module("langgraph_parallel.adapters.deerflow")
+        return list(adapter.to_tasks(plan)), str(getattr(plan, "title", ""))
+    return read_plan(plan, after=after)
+
+
+def read_plan(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
     """Return the tasks of a plan in its order, and its goal.
 
     Args:
         plan: A sequence of strings, dicts or `Task`s; a dict with such a sequence under `steps`,
             `tasks`, `plan` or `subtasks`; JSON text of either, also between Markdown fences; or a
             pydantic model of either. A step without an id gets its number, from 1.
+        after: Number of tasks before these.
 
     Raises:
         PlanError: If it is none of these, a step has no content, or there are too many.
@@ -60,7 +81,7 @@ def read_plan(plan: Any) -> tuple[list[Task], str]:
         )
         raise PlanError(msg)
     tasks: list[Task] = []
-    for number, step in enumerate(plan, start=1):
+    for number, step in enumerate(plan, start=after + 1):
         if number > MOST_TASKS:
             msg = f"The plan has more than {MOST_TASKS} tasks; split it."
             raise PlanError(msg)
