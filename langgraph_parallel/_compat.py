@@ -192,6 +192,28 @@ def project(runnable: Any, kept: frozenset[str]) -> Any:
     return wrapped
 
 
+def replace_runnable(
+    builder: StateGraph[Any, Any, Any, Any],
+    name: str,
+    function: Callable[..., Any],
+    *,
+    input_schema: Any = None,
+) -> None:
+    """Let a node of a private builder run another function; the rest of its spec stays.
+
+    Args:
+        builder: Changed in place.
+        name: The node.
+        function: What it runs, without a trace of its own.
+        input_schema: What it reads from now on, with channels that may be new; None: as before.
+    """
+    spec = builder.nodes[name]
+    spec.runnable = coerce_to_runnable(function, name=name, trace=False)
+    if input_schema is not None:
+        builder._add_schema(input_schema)
+        spec.input_schema = input_schema
+
+
 def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     """Return the user's functions that a node's runnable may run, or None when it has others."""
     if RunnableCallable is not None and type(runnable) is RunnableCallable:
