@@ -1,9 +1,12 @@
-"""Turn sequential LangGraph graphs into parallel ones without changing their answers.
+"""Turn sequential LangGraph graphs and plans into parallel ones without changing their answers.
 
-from langgraph_parallel import parallelize
+from langgraph_parallel import ParallelExecutor, ParallelPlanner, parallelize
 
 fast = parallelize(graph)          # a StateGraph or a compiled one
 print(fast.parallel_report)        # what was done, and why not more
+
+plan = ParallelPlanner().optimize(["find the price", "find the weather", "write a summary"])
+results = ParallelExecutor(run_task=carry_out).execute(plan)
 """
 
 from __future__ import annotations
@@ -14,12 +17,21 @@ from langgraph_parallel.errors import (
     AnalysisError,
     EquivalenceError,
     ParallelError,
+    PlanError,
+    PlanExecutionError,
     RewriteError,
 )
 from langgraph_parallel.inference import infer_effects
 from langgraph_parallel.inference.llm import LLMAnalyzer
 from langgraph_parallel.inference.trace import Recording, record
 from langgraph_parallel.parallelize import explain, parallelize
+from langgraph_parallel.plan.executor import ParallelExecutor
+from langgraph_parallel.plan.llm import LLMDependencies
+from langgraph_parallel.plan.node import PlanNode
+from langgraph_parallel.plan.plan import ParallelPlan
+from langgraph_parallel.plan.planner import ParallelPlanner
+from langgraph_parallel.plan.results import PlanResults
+from langgraph_parallel.plan.task import Task, TaskResult
 from langgraph_parallel.report import ParallelReport
 
 __all__ = (
@@ -29,11 +41,21 @@ __all__ = (
     "EquivalenceError",
     "Evidence",
     "LLMAnalyzer",
+    "LLMDependencies",
     "ParallelConfig",
     "ParallelError",
+    "ParallelExecutor",
+    "ParallelPlan",
+    "ParallelPlanner",
     "ParallelReport",
+    "PlanError",
+    "PlanExecutionError",
+    "PlanNode",
+    "PlanResults",
     "Recording",
     "RewriteError",
+    "Task",
+    "TaskResult",
     "effects",
     "explain",
     "infer_effects",

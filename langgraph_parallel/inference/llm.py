@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import contextvars
 import hashlib
 import json
 import math
 import os
 import re
-import threading
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -28,6 +26,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from langgraph_parallel._compat import functions_of, unwrap_callable
+from langgraph_parallel.asking import ask_structured
 from langgraph_parallel.effects import ALL, Control, Effects, Evidence, External, Keys
 from langgraph_parallel.inference.source import find_source
 
@@ -168,16 +167,17 @@ class LLMAnalyzer:
         """Return the model's answer and the tokens it took; None when there is none."""
         messages = [SystemMessage(_INSTRUCTIONS), HumanMessage(prompt)]
         try:
-            model = _structured(_limited(self._model, self._max_tokens))
-            answer = _within(self._timeout_s, lambda: model.invoke(messages))
+            answer, tokens = ask_structured(
+                self._model,
+                NodeReport,
+                messages,
+                max_tokens=self._max_tokens,
+                timeout_s=self._timeout_s,
+            )
         except Exception:
             return None, 0  # whatever a provider raises: the static answer stands
-        if not isinstance(answer, dict):
-            return _parse(answer), 0
-        usage = getattr(answer.get("raw"), "usage_metadata", None) or {}
-        tokens = int(usage.get("total_tokens", 0))
         self.spent_tokens += tokens
-        return _parse(answer.get("parsed")), tokens
+        return _parse(answer), tokens
 
     def _keep(self, key: str, report: NodeReport) -> None:
         self._cache[key] = report.model_dump()
@@ -268,47 +268,6 @@ def _prompt(source: str, keys: list[str], static: Effects) -> str:
     if doubts:
         lines += ["A static analysis of it noted:", *doubts]
     return "\n".join(lines)
-
-
-def _limited(model: BaseChatModel, max_tokens: int) -> BaseChatModel:
-    has_limit = "max_tokens" in type(model).model_fields
-    return model.model_copy(update={"max_tokens": max_tokens}) if has_limit else model
-
-
-def _structured(model: BaseChatModel) -> Any:
-    options: dict[str, Any] = {"include_raw": True}
-    try:
-        return model.with_structured_output(NodeReport, method="json_schema", **options)
-    except (TypeError, ValueError):  # this provider knows no such method
-        return model.with_structured_output(NodeReport, **options)
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return what `call` returns in another thread.
-
-    Raises:
-        TimeoutError: If it takes longer; the thread is left to end by itself.
-        Exception: What `call` raises.
-    """
-    outcome: list[tuple[Any, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            outcome.append((call(), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(run,), name="llm-analyzer", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        msg = f"no answer within {seconds} s"
-        raise TimeoutError(msg)
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
 
 
 # -- the answer ------------------------------------------------------------------------------------

@@ -84,11 +84,11 @@ async def call_in_thread(
     arguments = (task,) if results is None else (task, results)
     context = contextvars.copy_context()
     future = asyncio.get_running_loop().run_in_executor(pool, context.run, run_task, *arguments)
-    value = await _unabandoned(future)
+    value = await unabandoned(future)
     return await value if inspect.isawaitable(value) else value
 
 
-async def _unabandoned(future: asyncio.Future[_T]) -> _T:
+async def unabandoned(future: asyncio.Future[_T]) -> _T:
     """Await a future to its end, also when cancelled."""
     try:
         return await asyncio.shield(future)

@@ -8,7 +8,7 @@ import contextvars
 import inspect
 import threading
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import PlanError
@@ -23,6 +23,8 @@ from langgraph_parallel.plan.run import PlanRun
 
 Replan: TypeAlias = Callable[[PlanResults], Any] | Callable[[PlanResults], Awaitable[Any]]
 """Called with all results once every task has ended; returns more steps, or None to end the run."""
+
+_T = TypeVar("_T")
 
 
 class ParallelExecutor:
@@ -79,7 +81,7 @@ class ParallelExecutor:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(self.aexecute(plan, run_task))
-        return _in_other_thread(lambda: asyncio.run(self.aexecute(plan, run_task)))
+        return run_in_other_thread(lambda: asyncio.run(self.aexecute(plan, run_task)))
 
     async def aexecute(self, plan: Any, run_task: RunTask | None = None) -> PlanResults:
         """Run a plan and return the results.
@@ -158,9 +160,9 @@ def _both(first: EventHook, second: EventHook) -> EventHook:
     return tell
 
 
-def _in_other_thread(call: Callable[[], PlanResults]) -> PlanResults:
+def run_in_other_thread(call: Callable[[], _T]) -> _T:
     """Return what `call` returns in another thread, in a copy of this context."""
-    outcome: list[PlanResults] = []
+    outcome: list[_T] = []
     errors: list[BaseException] = []
 
     def work() -> None:

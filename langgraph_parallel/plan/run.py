@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
@@ -42,6 +42,8 @@ from langgraph_parallel.plan.task import Task, TaskResult
 MOST_THREADS: Final = 64
 """Threads of a run without `max_concurrency`: model calls mostly wait, 8 MB of stack each."""
 
+Carrier: TypeAlias = Callable[[int, Task, Mapping[str, Any] | None], Awaitable[Any]]
+
 _log = logging.getLogger("langgraph_parallel")
 
 
@@ -66,16 +68,24 @@ class PlanRun:
         config: Limits and policies.
         run_task: The user's function.
         on_event: Hook for events, or None.
+        carrier: Called with the position of a task, the task and its results, carries it out, with
+            its retries; None means that the run does it.
     """
 
     def __init__(
-        self, config: ParallelConfig, run_task: RunTask, on_event: EventHook | None = None
+        self,
+        config: ParallelConfig,
+        run_task: RunTask,
+        on_event: EventHook | None = None,
+        *,
+        carrier: Carrier | None = None,
     ) -> None:
         self._config = config
         self._run_task = run_task
         self._is_async = is_async(run_task)
         self._takes_results = takes_results(run_task)
         self._on_event = on_event
+        self._carrier = carrier
         threads = None if self._is_async else MOST_THREADS
         self._dispatcher = Dispatcher(
             on_error=config.on_error,
@@ -242,23 +252,26 @@ class PlanRun:
             record = self.records[position]
             record.started_s = self._now()
             context = self._context.copy()
-            future = self._loop.create_task(self._attempts(record), context=context)
+            future = self._loop.create_task(self._carry_out(position, record), context=context)
             self._alive[future] = position
             future.add_done_callback(self._ended)
             self._tell("started", record)
         if not self._alive and not self._feeding and self._idle and not self._idle.done():
             self._idle.set_result(None)
 
-    async def _attempts(self, record: _Record) -> Any:
+    async def _carry_out(self, position: int, record: _Record) -> Any:
         """Run a task until an attempt succeeds or no policy wants another."""
         task = record.task
         if record.references:
             task = fill_in(task, record.references, self._values.__getitem__)
         results = self._results_for(record) if self._takes_results else None
+        if self._carrier is not None:
+            record.attempts = 1
+            return await self._carrier(position, task, results)
         while True:
             record.attempts += 1
             try:
-                return await self._attempt(task, results)
+                return await self.attempt(task, results)
             except GraphBubbleUp:
                 raise
             except Exception as error:
@@ -268,7 +281,8 @@ class PlanRun:
                 self._tell("retrying", record, error)
             await asyncio.sleep(delay_s)
 
-    async def _attempt(self, task: Task, results: Mapping[str, Any] | None) -> Any:
+    async def attempt(self, task: Task, results: Mapping[str, Any] | None) -> Any:
+        """Call the user's function once, within the task's time-out."""
         if self._pool is not None:
             return await call_in_thread(self._pool, self._run_task, task, results)
         limit_s = task.timeout_s if task.timeout_s is not None else self._config.task_timeout_s
