@@ -160,10 +160,12 @@ class Dispatcher:
     def finish(self, position: int, status: TaskStatus, reason: str = "") -> None:
         """Note how a running task ended, and what that means for the tasks that wait for it."""
         self.pause(position)
-        if status == "failed" and self._on_error == "fail_fast":
-            self.stop(f"task {self._entries[position].task.id!r} failed")
+        is_fatal = status == "failed" and self._on_error == "fail_fast" and not self._is_stopped
+        self._is_stopped = self._is_stopped or is_fatal
         queue: _Queue = deque([(position, status, reason)])
         self._settle(queue)
+        if is_fatal:
+            self._cancel_idle(f"task {self._entries[position].task.id!r} failed")
 
     def pause(self, position: int) -> None:
         """Note that a running task waits for an answer from outside: it is not settled."""
@@ -174,9 +176,11 @@ class Dispatcher:
 
     def stop(self, reason: str) -> None:
         """Start nothing any more: every task that is not running is cancelled."""
-        if self._is_stopped:
-            return
-        self._is_stopped = True
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._cancel_idle(reason)
+
+    def _cancel_idle(self, reason: str) -> None:
         idle: _Queue = deque()
         for i, entry in enumerate(self._entries):
             if entry.status is None and i not in self.running:
