@@ -2,14 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# CrewAI pins much of what it needs, so it has an environment of its own.
+CREWAI := .venv-crewai
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo test test-crewai check format lint types clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m examples.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q
+
+test-crewai: $(CREWAI)/.crewai
+	$(CREWAI)/bin/python -m pytest -q tests/with_crewai
 
 check: $(VENV)/.dev lint types test
 
@@ -25,28 +30,35 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(CREWAI) out .pytest_cache .mypy_cache .ruff_cache
 
 # The stamp file records which extra is installed; `dev` includes `demo`.
 $(VENV)/.dev: pyproject.toml
-	@$(call install,dev)
+	@$(call install,$(VENV),dev)
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.demo: pyproject.toml
-	@$(call install,demo)
+	@$(call install,$(VENV),demo)
 	@touch $@
 
+$(CREWAI)/.crewai: pyproject.toml
+	@$(call install,$(CREWAI),test$(comma)crewai)
+	@touch $@
+
+comma := ,
+
+# $(1): the environment, $(2): extras of this package
 define install
 if command -v uv >/dev/null 2>&1; then \
-  echo "Setting up $(VENV) with uv ($(1))"; \
-  { test -x $(BIN)/python || uv venv --quiet --python '>=3.11' $(VENV); } && \
-  uv pip install --quiet --python $(BIN)/python -e '.[$(1)]'; \
+  echo "Setting up $(1) with uv ($(2))"; \
+  { test -x $(1)/bin/python || uv venv --quiet --python '>=3.11' $(1); } && \
+  uv pip install --quiet --python $(1)/bin/python -e '.[$(2)]'; \
 else \
   command -v $(PYTHON) >/dev/null 2>&1 && \
   $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
     echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }; \
-  echo "Setting up $(VENV) with venv and pip ($(1)); this takes a minute or two"; \
-  { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
-  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(1)]'; \
+  echo "Setting up $(1) with venv and pip ($(2)); this takes a minute or two"; \
+  { test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
+  $(1)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(2)]'; \
 fi
 endef

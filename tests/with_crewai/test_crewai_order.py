@@ -40,7 +40,7 @@ def pair(*, first=None, second=None, agent=None, **crew):
         (lambda: pair(first={"tools": [send]}, second={"tools": [search]}), "may see what that"),
         (
             lambda: pair(first={"output_file": "x.txt"}, second={"tools": [search]}),
-            "calls back or writes a file",
+            "writes a file",
         ),
         (lambda: pair(second={"human_input": True}), "a person is asked"),
         (lambda: five(scripted()), None),
@@ -52,6 +52,13 @@ def test_pair_is_ordered_for_a_reason(crew, reason):
     decision = crewai.explain(crew(), read_only_tools={"search"}).why("1", "2")
     assert decision.ordered == (reason is not None)
     assert reason is None or reason in decision.reason
+
+
+def test_callback_may_change_what_tools_see_unless_said_otherwise():
+    crew = pair(first={"callback": print}, second={"tools": [send]})
+    assert "it calls back" in crewai.explain(crew, read_only_tools=ALL).why("1", "2").reason
+    trusting = ParallelConfig(unknown_calls="independent")
+    assert not crewai.explain(crew, config=trusting).why("1", "2").ordered
 
 
 def test_all_tools_may_be_said_to_read():

@@ -44,7 +44,9 @@ def parallelize(
             `relaxed` gives them the outputs of the tasks that the analyzers say they wait for.
         read_only_tools: Names of tools that change nothing; `ALL` for every tool. A task with any
             other tool waits for all tasks before it.
-        config: `strategies` for `relaxed`, and `max_concurrency`; None means the default ones.
+        config: `strategies` for `relaxed`, `max_concurrency`, and `unknown_calls`: `independent`
+            says that no tool or callback does anything that another task could notice. None means
+            the default ones.
         analyzers: As in `ParallelPlanner`.
 
     Returns:

@@ -173,13 +173,19 @@ class CrewOrder:
             if getattr(agent, name, None):
                 return f"its agent has `{name}`"
         known = self._settings.read_only_tools
+        if self._settings.config.unknown_calls == "independent":
+            return ""
         unknown = [t.name for t in _tools(task) if known is not ALL and t.name not in known]
         if unknown:
             return f"nothing says that the tool {unknown[0]!r} only reads (`read_only_tools=`)"
         return ""
 
     def _changes(self, task: Any) -> str:
-        return "it calls back or writes a file" if is_visible(self._crew, task) else ""
+        """Return how the end of a task may change what tools see; empty when it cannot."""
+        if task.output_file:
+            return "it writes a file"
+        is_trusted = self._settings.config.unknown_calls == "independent"
+        return "it calls back" if is_visible(self._crew, task) and not is_trusted else ""
 
     def _run_together(self, i: int, j: int) -> bool:
         """Tell whether CrewAI itself runs the two at the same time."""
