@@ -209,6 +209,8 @@ class _ThreadCalls:
         def carry_out(task: Task) -> Any:
             value = self._run_task(task) if results is None else self._run_task(task, results)
             if inspect.isawaitable(value):
+                if inspect.iscoroutine(value):
+                    value.close()
                 msg = "`run_task` returned an awaitable; run the graph with `ainvoke`."
                 raise PlanError(msg)
             return value
