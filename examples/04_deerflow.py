@@ -8,7 +8,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
-#   ruff: noqa:D100,D101,D102,N999
+#   ruff: noqa:D100,N999
 # ---
 
 # %% [markdown]
@@ -47,7 +47,7 @@ from langgraph_rsm.emulation import serve
 
 server = serve("gpu-8b")
 server.start()
-llm = ChatOpenAI(base_url=server.base_url, model="gpu-8b", api_key="none", max_tokens=80)
+llm = ChatOpenAI(base_url=server.base_url, model="gpu-8b", api_key="none", max_tokens=40)
 
 
 loop = asyncio.new_event_loop()
@@ -125,8 +125,10 @@ graph = build_graph(plan=plan, agents=dict.fromkeys(names, agent), write=llm)
 
 # %%
 class LookUpFirst:
+    """An analyzer: steps of research need nothing, other steps need everything before them."""
+
     def analyze(self, tasks: Sequence[Task], *, goal: str = "") -> Findings:  # noqa: ARG002
-        """Order a step after all earlier ones, unless it only looks something up."""
+        """Decide on each pair of steps."""
         decisions = [
             Decision(
                 earlier=earlier.id,
@@ -204,10 +206,13 @@ crashes = ["Engine B"]
 
 
 class Fragile:
+    """The agent, in a process that ends in the middle of a step."""
+
     async def astream(self, state: dict[str, Any], stream_mode: str) -> Any:
+        """Answer as `agent` does."""
         title = str(state["messages"][-1].content).rpartition("Your step: ")[2].partition("\n")[0]
         if title in crashes:
-            await asyncio.sleep(2)  # the other steps of the round have ended by now
+            await asyncio.sleep(1)  # the other steps of the round have ended by now
             crashes.remove(title)
             raise Crash
         async for values in agent.astream(state, stream_mode=stream_mode):  # type: ignore[call-overload]
