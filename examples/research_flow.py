@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import Runnable
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel, Field
@@ -180,6 +181,8 @@ def _worker(name: str, agent: Runnable[Any, Any]) -> Worker:
         try:
             async for values in agent.astream({"messages": [prompt]}, stream_mode="values"):
                 messages = values["messages"]
+        except GraphBubbleUp:
+            raise  # a tool asks a person
         except Exception as error:
             failure = f"[ERROR] {name}: {error}"
             step.execution_res = failure

@@ -272,6 +272,18 @@ def run_slots(config: RunnableConfig) -> Any:
     return getattr(getattr(submit, "__self__", None), "semaphore", None)
 
 
+def traced(runnable: Any) -> Any:
+    """Return a node's runnable with a trace of its own, wherever it is called.
+
+    LangGraph's `messages` stream shows the messages that a run with the name of the node returns.
+    """
+    if RunnableCallable is None or type(runnable) is not RunnableCallable:
+        return runnable
+    copied = copy.copy(runnable)
+    copied.trace = True
+    return copied
+
+
 def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     """Return the user's functions that a node's runnable may run, or None when it has others."""
     if RunnableCallable is not None and type(runnable) is RunnableCallable:

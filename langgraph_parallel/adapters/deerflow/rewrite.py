@@ -16,6 +16,7 @@ from langgraph_parallel._compat import (
     functions_of,
     is_plain_channel,
     replace_runnable,
+    traced,
     unwrap_callable,
 )
 from langgraph_parallel.adapters.deerflow.steps import Merge, Sees, merge_by_url
@@ -94,7 +95,7 @@ def _rewrite(
     schema = TypedDict("ResearchTeamState", hints)  # type: ignore[misc]
     replace_runnable(builder, name, crew.commit, input_schema=schema)
     for worker in workers:
-        replace_runnable(builder, worker, crew.step(_runnable(builder, worker)))
+        replace_runnable(builder, worker, crew.step(traced(_runnable(builder, worker))))
     ends = list(branch.ends.values()) if branch.ends else None
     del builder.branches[name]
     builder.add_conditional_edges(name, crew.route, ends)
