@@ -181,10 +181,8 @@ def overhead_ms(way: Callable[..., Awaitable[None]], plan: ParallelPlan) -> tupl
 
 
 def compare_overheads() -> None:
-    print(
-        "\n## Overhead\n\nMilliseconds per task that does nothing: of the clock / of CPU time, medians"
-        " of 7 runs;"
-    )
+    print("\n## Overhead\n\nMilliseconds per task that does nothing: of the clock / of CPU time,")
+    print("medians of 7 runs;")
     print("`plan` is the time that `ParallelPlanner.optimize` takes, once.\n")
     ways = (levels, polling, barrier, informed)
     print("| plan of | tasks | plan | levels | polling | barrier | dataflow |")
