@@ -186,6 +186,18 @@ def test_max_concurrency_does_not_stop_tasks_that_wait_for_their_turn():
 
 
 @each_kickoff
+def test_task_that_started_first_makes_room_for_the_one_before_it(kickoff):
+    """t2 has more after it and starts first; it may call back only once t1 has ended."""
+    llm, told = scripted(), []
+    agent = agent_of(llm)
+    t1, t2 = (task_of(name, agent, context=[]) for name in START[:2])
+    t3 = task_of("t3", agent, context=[t2])
+    crew = Crew(agents=[agent], tasks=[t1, t2, t3], task_callback=lambda o: told.append(o.name))
+    kickoff(crewai.parallelize(crew, config=ParallelConfig(max_concurrency=1)))
+    assert told == list(START)
+
+
+@each_kickoff
 @pytest.mark.parametrize("is_met", [True, False])
 def test_condition_sees_the_output_before_it(kickoff, is_met):
     def run(parallel):

@@ -3,16 +3,16 @@
 import asyncio
 import itertools
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, RetryPolicy, interrupt
 
-from examples.research_flow import Plan, build_graph
+from examples.research_flow import Plan, State, build_graph, next_worker
 from langgraph_parallel import AnalysisError, ParallelConfig
 from langgraph_parallel.adapters import deerflow
 from langgraph_parallel.errors import PlanError
@@ -96,19 +96,21 @@ class Lab:
         text = "" if title in self.empty else f"found {title}"
         return {"messages": [AIMessage(content=text, additional_kwargs={"urls": urls})]}
 
-    def agent(self, **settings):
-        builder = StateGraph(MessagesState)
-        builder.add_node("model", self.answer)
-        builder.add_edge(START, "model")
-        builder.add_edge("model", END)
-        return builder.compile(**settings)
-
-    def graph(self, *titles, **settings):
-        agents = dict.fromkeys(("researcher", "analyst", "coder"), self.agent())
+    def graph(self, *titles, plan=None, agent=None, **settings):
+        agent = agent or agent_of(self.answer)
+        agents = dict.fromkeys(("researcher", "analyst", "coder"), agent)
         write = RunnableLambda(lambda text: AIMessage(content=f"wrote {len(text)}"))
         return build_graph(
-            plan=plan_of(*(titles or TITLES)), agents=agents, write=write, **settings
+            plan=plan or plan_of(*(titles or TITLES)), agents=agents, write=write, **settings
         )
+
+
+def agent_of(answer):
+    builder = StateGraph(MessagesState)
+    builder.add_node("model", answer)
+    builder.add_edge(START, "model")
+    builder.add_edge("model", END)
+    return builder.compile()
 
 
 ASK = {"messages": [("user", "Which shoes?")], "auto_accepted_plan": True}
@@ -262,7 +264,7 @@ async def test_thread_paused_by_the_original_graph_goes_on():
 
 @pytest.mark.looptime
 async def test_streams_name_the_agents_as_before():
-    """The front end shows a message under `ns[0]`, or under `langgraph_node` where `ns` is empty."""
+    """The front end names `ns[0]`, or `langgraph_node` where `ns` is empty."""
 
     async def seen(graph):
         shown, nodes = [], set()
@@ -331,6 +333,49 @@ async def test_second_plan_starts_afresh():
     final = await deerflow.parallelize(builder, **stated()).compile().ainvoke(ASK)
     assert len(many.calls) == 8
     assert shape(final) == shape(expected)
+
+
+@pytest.mark.looptime
+async def test_second_plan_has_dependencies_of_its_own():
+    lab = Lab()
+    plan = plan_of("prices", "sizes")
+
+    async def answer(state):
+        if len(lab.calls) == 1:  # from now on the planner says something else
+            plan["steps"] = plan_of(*TITLES)["steps"]
+        return await lab.answer(state)
+
+    builder = lab.graph(plan=plan, agent=agent_of(answer), max_plan_iterations=2)
+    final = await deerflow.parallelize(builder, **stated()).compile().ainvoke(ASK)
+    assert lab.calls == ["prices", "sizes", *TITLES]
+    assert len(final["observations"]) == 6
+    assert [t for t in TITLES if f"found {t}" in lab.prompts["compare"]] == ["prices"]
+
+
+@pytest.mark.looptime
+async def test_retry_starts_from_the_step_as_it_was():
+    attempts = []
+
+    async def researcher(state: State) -> Command[Literal["research_team"]]:
+        step = next(s for s in state["current_plan"].steps if not s.execution_res)
+        step.execution_res = f"found {step.title}"
+        attempts.append(step.title)
+        if len(attempts) == 1:
+            raise ConnectionError
+        return Command(update={"observations": ["found"]}, goto="research_team")
+
+    builder = StateGraph(State)
+    builder.add_node("research_team", lambda state: None)
+    builder.add_node("researcher", researcher, retry_policy=RetryPolicy())
+    builder.add_node("planner", lambda state: {"final_report": "done"})
+    builder.add_edge(START, "research_team")
+    builder.add_conditional_edges("research_team", next_worker, ["planner", "researcher"])
+    graph = deerflow.parallelize(builder).compile()
+    plan = Plan.model_validate(plan_of("prices"))
+    final = await graph.ainvoke({"current_plan": plan, "plan_iterations": 1, "messages": []})
+    assert attempts == ["prices", "prices"]
+    assert final["observations"] == ["found"]
+    assert plan.steps[0].execution_res is None
 
 
 @pytest.mark.looptime
