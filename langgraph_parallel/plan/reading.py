@@ -25,11 +25,13 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "task_id", "step_id", "label"),
     "description": ("description", "task", "step", "instruction", "content", "title", "objective"),
     "inputs": ("inputs", "args", "arguments", "parameters"),
-    "tool": ("tool", "tool_name", "name", "action"),
+    "tool": ("tool", "tool_name"),
     "depends_on": ("depends_on", "dependencies", "deps", "dependent_task_ids"),
     "expected_output": ("expected_output",),
 }
 """Field of a task: names that planners use for it, the first one present counts."""
+_LABELS: Final = ("name", "action")
+"""Names of a tool in a step that has inputs; of the step itself in one that has none."""
 _LISTS: Final = ("steps", "tasks", "plan", "subtasks")
 _GOALS: Final = ("goal", "title", "objective", "query", "task")
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
@@ -45,7 +47,7 @@ def read_any(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
     Raises:
         PlanError: If it is none of these.
     """
-    if type(plan).__module__.partition(".")[0] == "crewai":
+    if any(base.__module__.partition(".")[0] == "crewai" for base in type(plan).__mro__):
         adapter = import_module("langgraph_parallel.adapters.crewai")
         return list(adapter.to_tasks(plan)), ""
     if hasattr(plan, "steps") and hasattr(plan, "has_enough_context"):
@@ -129,14 +131,18 @@ def _fields(step: Mapping[str, Any], number: int) -> dict[str, Any]:
         key = next((alias for alias in aliases if rest.get(alias) is not None), None)
         if key is not None:
             fields[name] = rest.pop(key)
+    for label in _LABELS:
+        if isinstance(rest.get(label), str):
+            meaning = "tool" if "inputs" in fields else "description"
+            if meaning not in fields:
+                fields[meaning] = rest.pop(label)
     for name in Task.model_fields.keys() - _NAMES.keys() - {"metadata"}:
         if name in rest:
             fields[name] = rest.pop(name)
     if isinstance(fields.get("inputs"), str):  # OpenAI writes arguments as JSON text
         fields["inputs"] = _arguments(fields["inputs"], number)
-    label = fields.get("id")
-    if isinstance(label, str):
-        fields["id"] = label.strip().removeprefix("$").removeprefix("#") or str(number)
+    if isinstance(fields.get("id"), str):
+        fields["id"] = fields["id"].strip().removeprefix("$").removeprefix("#") or str(number)
     fields.setdefault("id", str(number))
     metadata = rest.pop("metadata", None)
     fields["metadata"] = {**rest, **(metadata if isinstance(metadata, Mapping) else {})}

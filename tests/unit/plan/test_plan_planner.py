@@ -95,6 +95,17 @@ def test_tool_calls_of_different_planners_mean_the_same():
     assert tasks[0].tool == "search"
 
 
+def test_a_name_is_a_tool_only_beside_inputs():
+    plan = [{"name": "Look around"}, {"name": "x", "description": "y"}, {"action": "t", "args": {}}]
+    tasks, _ = read_plan(plan)
+    assert [(t.tool, t.description) for t in tasks] == [
+        (None, "Look around"),
+        (None, "y"),
+        ("t", ""),
+    ]
+    assert tasks[1].metadata == {"name": "x"}
+
+
 def test_goal_and_other_fields_are_kept():
     tasks, goal = read_plan({"goal": "win", "steps": [{"title": "x", "need_search": True}]})
     assert goal == "win"
@@ -240,6 +251,8 @@ def test_plans_of_other_frameworks_are_recognized(monkeypatch):
     monkeypatch.setattr("langgraph_parallel.plan.reading.import_module", lambda name: deerflow)
     plan = optimize(SimpleNamespace(steps=[], has_enough_context=False, title="t"))
     assert (plan.tasks[0].id, plan.goal) == ("x", "t")
+    crew = type("MyCrew", (type("Crew", (), {"__module__": "crewai.crew"}),), {})()
+    assert optimize(crew).tasks[0].id == "x"
 
 
 # -- the plan --------------------------------------------------------------------------------------
