@@ -81,11 +81,26 @@ async def call_in_thread(
 
     A thread cannot be stopped: when this is cancelled, it ends with the thread.
     """
-    arguments = (task,) if results is None else (task, results)
     context = contextvars.copy_context()
-    future = asyncio.get_running_loop().run_in_executor(pool, context.run, run_task, *arguments)
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(pool, context.run, call_sync, run_task, task, results)
     value = await unabandoned(future)
     return await value if inspect.isawaitable(value) else value
+
+
+def call_sync(run_task: RunTask, task: Task, results: Mapping[str, Any] | None) -> Any:
+    """Call the function in this thread.
+
+    Raises:
+        RuntimeError: If it raises `StopIteration`, which no future can hold: who awaits it would
+            wait for ever.
+        Exception: What else it raises.
+    """
+    try:
+        return run_task(task) if results is None else run_task(task, results)
+    except StopIteration as error:
+        msg = f"`run_task` raised StopIteration for task {task.id!r}."
+        raise RuntimeError(msg) from error
 
 
 async def unabandoned(future: asyncio.Future[_T]) -> _T:

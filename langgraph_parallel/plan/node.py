@@ -29,6 +29,7 @@ from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import PlanError, PlanExecutionError
 from langgraph_parallel.plan.calls import (
     RunTask,
+    call_sync,
     check_run_task,
     is_async,
     unabandoned,
@@ -58,6 +59,7 @@ class PlanNode(Runnable[Any, Any]):
         write: What to write instead, from the results.
         config: Limits and policies; None means the default ones. `max_concurrency` of the run
             counts too: one task uses the slot of the node, the others wait for one of their own.
+            In a graph that is not run async, each `PlanNode` keeps the limit by itself.
         planner: Plans what is not a `ParallelPlan` yet; None means `ParallelPlanner(config)`.
     """
 
@@ -207,7 +209,7 @@ class _ThreadCalls:
 
     async def carry_out(self, position: int, task: Task, results: Mapping[str, Any] | None) -> Any:
         def carry_out(task: Task) -> Any:
-            value = self._run_task(task) if results is None else self._run_task(task, results)
+            value = call_sync(self._run_task, task, results)
             if inspect.isawaitable(value):
                 if inspect.iscoroutine(value):
                     value.close()

@@ -361,6 +361,11 @@ def test_a_function_that_returns_a_coroutine_is_awaited():
     assert results.values == {"1": "1"}
 
 
+def test_stop_iteration_in_a_thread_is_an_error_and_no_hang():
+    results = ParallelExecutor(config(on_error="continue")).execute(["x"], lambda t: next(iter([])))
+    assert "raised StopIteration for task '1'" in str(results["1"].error)
+
+
 def test_three_lines_are_enough():
     executor = ParallelExecutor(run_task=lambda task: task.description.upper(), config=config())
     plan = ["a", "b"]

@@ -93,6 +93,12 @@ def test_sync_graphs_run_tasks_at_the_same_time_too():
     assert graph.invoke({"plan": PLAN})["results"] == {i: i for i in "abcd"}
 
 
+def test_stop_iteration_in_a_sync_graph_is_an_error_and_no_hang():
+    graph = graph_of(PlanNode(lambda task: next(iter([])), config=CONFIG), saver=False)
+    with pytest.raises(RuntimeError, match="raised StopIteration for task '1'"):
+        graph.invoke({"plan": ["x"]})
+
+
 async def test_sync_function_in_an_async_graph():
     graph = graph_of(PlanNode(Agent().sync, config=CONFIG))
     assert (await graph.ainvoke({"plan": PLAN}, thread()))["results"] == DONE
