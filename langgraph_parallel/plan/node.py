@@ -50,6 +50,9 @@ _RESERVED: Final = re.compile(r"[|:]")
 class PlanNode(Runnable[Any, Any]):
     """Runs the plan that it finds in the state, and writes the results back.
 
+    Limit tasks by `config.task_timeout_s`, not by a `timeout` of the node: with one, LangGraph
+    hides what is needed to find saved results, and a resumed plan begins again.
+
     Args:
         run_task: Carries out a task: `run_task(task)` or `run_task(task, results)`, async or not.
             It may call models, `interrupt` and `get_stream_writer` like any node. An async one
