@@ -34,7 +34,7 @@ _LABELS: Final = ("name", "action")
 """Names of a tool in a step that has inputs; of the step itself in one that has none."""
 _LISTS: Final = ("steps", "tasks", "plan", "subtasks")
 _GOALS: Final = ("goal", "title", "objective", "query", "task")
-_FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE: Final = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.DOTALL)
 
 
 def read_any(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:

@@ -28,7 +28,7 @@ from langgraph_parallel.plan.task import Task
 STYLES: Final[tuple[ReferenceStyle, ...]] = ("braces", "dollar", "hash", "var")
 
 _FORMS: Final[Mapping[ReferenceStyle, str]] = {
-    "braces": r"\{\{\s*(?P<braces>[^{}\n]{1,400}?)\s*\}\}",
+    "braces": r"\{\{(?P<braces>[^{}\n]{1,400})\}\}",
     "var": r"\$(?P<var>var_?\d{1,6}(?:\.\w{1,100}){0,8})\$",
     "dollar": r"\$\{(?P<dollar>\d{1,6})\}",
     "hash": r"\#(?P<hash>E\d{1,6})(?!\w)",
@@ -130,7 +130,7 @@ def _resolve(match: re.Match[str], task: Task, index: Mapping[str, int]) -> Refe
     written, inner = match.group(0), match.group(match.lastgroup or 0)
     found = None
     if match.lastgroup == "braces":
-        found = _by_id(inner, index)
+        found = _by_id(inner.strip(), index)
     else:
         name, *path = inner.split(".")
         target = _by_number(name, index)

@@ -124,6 +124,7 @@ def test_goal_and_other_fields_are_kept():
         ([{"tool": "t", "arguments": "{"}], "Step 1 of the plan has arguments that are not JSON"),
         (["x"] * 20_001, "more than 20000 tasks"),
         ("[" * 100_000, "not JSON"),
+        ("```" + "\n" * 100_000, "not JSON"),
     ],
 )
 def test_what_is_no_plan(plan, message):

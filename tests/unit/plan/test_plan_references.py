@@ -115,3 +115,12 @@ def test_deep_inputs_are_refused():
         deep = [deep]
     with pytest.raises(PlanError, match="nested more than 50 levels"):
         parse_references(Task(id="t", inputs={"x": deep}), INDEX)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "text", ["{{" + " " * 200_000, "{{1" * 50_000, "$1" + "a" * 200_000, "$var1" + ".a" * 100_000]
+)
+def test_long_texts_take_no_long_time(text):
+    task = Task(id="t", description=text, tool="x", inputs={"x": text})
+    assert not parse_references(task, INDEX)
