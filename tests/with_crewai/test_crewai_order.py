@@ -144,6 +144,8 @@ def test_user_errors_are_told_at_once():
 
     with pytest.raises(AnalysisError, match="takes a CrewAI Crew"):
         crewai.parallelize("crew")
+    with pytest.raises(AnalysisError, match="contexts='loose' is neither"):
+        crewai.parallelize(five(scripted()), contexts="loose")
     with pytest.raises(PlanError, match="'llm'"):
         crewai.parallelize(five(scripted()), config=ParallelConfig(strategies=("llm",)))
 

@@ -222,7 +222,7 @@ def test_condition_sees_the_output_before_it(kickoff, is_met):
     assert found[1] == ["t2 done"]
 
 
-def test_people_are_asked_in_order(monkeypatch):
+def test_people_are_asked_in_order():
     llm = scripted()
     crew = five(llm)
     crew.tasks[1].human_input = crew.tasks[2].human_input = True

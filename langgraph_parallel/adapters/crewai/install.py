@@ -13,7 +13,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from langgraph_parallel.adapters.crewai.order import Contexts, Settings, plan_crew
 from langgraph_parallel.adapters.crewai.run import CrewRun
@@ -54,7 +54,7 @@ def parallelize(
         independent, and in crews that cannot be read, tasks run as before; `explain` says why.
 
     Raises:
-        AnalysisError: If `crew` is not a CrewAI crew.
+        AnalysisError: If `crew` is not a CrewAI crew, or CrewAI is not installed.
         PlanError: If `config.strategies` names a strategy that is not there.
     """
     _check_crew(crew)
@@ -104,7 +104,7 @@ def explain(
     """Return which tasks of a crew wait for which, and why; the arguments are `parallelize`'s.
 
     Raises:
-        AnalysisError: If `crew` is not a CrewAI crew.
+        AnalysisError: If `crew` is not a CrewAI crew, or CrewAI is not installed.
         PlanError: If `config.strategies` names a strategy that is not there.
     """
     _check_crew(crew)
@@ -122,6 +122,9 @@ def _settings(
     config: ParallelConfig | None,
     analyzers: Mapping[str, DependencyAnalyzer] | None,
 ) -> Settings:
+    if contexts not in get_args(Contexts):
+        msg = f"contexts={contexts!r} is neither 'exact' nor 'relaxed'."
+        raise AnalysisError(msg)
     config = config or ParallelConfig()
     ParallelPlanner(config, analyzers=analyzers)  # a wrong strategy is told now, not in kickoff
     return Settings(
@@ -134,8 +137,11 @@ def _settings(
 
 def _check_crew(crew: Any) -> None:
     """Raise `AnalysisError` if this is not a crew whose run can be replaced."""
-    from crewai import Crew
-
+    try:
+        from crewai import Crew
+    except ImportError as error:
+        msg = "CrewAI is not installed here; `pip install 'langgraph-accel[crewai]'`."
+        raise AnalysisError(msg) from error
     if not isinstance(crew, Crew) or not all(hasattr(crew, name) for name in _SEAMS):
         msg = f"parallelize() takes a CrewAI Crew (1.15 or newer), not {type(crew).__name__}."
         raise AnalysisError(msg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_type_hints
 
 from langchain_core.runnables import Runnable
 from langgraph.graph import StateGraph
@@ -61,6 +61,9 @@ def parallelize(
         AnalysisError: If the graph is not built like DeerFlow 1.x.
         PlanError: If `config.strategies` names a strategy that is not there.
     """
+    if sees not in get_args(Sees):
+        msg = f"sees={sees!r} is neither 'dependencies' nor 'finished'."
+        raise AnalysisError(msg)
     config = (config or ParallelConfig()).model_copy(update={"reference_styles": ()})
     planner = ParallelPlanner(config, analyzers=analyzers)
     compiled = graph if isinstance(graph, CompiledStateGraph) else None

@@ -394,6 +394,8 @@ def test_other_graphs_are_refused():
     builder.add_node("chat", lambda state: state)
     with pytest.raises(AnalysisError, match=r"no node 'research_team'; its nodes are chat"):
         deerflow.parallelize(builder)
+    with pytest.raises(AnalysisError, match="sees='all' is neither"):
+        deerflow.parallelize(Lab().graph(), sees="all")
 
     class Keyed(MessagesState):
         observations: Annotated[list, lambda a, b: a + b]
