@@ -13,6 +13,7 @@ from scripted import ScriptedLLM, agent_of, five, scripted, task_of
 
 from langgraph_parallel import ParallelConfig
 from langgraph_parallel.adapters import crewai
+from langgraph_parallel.adapters.crewai.run import CrewRun
 
 
 @tool("search")
@@ -145,6 +146,42 @@ def test_error_of_the_first_task_in_order_is_raised(kickoff):
     llm = scripted(failing={"t1", "t3"}, meeting=START)
     with pytest.raises(ValueError, match="t1 broke"):
         kickoff(crewai.parallelize(five(llm)))
+
+
+def test_giving_up_a_task_does_not_disturb_those_before_the_failed_one(monkeypatch):
+    """t2 and t4 wait for t1; t3 fails, so t4 is given up, and t2 is not."""
+    told, is_at = [], {name: threading.Event() for name in ("t2 waits", "t4 waits", "t4 ended")}
+    wait, end = CrewRun._await, CrewRun._end
+
+    async def note_wait(self, j, turn):
+        is_at[f"t{j + 1} waits"].set()
+        await wait(self, j, turn)
+
+    def note_end(self, j):
+        end(self, j)
+        if j == 3:
+            is_at["t4 ended"].set()
+
+    monkeypatch.setattr(CrewRun, "_await", note_wait)
+    monkeypatch.setattr(CrewRun, "_end", note_end)
+
+    class Late(ScriptedLLM):
+        def call(self, messages, *args, **kwargs):
+            name = self._take(messages)
+            awaited = {"t1": ["t4 ended"], "t3": ["t2 waits", "t4 waits"]}.get(name, ())
+            assert all(is_at[what].wait(5) for what in awaited)
+            return self._answer(name, messages)
+
+    llm = Late(model="late")
+    llm._failing = {"t3"}
+    agent = agent_of(llm)
+    tasks = [task_of(f"t{i}", agent, context=[]) for i in range(1, 5)]
+    for task in (tasks[1], tasks[3]):
+        task.callback = lambda output: told.append(output.name)
+    with pytest.raises(ValueError, match="t3 broke"):
+        asyncio.run(crewai.parallelize(Crew(agents=[agent], tasks=tasks)).akickoff())
+    assert told == ["t2"]
+    assert tasks[0].output.raw == "t1 done"
 
 
 def test_tasks_after_a_failed_one_report_no_failure():

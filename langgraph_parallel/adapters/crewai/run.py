@@ -178,7 +178,8 @@ class CrewRun:
     async def _await(self, j: int, turn: _Slot) -> None:
         turn.leave()
         for future in self._ended[:j]:
-            await asyncio.wrap_future(future)
+            # A waiter that is cancelled must not cancel what others wait for too.
+            await asyncio.shield(asyncio.wrap_future(future))
         if not self._is_due(j):
             raise _GivenUp
 

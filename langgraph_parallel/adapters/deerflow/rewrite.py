@@ -82,7 +82,7 @@ def _rewrite(
     """Put the parallel research team into a private builder."""
     workers = _find_workers(builder, name)
     (branch,) = builder.branches[name].values()
-    crew = Team(
+    members = Team(
         name=name,
         original=_runnable(builder, name),
         path=branch.path,
@@ -96,12 +96,12 @@ def _rewrite(
     hints = get_type_hints(builder.state_schema, include_extras=True)
     hints[PROGRESS] = Annotated[dict[str, Any], join_progress]
     schema = TypedDict("ResearchTeamState", hints)  # type: ignore[misc]
-    replace_runnable(builder, name, crew.commit, input_schema=schema)
+    replace_runnable(builder, name, members.commit, input_schema=schema)
     for worker in workers:
-        replace_runnable(builder, worker, crew.step(traced(_runnable(builder, worker))))
+        replace_runnable(builder, worker, members.step(traced(_runnable(builder, worker))))
     ends = list(branch.ends.values()) if branch.ends else None
     del builder.branches[name]
-    builder.add_conditional_edges(name, crew.route, ends)
+    builder.add_conditional_edges(name, members.route, ends)
 
 
 def _find_workers(builder: StateGraph[Any, Any, Any, Any], name: str) -> list[str]:
