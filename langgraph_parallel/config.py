@@ -21,3 +21,15 @@ class ParallelConfig(BaseModel):
     durations: Mapping[str, float] = Field(default_factory=dict)
     """Seconds that a node takes, by node name (>= 0), for the predicted speed-up. A node without an
     entry counts as 1 when it makes a model or other outside call and as 0 when it does not."""
+
+    speculate: Literal["never", "pure"] = "never"
+    """Whether, with `mode="exact"`, a node may start before a router has chosen it. `pure` lets
+    those start that do nothing outside the state but call models and read; what was not chosen is
+    wasted."""
+
+    max_guesses: int = Field(default=4, ge=0)
+    """Nodes that run at a time before a router has chosen, in one run of the graph (>= 0)."""
+
+    max_early_runs: int = Field(default=64, ge=0)
+    """Nodes that run before their superstep at a time, in one run of the graph (>= 0). A run's
+    `max_concurrency` lowers it."""

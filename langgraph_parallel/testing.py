@@ -23,7 +23,7 @@ def assert_equivalent(
     graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
     inputs: Iterable[Any],
     *,
-    mode: Literal["fanout"] = "fanout",
+    mode: Literal["fanout", "exact"] = "fanout",
     schedules: int = 2,
     **options: Any,
 ) -> None:
