@@ -28,7 +28,7 @@ class ParallelConfig(BaseModel):
     wasted."""
 
     max_guesses: int = Field(default=4, ge=0)
-    """Nodes that run at a time before a router has chosen, in one run of the graph (>= 0)."""
+    """Nodes that start, at most, before one choice of a router (>= 0)."""
 
     max_early_runs: int = Field(default=64, ge=0)
     """Nodes that run before their superstep at a time, in one run of the graph (>= 0). A run's

@@ -60,7 +60,7 @@ class HeldEvents:
         self._events: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._lock = threading.Lock()
 
-    def hold(self, name: str, *args: Any, **kwargs: Any) -> None:
+    def hold(self, name: str, /, *args: Any, **kwargs: Any) -> None:
         """Keep one event."""
         self.check()
         args = tuple(map(plain, args))

@@ -35,7 +35,7 @@ class LoweredExact:
     most_runs: int
     """Early runs at a time, in one run of the graph."""
     most_guesses: int
-    """Of these, runs whose turn a router has yet to decide."""
+    """Runs that start before one choice of a router."""
 
 
 def lower_exact(

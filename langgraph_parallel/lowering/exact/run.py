@@ -47,7 +47,6 @@ class EarlyRun:
         keys: The state keys of its input.
         outlook: The values that they have for it.
         make_state: Makes an object of the values; None where the state is a dict.
-        is_guess: Whether a router has yet to choose the node.
         clock: Seconds, monotonic.
     """
 
@@ -59,11 +58,10 @@ class EarlyRun:
         keys: list[str],
         outlook: Outlook,
         make_state: Callable[[dict[str, Any]], Any] | None,
-        is_guess: bool,
         parent_run_id: Any,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name, self.step, self.is_guess = name, step, is_guess
+        self.name, self.step = name, step
         self.held = HeldEvents(parent_run_id, self.check)
         self.config: RunnableConfig = {}
         self.context: Context

@@ -86,12 +86,16 @@ class Session:
         self._row = 0
         self._last_row = 0
         """Rows from here on are not started: the run pauses or turns off before them."""
+        self._guesses = 0
+        """Nodes that were started for the next choice of a router."""
         self._missing: dict[str, int] = {}
         self._ended: set[str] = set()
         self._started: set[str] = set()
         self._ready: list[tuple[int, str]] = []
         self._runs: dict[str, EarlyRun] = {}
         self._active: set[EarlyRun] = set()
+        self._awaited: set[EarlyRun] = set()
+        """Active runs whose turn has come: they stand in for a node of LangGraph's."""
         self._base: tuple[RunnableConfig, NodeSetting, Context] | None = None
         self._closed = False
 
@@ -108,10 +112,14 @@ class Session:
 
     def may_fit(self, run: EarlyRun, real: Any) -> bool:
         """Tell whether an early run is worth waiting for: so far it has read what is real."""
-        if run.agrees_with(real):
-            run.arrived_after_s = run.seconds
-            return True
-        return False
+        if not run.agrees_with(real):
+            return False
+        run.arrived_after_s = run.seconds
+        with self._lock:
+            if run in self._active:
+                self._awaited.add(run)
+                self._start_ready()
+        return True
 
     def fits(self, run: EarlyRun, real: Any) -> bool:
         """Tell whether an early result is what the real run would return, and count it."""
@@ -192,6 +200,7 @@ class Session:
         self._entry_step = step - row
         self._foresight.forget()
         self._started.clear()
+        self._guesses = 0
         self._drop(run for run in self._runs.values() if run.step > step)
         self._rebase(row, config, name)
         self._enter(found, row, set())
@@ -282,20 +291,19 @@ class Session:
     # Early runs
 
     def _start_ready(self) -> None:
-        region, waiting = self._region, []
+        region = self._region
+        if self._closed or region is None:
+            return
         while self._ready and len(self._active) < self._room():
             row, name = heapq.heappop(self._ready)
-            assert region is not None
             if not self._row < row < self._last_row or self.program.runtime.is_off(name):
                 continue
-            is_guess = name in region.choices
-            if is_guess and sum(r.is_guess for r in self._active) >= self.program.most_guesses:
-                waiting.append((row, name))
-                continue
+            if name in region.choices:
+                self._guesses += 1
+                if self._guesses > self.program.most_guesses:
+                    continue
             self._missing.pop(name, None)
-            self._start(name, row, is_guess=is_guess)
-        for item in waiting:
-            heapq.heappush(self._ready, item)
+            self._start(name, row)
 
     def _room(self) -> int:
         assert self._base is not None
@@ -303,10 +311,11 @@ class Session:
         most = self._base[0].get("max_concurrency")
         if not most:
             return self.program.most_runs
-        # One slot stays for each node that LangGraph itself may run.
-        return min(self.program.most_runs, most - self._region.width)
+        # One slot stays for each node that LangGraph itself may run, unless that one only waits.
+        free = most - self._region.width + len(self._awaited)
+        return min(self.program.most_runs, free)
 
-    def _start(self, name: str, row: int, *, is_guess: bool) -> None:
+    def _start(self, name: str, row: int) -> None:
         assert self._base is not None
         given, launcher, context = self._base
         entry = self.program.nodes[name]
@@ -316,7 +325,6 @@ class Session:
             keys=entry.keys,
             outlook=_Outlook(self._foresight, self._lock, row),
             make_state=entry.make_state,
-            is_guess=is_guess,
             parent_run_id=getattr(given.get("callbacks"), "parent_run_id", None),
         )
         config = early_config(given, launcher, entry.setting, run.step, run.held, run.refuse)
@@ -333,13 +341,13 @@ class Session:
     def _early_ended(self, run: EarlyRun) -> None:
         with self._lock:
             self._active.discard(run)
+            self._awaited.discard(run)
             if self._closed:
                 return
             is_current = self._runs.get(run.name) is run
             if is_current and run.has_result and not run.given_up:
                 self._take_in(run.name, run.result)
-            if self._region is not None:
-                self._start_ready()
+            self._start_ready()
 
     def _drop(self, runs: Iterable[EarlyRun]) -> None:
         for run in list(runs):
