@@ -40,6 +40,7 @@ class Foresight:
         self._base: dict[str, Any] = {}
         self._row = 0
         self._updates: dict[str, dict[tuple[int, str], list[Any]]] = {}
+        self._written: dict[tuple[int, str], set[str]] = {}
 
     def commit(self, row: int, values: dict[str, Any]) -> None:
         """Take `values` as the state before a row."""
@@ -47,14 +48,16 @@ class Foresight:
 
     def forget(self) -> None:
         """Drop what nodes have returned."""
-        self._updates = {}
+        self._updates, self._written = {}, {}
 
     def add(self, row: int, name: str, updates: list[tuple[str, Any]]) -> None:
         """Take in what a node of a row writes, in place of what it wrote before."""
-        for written in self._updates.values():
-            written.pop((row, name), None)
+        at = row, name
+        for key in self._written.pop(at, ()):
+            self._updates[key].pop(at, None)
         for key, value in updates:
-            self._updates.setdefault(key, {}).setdefault((row, name), []).append(value)
+            self._updates.setdefault(key, {}).setdefault(at, []).append(value)
+        self._written[at] = {key for key, _ in updates}
 
     def has(self, key: str, row: int) -> bool:
         """Tell whether a key has a value before a row; for one that cannot be told, True."""

@@ -37,10 +37,19 @@ class ExactGraph(ReportedGraph):
         """What may start early and why the rest may not; `.runtime` counts what did."""
         return self.parallel_rewrite.report
 
+    @property
+    def _may_start_early(self) -> bool:
+        """Whether there is anything to start, and no setting that counts what a superstep does."""
+        counted = self.step_timeout is not None or self.cache_policy is not None
+        return bool(self.parallel_program.plan.regions) and not counted
+
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
+        if not self._may_start_early:
+            yield from super().stream(input, config, **options)
+            return
         launcher = ThreadLauncher(self.parallel_program.most_runs)
         session = Session(self.parallel_program, launcher, _stops(self, options))
         parts = super().stream(input, config, **options)
@@ -65,12 +74,12 @@ class ExactGraph(ReportedGraph):
         self, input: Any, config: RunnableConfig | None = None, **options: Any
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
+        parts = super().astream(input, config, **options)
         launcher = TaskLauncher(self.parallel_program.most_runs)
         session = Session(self.parallel_program, launcher, _stops(self, options))
-        parts = super().astream(input, config, **options)
         try:
             while True:
-                token = CURRENT.set(session)
+                token = CURRENT.set(session if self._may_start_early else None)
                 try:
                     part = await anext(parts)
                 except StopAsyncIteration:

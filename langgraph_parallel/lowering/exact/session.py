@@ -130,7 +130,7 @@ class Session:
         return False
 
     def _reject(self, run: EarlyRun) -> None:
-        if run.given_up:
+        if run.given_up or run.started_s is None:
             self.program.runtime.gave_up(run.name, run.seconds, by_itself=run.by_itself)
         else:
             self.program.runtime.missed(run.name, run.seconds)

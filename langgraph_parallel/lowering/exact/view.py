@@ -261,10 +261,9 @@ def _twin_class(kind: Any) -> Any:
             reads.look(name)
         return look(self, name)
 
-    def refuse(self: Any, *_: Any) -> Any:
-        if id(self) in _READS:
-            msg = "the state object was changed"
-            raise EarlyRunAbandoned(msg)
+    def refuse(*_: Any) -> Any:
+        msg = "the state object was changed"
+        raise EarlyRunAbandoned(msg)
 
     def plain(self: Any) -> Any:
         return share(self, kind)
@@ -272,6 +271,7 @@ def _twin_class(kind: Any) -> Any:
     return subclass_silently(
         kind,
         {
+            "__new__": lambda _cls, *args, **kwargs: kind(*args, **kwargs),
             "__getattribute__": look_at,
             "__setattr__": refuse,
             "__delattr__": refuse,
