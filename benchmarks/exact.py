@@ -54,7 +54,7 @@ DIAMOND = {
 
 
 def make_state(keys: list[str]) -> Any:
-    fields: dict[str, Any] = {key: str for key in ["x", *keys]}
+    fields: dict[str, Any] = dict.fromkeys(["x", *keys], str)
     fields["log"] = Annotated[list[str], operator.add]
     return TypedDict("State", fields, total=False)  # type: ignore[operator]
 
@@ -159,14 +159,16 @@ def print_times(title: str, nodes: Nodes, reference_s: float, rounds: int) -> No
             same_answer = "yes" if answer == expected else "other order of `log`"
             ratio = statistics.median(seconds) / reference_s
             kind = "async" if is_async else "sync"
-            print(f"| {title} | {kind} | {name} | {spread(seconds)} | {ratio:.2f}x | {same_answer} |")
+            print(
+                f"| {title} | {kind} | {name} | {spread(seconds)} | {ratio:.2f}x | {same_answer} |"
+            )
 
 
 def print_overhead(rounds: int) -> None:
     """Print what a node costs that has nothing to do."""
     names = [f"n{i}" for i in range(WIDTH)]
     bound: Nodes = {n: (0.0, (names[i - 1] if i else "x",)) for i, n in enumerate(names)}
-    free: Nodes = {n: (0.0, ("x",)) for n in names}
+    free: Nodes = dict.fromkeys(names, (0.0, ("x",)))
     # One free node keeps the whole chain under watch; without it the graph is left as it is.
     watched: Nodes = {**bound, "last": (0.0, ("x",))}
     cases = {"chain": bound, "chain with one free node": watched, "free chain": free}
@@ -221,7 +223,10 @@ def print_memory() -> None:
         return after - before
 
     few, many = asyncio.run(peak(50)), asyncio.run(peak(550))
-    print(f"\nMemory of one waiting early run (550 against 50 of them): {(many - few) / 500:,.0f} bytes")
+    print(
+        "\nMemory of one waiting early run (550 of them against 50): "
+        f"{(many - few) / 500:,.0f} bytes"
+    )
 
 
 def print_copies(rounds: int) -> None:

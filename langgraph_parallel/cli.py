@@ -65,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
             unknown_calls=options.unknown_calls, durations=_read_durations(options.durations)
         )
         graphs = load_graphs(options.target, options.graph)
-        reports = {name: explain(graph, mode=options.mode, config=config) for name, graph in graphs.items()}
+        reports = {
+            name: explain(graph, mode=options.mode, config=config) for name, graph in graphs.items()
+        }
         _write(reports, options)
     except (TargetError, ParallelError) as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201

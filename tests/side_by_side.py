@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+
 from langgraph_parallel.effects import METADATA_KEY
 
 MODES = ["values", "updates", "tasks", "checkpoints", "debug", "custom", "messages"]

@@ -149,6 +149,8 @@ def _entry(
             unit=lowered.rewrite.report.unit,
         ),
         keys=keys,
+        lazy=lowered.effects[name].keeps - lowered.steps[name].reads,
+        writes=lowered.steps[name].writes,
         make_state=make_state,
         read_updates=update_reader(compiled, name),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -12,7 +12,7 @@ from langgraph_parallel._compat import clone_builder
 from langgraph_parallel._compat_tasks import is_plain_node
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.dependence import Schedule, Step, build_steps
-from langgraph_parallel.effects import ALL, Effects
+from langgraph_parallel.effects import Effects
 from langgraph_parallel.graph import GraphView, Region
 from langgraph_parallel.lowering.exact.counters import EarlyRuntime
 from langgraph_parallel.lowering.exact.node import as_exact_node
@@ -31,6 +31,8 @@ class LoweredExact:
     """A private clone, with `ExactNode`s."""
     rewrite: Rewrite
     plan: EarlyPlan
+    effects: Mapping[str, Effects]
+    steps: Mapping[str, Step]
     runtime: EarlyRuntime
     most_runs: int
     """Early runs at a time, in one run of the graph."""
@@ -100,6 +102,8 @@ def lower_exact(
             mark=fingerprint(clone),
         ),
         plan=plan,
+        effects=view.effects,
+        steps=steps,
         runtime=runtime,
         most_runs=config.max_early_runs,
         most_guesses=config.max_guesses,
@@ -119,11 +123,9 @@ def _steps(
     """Return every node's effects over the state's keys; none where a whole graph is refused."""
     if any(refusal.rule in _WHOLE_GRAPH for refusal in view.refusals):
         return {}
-    # Giving the whole state back looks at all of it.
-    effects = {n: replace(e, reads=ALL) if e.keeps else e for n, e in view.effects.items()}
     made = build_steps(
         tuple(builder.nodes),
-        effects,
+        view.effects,
         frozenset(builder.channels),
         view.folding,
         trust_unknown_calls=trusts_calls,

@@ -15,6 +15,12 @@ from langchain_core.runnables.config import RunnableConfig
 from langgraph_parallel import _compat_tasks
 from langgraph_parallel._compat_tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
+from langgraph_parallel.lowering.exact.spread import (
+    SpreadReads,
+    SpreadState,
+    settle,
+    spread_result,
+)
 from langgraph_parallel.lowering.exact.values import copied
 from langgraph_parallel.lowering.exact.view import (
     EarlyRunAbandoned,
@@ -34,6 +40,9 @@ class Outlook(Protocol):
     def has(self, key: str) -> bool:
         """Tell whether a key has a value."""
 
+    def expects(self, key: str) -> bool:
+        """Tell whether a key will have a value."""
+
     def value(self, key: str) -> Any:
         """Return what a key holds; `MISSING` when nothing."""
 
@@ -45,6 +54,7 @@ class EarlyRun:
         name: The node.
         step: Number of the superstep in which its turn comes.
         keys: The state keys of its input.
+        lazy: Of these, keys that the node only gives back.
         outlook: The values that they have for it.
         make_state: Makes an object of the values; None where the state is a dict.
         clock: Seconds, monotonic.
@@ -56,6 +66,7 @@ class EarlyRun:
         name: str,
         step: int,
         keys: list[str],
+        lazy: frozenset[str],
         outlook: Outlook,
         make_state: Callable[[dict[str, Any]], Any] | None,
         parent_run_id: Any,
@@ -74,6 +85,7 @@ class EarlyRun:
         self.by_itself = False
         """Whether the run has given itself up."""
         self._keys, self._outlook, self._make_state = keys, outlook, make_state
+        self._lazy = lazy
         self._reads: Reads | None = None
         self._state: Any = None
         self._clock = clock
@@ -120,6 +132,11 @@ class EarlyRun:
     def _begin(self) -> Any:
         self.started_s = self._clock()
         if self._make_state is None:
+            if self._lazy:
+                expected = [key for key in self._keys if self._outlook.expects(key)]
+                spread = SpreadReads(self._keys, self._outlook.value, expected)
+                self._reads, self._state = spread, SpreadState(spread, self._lazy)
+                return self._state
             self._reads = Reads(self._keys, self._outlook.value)
             present = [key for key in self._keys if self._outlook.has(key)]
             self._state = EarlyState(self._reads, present)
@@ -130,7 +147,7 @@ class EarlyRun:
         return reads.twin
 
     def _end(self, result: Any) -> None:
-        result = plain(result)
+        result = spread_result(result) if self._lazy else plain(result)
         if isinstance(self._reads, TwinReads):
             self._reads.retire()
         elif sys.getrefcount(self._state) > _REFERENCES:
@@ -173,8 +190,9 @@ class EarlyRun:
         """Return the result, with the real values for what it only gives back."""
         if type(self.result) is not dict or not isinstance(real, Mapping) or not self._reads:
             return self.result
+        result = settle(self.result, real)
         given = {id(copy): key for key, copy in self._reads.given.items() if copy is not MISSING}
-        return {k: real[given[id(v)]] if id(v) in given else v for k, v in self.result.items()}
+        return {k: real[given[id(v)]] if id(v) in given else v for k, v in result.items()}
 
 
 def call_sync(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:

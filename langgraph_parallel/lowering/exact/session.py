@@ -23,6 +23,7 @@ from langgraph_parallel.lowering.exact.foresight import Foresight
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting, early_config, stamp
+from langgraph_parallel.lowering.exact.spread import KeyToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,10 @@ class NodeEntry:
     runnable: Any
     setting: NodeSetting
     keys: list[str]
+    lazy: frozenset[str]
+    """Keys that it only gives back."""
+    writes: frozenset[str]
+    """Keys that it may write."""
     make_state: Callable[[dict[str, Any]], Any] | None
     read_updates: Callable[[Any], Any] | None
 
@@ -257,7 +262,8 @@ class Session:
             updates = read(result)
         except Exception:
             return  # LangGraph will say so when it gets there
-        self._foresight.add(row, name, list(updates or ()))
+        written = [(k, v) for k, v in updates or () if not (isinstance(v, KeyToken) and v.key == k)]
+        self._foresight.add(row, name, written)
         if _routes(result) and row < len(region.rows) - 1:
             self._last_row = min(self._last_row, row + 1)
             return
@@ -323,7 +329,13 @@ class Session:
             name=name,
             step=self._entry_step + row,
             keys=entry.keys,
-            outlook=_Outlook(self._foresight, self._lock, row),
+            lazy=entry.lazy,
+            outlook=_Outlook(
+                self._foresight,
+                self._lock,
+                row,
+                self._foreseen_keys(row) if entry.lazy else frozenset(),
+            ),
             make_state=entry.make_state,
             parent_run_id=getattr(given.get("callbacks"), "parent_run_id", None),
         )
@@ -337,6 +349,13 @@ class Session:
         self._active.add(run)
         self.program.runtime.started(name)
         self.launcher.start(run, entry.runnable, self._early_ended)
+
+    def _foreseen_keys(self, row: int) -> frozenset[str]:
+        """Return the keys that nodes may write from the committed row up to `row`."""
+        assert self._region is not None
+        names = [n for other in self._region.rows[self._row : row] for n in other]
+        entries = [self.program.nodes[n] for n in names if n in self.program.nodes]
+        return frozenset().union(*(entry.writes for entry in entries))
 
     def _early_ended(self, run: EarlyRun) -> None:
         with self._lock:
@@ -364,10 +383,15 @@ class _Outlook:
     foresight: Foresight
     lock: Any
     row: int
+    coming: frozenset[str]
+    """Keys that nodes before the row may yet write."""
 
     def has(self, key: str) -> bool:
         with self.lock:
             return self.foresight.has(key, self.row)
+
+    def expects(self, key: str) -> bool:
+        return key in self.coming or self.has(key)
 
     def value(self, key: str) -> Any:
         with self.lock:

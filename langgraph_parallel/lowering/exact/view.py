@@ -69,7 +69,7 @@ class Reads:
         return True
 
 
-class _Token:
+class Token:
     """Stands in a dict for a value that nobody has asked for."""
 
     __slots__ = ()
@@ -86,7 +86,7 @@ class _Token:
     __getattr__ = _refuse
 
 
-TOKEN: Final = _Token()
+TOKEN: Final = Token()
 
 
 def plain(value: Any) -> Any:
@@ -96,13 +96,14 @@ def plain(value: Any) -> Any:
         EarlyRunAbandoned: If it holds a value that was never read.
     """
     kind = type(value)
-    if value is TOKEN:
+    if isinstance(value, Token):
         value._refuse()
     if kind is EarlyState:
         return {key: plain(part) for key, part in as_dict(value).items()}
-    if kind is dict:
+    if kind is dict or (issubclass(kind, dict) and hasattr(kind, "_look_at_all")):
         made: Any = {key: plain(part) for key, part in value.items()}
-        return made if any(made[key] is not part for key, part in value.items()) else value
+        changed = kind is not dict or any(made[key] is not part for key, part in value.items())
+        return made if changed else value
     if kind is list or kind is tuple:
         made = kind(map(plain, value))
         return made if any(map(operator.is_not, made, value)) else value

@@ -298,6 +298,35 @@ def test_a_change_in_place_by_an_earlier_node_is_noticed():
     assert ours.invoke({"items": ["i"]})["seen"] == ["i", "new"]
 
 
+@pytest.mark.looptime
+async def test_a_node_that_gives_the_state_back_waits_for_what_it_reads():
+    class Flat(TypedDict, total=False):
+        x: str
+        a: str
+        b: str
+        c: str
+
+    async def one(state: Flat):
+        await asyncio.sleep(1)
+        return {**state, "a": state["x"] + "a"}
+
+    async def two(state: Flat):
+        await asyncio.sleep(1)
+        return {**state, "b": state["x"] + "b"}
+
+    async def three(state: Flat):
+        await asyncio.sleep(1)
+        return {**state, "c": state["a"] + state["b"]}
+
+    builder = chain(one, two, three, schema=Flat)
+    ours = exact(builder, checkpointer=InMemorySaver())
+    assert await awatch(ours, {"x": "-"}) == await awatch(
+        builder.compile(InMemorySaver()), {"x": "-"}
+    )
+    assert counts(ours)[2:] == (0, 0)
+    assert await seconds(exact(builder), {"x": "-"}) == pytest.approx(2)
+
+
 # -- contact with the world ------------------------------------------------------------------------
 
 
@@ -374,7 +403,9 @@ def test_a_run_that_reaches_into_the_engine_is_run_in_its_time(what):
     seen = []
     for is_ours in (False, True):
         settings = {"checkpointer": InMemorySaver(), "store": InMemoryStore()}
-        graph = exact(build(), effects=effects, **settings) if is_ours else build().compile(**settings)
+        graph = (
+            exact(build(), effects=effects, **settings) if is_ours else build().compile(**settings)
+        )
         seen.append(watch(graph, {"x": "1"}, Command(resume="go")))
         if is_ours and what != "command":
             total = graph.parallel_report.runtime.by_node["stray"]

@@ -68,20 +68,20 @@ ONE = {
     "in": lambda s: "a" in s,
     "itemgetter": operator.itemgetter("a"),
     "operator": lambda s: operator.getitem(s, "a"),
-    "format": lambda s: "%(a)s" % s,
+    "format": lambda s: "%(a)s" % s,  # noqa: UP031
     "format_map": lambda s: "{a}".format_map(s),
 }
 ALL = {
     "match": match_one,  # it looks at the length first
     "dict.copy": dict.copy,
-    "iterate": lambda s: [key for key in s],
+    "iterate": lambda s: [key for key in s],  # noqa: C416
     "len": len,
     "truth": bool,
     "repr": repr,
     "str": str,
     "f-string": lambda s: f"{s}",
     "equal": lambda s: s == VALUES,
-    "equal from the right": lambda s: VALUES == s,
+    "equal from the right": lambda s: s == VALUES,
     "unequal": lambda s: s != {"a": 1},
     "keys": lambda s: list(s.keys()),
     "values": lambda s: list(s.values()),
