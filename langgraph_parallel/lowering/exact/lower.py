@@ -140,7 +140,7 @@ def _region_report(
     costs: Mapping[str, float],
 ) -> RegionReport:
     """Return what becomes of a region: the rows at which its nodes can start, at the earliest."""
-    names = list(region.after)
+    names = [name for row in region.rows for name in row]
     number = {name: i for i, name in enumerate(names)}
     before: list[set[str]] = []
     levels: list[int] = []

@@ -316,7 +316,7 @@ class _Walk:
             writers = self._writers.setdefault(key, set())
             writers -= {other for other in writers if reach >> self._number[other] & 1}
             writers.add(name)
-        if planner.effects[name].external & {"write", "unknown"}:
+        if "write" in planner.effects[name].external:
             self._world.add(name)
         for resource in step.resources:
             self._users.setdefault(resource, []).append(name)
