@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from benchmarks.graphs import customer_support, text_analysis
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from side_by_side import bare
 
+from benchmarks.graphs import customer_support, text_analysis
 from langgraph_parallel import ParallelConfig, parallelize
 from langgraph_rsm.emulation import serve
 

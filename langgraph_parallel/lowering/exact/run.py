@@ -128,6 +128,8 @@ class EarlyRun:
             self._end(await call(self._begin(), self.config))
         except BaseException as error:
             self._fail(error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
 
     def _begin(self) -> Any:
         self.started_s = self._clock()

@@ -157,8 +157,8 @@ class Session:
                 del self._runs[name]
             else:
                 run = None
-            if self._advance(name, step, config):
-                self._start_ready()
+            self._advance(name, step, config)
+            self._start_ready()
         return run
 
     def ended(self, name: str, result: Any) -> None:
@@ -186,21 +186,19 @@ class Session:
 
     # Rows
 
-    def _advance(self, name: str, step: int, config: RunnableConfig) -> bool:
-        """Move to the row of a node; tell whether anything can start now."""
+    def _advance(self, name: str, step: int, config: RunnableConfig) -> None:
+        """Move to the row of a node whose turn has come."""
         region = self._region
         row = step - self._entry_step
         if region is not None and 0 <= row < len(region.rows):
-            if region.row_of.get(name) != row:
-                return False  # another branch of the graph, which goes its own way
-            if row > self._row:
+            # A node of no such row is in another branch of the graph, which goes its own way.
+            if region.row_of.get(name) == row > self._row:
                 self._move(row, config, name)
-                return True
-            return False
+            return
         found = self.program.plan.place.get(name)
         if found is None:
             self._region = None
-            return False
+            return
         row = found.row_of[name]
         self._entry_step = step - row
         self._foresight.forget()
@@ -209,7 +207,6 @@ class Session:
         self._drop(run for run in self._runs.values() if run.step > step)
         self._rebase(row, config, name)
         self._enter(found, row, set())
-        return True
 
     def _enter(self, region: PlannedRegion, row: int, ended: set[str]) -> None:
         """Work out who waits for whom, with all rows before `row` committed."""
@@ -361,10 +358,9 @@ class Session:
         with self._lock:
             self._active.discard(run)
             self._awaited.discard(run)
-            if self._closed:
-                return
-            is_current = self._runs.get(run.name) is run
-            if is_current and run.has_result and not run.given_up:
+            if run.given_up and not run.by_itself:
+                return  # by somebody who knows what is to start now
+            if self._runs.get(run.name) is run and run.has_result:
                 self._take_in(run.name, run.result)
             self._start_ready()
 
