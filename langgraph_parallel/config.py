@@ -33,3 +33,8 @@ class ParallelConfig(BaseModel):
     max_early_runs: int = Field(default=64, ge=0)
     """Nodes that run before their superstep at a time, in one run of the graph (>= 0). A run's
     `max_concurrency` lowers it."""
+
+    early_events: Literal["held", "live"] = "held"
+    """When, with `mode="exact"`, the `messages` and `custom` streams show what an early run does.
+    `held`: in the node's own superstep, in the order of the original. `live`: at once; what comes
+    from a run that is thrown away has then been seen."""

@@ -8,6 +8,7 @@ the handlers that the node's own run has, as if it happened then; when not, it n
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -52,11 +53,19 @@ class HeldEvents:
         parent_run_id: The run that the early run's children are given as parent; their own parent
             takes its place when they are told.
         check: Raises where the run has been given up, so that it goes no further.
+        live: Let streams see their events at once; tracers see them later all the same.
     """
 
-    def __init__(self, parent_run_id: UUID | None, check: Callable[[], None]) -> None:
+    def __init__(
+        self, parent_run_id: UUID | None, check: Callable[[], None], *, live: bool = False
+    ) -> None:
         self.parent_run_id = parent_run_id
         self.check = check
+        self.live = live
+        self.streams: list[Any] = []
+        """Handlers that see events at once."""
+        self.write_live: Callable[[Any], None] | None = None
+        """Writes to the custom stream at once."""
         self._events: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._lock = threading.Lock()
 
@@ -64,16 +73,23 @@ class HeldEvents:
         """Keep one event."""
         self.check()
         args = tuple(map(plain, args))
+        if self.streams:
+            handle_event(self.streams, name, _IGNORED_BY[name], *args, **kwargs)
         with self._lock:
             self._events.append((name, args, kwargs))
 
     def write(self, part: Any) -> None:
         """Keep one part of the custom stream."""
-        self.hold("", part)
+        self.check()
+        if self.write_live is not None:
+            self.write_live(part)
+        else:
+            with self._lock:
+                self._events.append(("", (plain(part),), {}))
 
     def tell(self, config: RunnableConfig, own: OwnRun) -> None:
         """Tell every event to the handlers of the node's own run."""
-        handlers = own.handlers()
+        handlers = own.handlers(self.streams)
         for name, args, kwargs in self._events:
             if not name:
                 _write(config, *args)
@@ -82,7 +98,7 @@ class HeldEvents:
 
     async def atell(self, config: RunnableConfig, own: OwnRun) -> None:
         """Tell every event to the handlers of the node's own run."""
-        handlers = own.handlers()
+        handlers = own.handlers(self.streams)
         for name, args, kwargs in self._events:
             if not name:
                 _write(config, *args)
@@ -114,9 +130,9 @@ class OwnRun:
             str(self._metadata.get("langgraph_checkpoint_ns")),
         )
 
-    def handlers(self) -> list[Any]:
+    def handlers(self, streams: list[Any]) -> list[Any]:
         """Return the handlers to tell; not those that LangChain adds anywhere, which were there."""
-        present = {id(handler) for handler in hook_handlers()}
+        present = {id(handler) for handler in (*hook_handlers(), *streams)}
         all_handlers = getattr(self._manager, "inheritable_handlers", None) or []
         return [handler for handler in all_handlers if id(handler) not in present]
 
@@ -147,6 +163,14 @@ def make_recorder(held: HeldEvents, handlers: list[Any]) -> BaseCallbackHandler:
     """Return a handler that keeps every event, and that models take for one like `handlers`."""
     recorder = _recorder_class(streaming_bases(handlers))()
     recorder.held = held
+    if held.live:
+        # Not those with coroutines, such as that of `astream_events`: they want the run's own loop.
+        held.streams = [
+            handler
+            for handler in handlers
+            if streaming_bases([handler])
+            and not inspect.iscoroutinefunction(handler.on_chat_model_start)
+        ]
     return recorder
 
 

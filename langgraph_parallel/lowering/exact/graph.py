@@ -128,6 +128,7 @@ def as_exact(
         runtime=lowered.runtime,
         most_runs=lowered.most_runs,
         most_guesses=lowered.most_guesses,
+        is_live=lowered.is_live,
     )
     assert isinstance(compiled, ExactGraph)
     return compiled

@@ -38,6 +38,8 @@ class LoweredExact:
     """Early runs at a time, in one run of the graph."""
     most_guesses: int
     """Runs that start before one choice of a router."""
+    is_live: bool
+    """Whether streams show what early runs do at once."""
 
 
 def lower_exact(
@@ -107,6 +109,7 @@ def lower_exact(
         runtime=runtime,
         most_runs=config.max_early_runs,
         most_guesses=config.max_guesses,
+        is_live=config.early_events == "live",
     )
 
 

@@ -57,6 +57,8 @@ class EarlyRun:
         lazy: Of these, keys that the node only gives back.
         outlook: The values that they have for it.
         make_state: Makes an object of the values; None where the state is a dict.
+        parent_run_id: The run that stands in as parent of what it calls.
+        live: Let streams see what it does at once.
         clock: Seconds, monotonic.
     """
 
@@ -70,10 +72,11 @@ class EarlyRun:
         outlook: Outlook,
         make_state: Callable[[dict[str, Any]], Any] | None,
         parent_run_id: Any,
+        live: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.step = name, step
-        self.held = HeldEvents(parent_run_id, self.check)
+        self.held = HeldEvents(parent_run_id, self.check, live=live)
         self.config: RunnableConfig = {}
         self.context: Context
         self.thread: Future[None] | None = None

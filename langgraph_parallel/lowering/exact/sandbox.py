@@ -151,6 +151,7 @@ def _early_runtime(
     for name, what in _REFUSED.items():
         if same.get(name) is not None:
             same[name] = forbid(what)
+    held.write_live = runtime.stream_writer if held.live else None
     same["stream_writer"] = held.write
     made = _EarlyRuntime(**same)
     object.__setattr__(made, "forbid", forbid("a sub-graph"))

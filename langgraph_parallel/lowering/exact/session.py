@@ -51,6 +51,7 @@ class EarlyProgram:
     runtime: EarlyRuntime
     most_runs: int
     most_guesses: int
+    is_live: bool
 
 
 class Launcher(Protocol):
@@ -335,6 +336,7 @@ class Session:
             ),
             make_state=entry.make_state,
             parent_run_id=getattr(given.get("callbacks"), "parent_run_id", None),
+            live=self.program.is_live,
         )
         config = early_config(given, launcher, entry.setting, run.step, run.held, run.refuse)
         run.config = stamp(config, entry.setting, early=True)

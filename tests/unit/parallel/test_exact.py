@@ -610,12 +610,16 @@ class Talk(TypedDict, total=False):
     third: str
 
 
-def talking():
-    """Return a graph of model calls that streams tokens and writes to the custom stream."""
+def talking(is_checked=None):
+    """Return a graph of model calls that streams tokens and writes to the custom stream.
+
+    Given an event, the first node waits for the end of the second one.
+    """
     first = GenericFakeChatModel(messages=iter([AIMessage("alpha beta", id="1")] * 9))
     second = GenericFakeChatModel(messages=iter([AIMessage("gamma delta", id="2")] * 9))
 
     def ask(state: Talk):
+        assert is_checked is None or is_checked.wait(30)
         get_stream_writer()("asking")
         return {"messages": [first.invoke("one")]}
 
@@ -624,6 +628,8 @@ def talking():
         write("checking")
         answer = second.invoke("two").content
         write("checked")
+        if is_checked is not None:
+            is_checked.set()
         return {"other": answer}
 
     def last(state: Talk):
@@ -652,6 +658,20 @@ async def test_tokens_and_custom_parts_come_in_their_own_superstep():
     builder, effects = talking()
     ours = exact(builder, effects=effects, checkpointer=InMemorySaver())
     assert await awatch(ours, {}) == aplain
+
+
+def test_tokens_and_custom_parts_may_come_at_once():
+    seen = {}
+    for events in ("held", "live"):
+        builder, effects = talking(threading.Event())
+        ours = exact(builder, effects=effects, config=ParallelConfig(early_events=events))
+        parts = [bare(p) for p in ours.stream({}, stream_mode=["messages", "custom", "updates"])]
+        seen[events] = sorted(map(repr, parts))
+        said = [part for mode, part in parts if mode == "custom"]
+        first = "asking" if events == "held" else "checking"
+        assert said[0] == first
+        assert sorted(said) == ["asking", "checked", "checking"]
+    assert seen["held"] == seen["live"]
 
 
 async def test_events_of_astream_events_are_the_same():
