@@ -10,7 +10,7 @@ from langgraph_parallel.effects import METADATA_KEY
 MODES = ["values", "updates", "tasks", "checkpoints", "debug", "custom", "messages"]
 _CLOCKS = {
     *("timestamp", "created_at", "ts", "id", "interrupt_id", "run_id", "checkpoint_id"),
-    *("checkpoint_ns", "langgraph_checkpoint_ns", "checkpoint_map", METADATA_KEY),
+    *("checkpoint_map", METADATA_KEY),
 }
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}|[0-9a-f]{32}|0x[0-9a-f]+")
 

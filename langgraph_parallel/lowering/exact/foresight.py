@@ -59,11 +59,15 @@ class Foresight:
             self._updates.setdefault(key, {}).setdefault(at, []).append(value)
         self._written[at] = {key for key, _ in updates}
 
-    def has(self, key: str, row: int) -> bool:
-        """Tell whether a key has a value before a row; for one that cannot be told, True."""
-        if key not in self._known or key in self._base:
-            return True
-        return any(self._row <= at[0] < row for at in self._updates.get(key, ()))
+    def present(self, keys: list[str], row: int) -> list[str]:
+        """Return the keys that have a value before a row, and those of which it cannot be told."""
+        return [
+            key
+            for key in keys
+            if key in self._base
+            or key not in self._known
+            or any(self._row <= at[0] < row for at in self._updates.get(key, ()))
+        ]
 
     def value(self, key: str, row: int) -> Any:
         """Return what a key holds before a row, as far as is known; `MISSING` when nothing.

@@ -39,11 +39,11 @@ class ExactNode(RunnableCallable):
             if session.fits(run, input):
                 run.held.tell(own, OwnRun(own, _metadata(run)))
                 result = run.result_for(input)
-                session.ended(self.exact_name, result)
+                session.ended(self.exact_name, config, result)
                 return result
         var_child_runnable_config.set(own)
         result = super().invoke(input, own, **kwargs)
-        session.ended(self.exact_name, result)
+        session.ended(self.exact_name, config, result)
         return result
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -60,11 +60,11 @@ class ExactNode(RunnableCallable):
             if session.fits(run, input):
                 await run.held.atell(own, OwnRun(own, _metadata(run)))
                 result = run.result_for(input)
-                session.ended(self.exact_name, result)
+                session.ended(self.exact_name, config, result)
                 return result
         var_child_runnable_config.set(own)
         result = await super().ainvoke(input, own, **kwargs)
-        session.ended(self.exact_name, result)
+        session.ended(self.exact_name, config, result)
         return result
 
 

@@ -37,11 +37,11 @@ _REFERENCES: Final = 2
 class Outlook(Protocol):
     """The state that a node will find, as far as it can be told."""
 
-    def has(self, key: str) -> bool:
-        """Tell whether a key has a value."""
+    def present(self, keys: list[str]) -> list[str]:
+        """Return those of some keys that have a value."""
 
-    def expects(self, key: str) -> bool:
-        """Tell whether a key will have a value."""
+    def expected(self, keys: list[str]) -> list[str]:
+        """Return those of some keys that will have a value."""
 
     def value(self, key: str) -> Any:
         """Return what a key holds; `MISSING` when nothing."""
@@ -138,13 +138,12 @@ class EarlyRun:
         self.started_s = self._clock()
         if self._make_state is None:
             if self._lazy:
-                expected = [key for key in self._keys if self._outlook.expects(key)]
+                expected = self._outlook.expected(self._keys)
                 spread = SpreadReads(self._keys, self._outlook.value, expected)
                 self._reads, self._state = spread, SpreadState(spread, self._lazy)
                 return self._state
             self._reads = Reads(self._keys, self._outlook.value)
-            present = [key for key in self._keys if self._outlook.has(key)]
-            self._state = EarlyState(self._reads, present)
+            self._state = EarlyState(self._reads, self._outlook.present(self._keys))
             return self._state
         found = {key: self._outlook.value(key) for key in self._keys}
         values = {key: copied(v) for key, v in found.items() if v is not MISSING}

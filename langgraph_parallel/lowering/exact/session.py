@@ -162,8 +162,10 @@ class Session:
             self._start_ready()
         return run
 
-    def ended(self, name: str, result: Any) -> None:
+    def ended(self, name: str, config: RunnableConfig, result: Any) -> None:
         """Note what a node has returned in its own superstep."""
+        if pulled_step(config) is None:
+            return
         with self._lock:
             if self._region is not None and name in self._region.row_of and not self._closed:
                 self._take_in(name, result)
@@ -384,12 +386,13 @@ class _Outlook:
     coming: frozenset[str]
     """Keys that nodes before the row may yet write."""
 
-    def has(self, key: str) -> bool:
+    def present(self, keys: list[str]) -> list[str]:
         with self.lock:
-            return self.foresight.has(key, self.row)
+            return self.foresight.present(keys, self.row)
 
-    def expects(self, key: str) -> bool:
-        return key in self.coming or self.has(key)
+    def expected(self, keys: list[str]) -> list[str]:
+        present = set(self.present(keys)) | self.coming
+        return [key for key in keys if key in present]
 
     def value(self, key: str) -> Any:
         with self.lock:

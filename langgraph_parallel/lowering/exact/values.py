@@ -101,10 +101,9 @@ def _copy_object(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _is_bare_model(kind: type) -> bool:
-    return issubclass(kind, BaseModel) and getattr(kind, "__deepcopy__", None) is _MODEL_DEEPCOPY
-
-
-_MODEL_DEEPCOPY: Final = BaseModel.__deepcopy__
+    if not issubclass(kind, BaseModel) or kind.__basicsize__ != BaseModel.__basicsize__:
+        return False
+    return kind.__deepcopy__ is BaseModel.__deepcopy__
 
 
 def _copy_model(value: Any, memo: dict[int, Any]) -> Any:
@@ -121,6 +120,10 @@ _COPIERS: Final[dict[type, Callable[[Any, dict[int, Any]], Any]]] = {
     dict: _copy_dict,
     tuple: _copy_tuple,
 }
+
+
+class _Attributes:
+    """An object that is its attributes and no more; one with content of its own is larger."""
 
 
 def same(a: Any, b: Any) -> bool:
@@ -141,9 +144,10 @@ def _same(a: Any, b: Any) -> bool:
     compare = _COMPARERS.get(kind)
     if compare is not None:
         return compare(a, b)
-    if issubclass(kind, BaseModel):
+    if _is_bare_model(kind):
         return all(_same(getattr(a, part), getattr(b, part)) for part in _MODEL_PARTS)
-    if dataclasses.is_dataclass(kind) and kind.__dictoffset__:
+    is_bare = kind.__dictoffset__ and kind.__basicsize__ == _Attributes.__basicsize__
+    if dataclasses.is_dataclass(kind) and is_bare:
         return _same(vars(a), vars(b))
     return pickle.dumps(a) == pickle.dumps(b)
 

@@ -32,6 +32,21 @@ class Slotted:
     parts: list[int] = field(default_factory=list)
 
 
+@dataclass
+class Loaded(dict):
+    """Has attributes, and content of its own."""
+
+    parts: int = 0
+
+    __hash__ = None
+
+
+def loaded(**content):
+    made = Loaded()
+    made.update(content)
+    return made
+
+
 class Plain:
     def __init__(self, parts):
         self.parts = parts
@@ -102,6 +117,7 @@ DIFFERENT = [
     (Data([1]), Data([2])),
     (Slotted([1]), Slotted([2])),
     (Plain([1]), Plain([2])),
+    (loaded(a=1), loaded(a=2)),
     (Strange(), Strange()),
     (len, print),
 ]
