@@ -107,6 +107,13 @@ DIFFERENT = [
     (1, 1.0),
     (0.0, -0.0),
     ("1", 1),
+    (range(0), range(3, 3)),
+    (
+        datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC),
+        datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC).astimezone(
+            datetime.timezone(datetime.timedelta(hours=1))
+        ),
+    ),
     ([1], (1,)),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
     ({"a": 1}, {"a": 2}),
