@@ -17,7 +17,7 @@ from langgraph.func import task
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import Command, RetryPolicy, interrupt
+from langgraph.types import CachePolicy, Command, RetryPolicy, interrupt
 from pydantic import BaseModel
 from side_by_side import awatch, bare, watch
 from typing_extensions import TypedDict
@@ -412,6 +412,50 @@ def test_a_run_that_reaches_into_the_engine_is_run_in_its_time(what):
             total = graph.parallel_report.runtime.by_node["stray"]
             assert (total.hit, total.abandoned) == (0, total.early)
     assert seen[0] == seen[1]
+
+
+def test_what_counts_a_superstep_or_a_node_keeps_it_in_its_place():
+    def first(state):
+        return {"a": "1"}
+
+    async def second(state):
+        return {"b": "1"}
+
+    for settings in ({"cache_policy": CachePolicy()}, {"timeout": 5.0}):
+        builder = StateGraph(State).add_node(first).add_node(second, **settings)
+        builder.add_edge(START, "first").add_edge("first", "second")
+        (refusal,) = explain(builder, mode="exact").refusals
+        assert refusal.nodes == ("second",)
+        assert next(iter(settings)) in refusal.reason
+
+
+@pytest.mark.looptime
+async def test_limits_of_a_graph_keep_its_nodes_in_their_place():
+    builder = chain(a, b, c, d, e)
+    timed, few = exact(builder), exact(builder, config=ParallelConfig(max_early_runs=0))
+    timed.step_timeout = 100
+    for graph in (timed, few):
+        assert await seconds(graph, {"x": "-"}) == pytest.approx(1.3)
+        assert counts(graph) == (0, 0, 0, 0)
+
+
+@pytest.mark.looptime
+async def test_users_of_one_resource_follow_one_another():
+    keys = {"b": "x", "c": "x", "d": "x"}
+
+    def node(name):
+        async def run(state):
+            await asyncio.sleep(1)
+            return {name: state["x"]}
+
+        run.__name__ = name
+        return run
+
+    effects = {n: Effects(reads={k}, writes={n}, resources={"api"}) for n, k in keys.items()}
+    builder = chain(*map(node, "bcd"))
+    assert await seconds(exact(builder, effects=effects), {"x": "-"}) == pytest.approx(3)
+    two = parallelize(builder.compile(), mode="exact", effects=effects, resources={"api": 2})
+    assert await seconds(two, {"x": "-"}) == pytest.approx(2)
 
 
 # -- failures, pauses, resuming --------------------------------------------------------------------
@@ -844,6 +888,38 @@ def pausing_free():
         return {"b": state["x"] + "b", "log": ["second"]}
 
     return chain(first, second)
+
+
+@pytest.mark.looptime
+async def test_a_guess_is_never_used_in_a_later_round():
+    class Loop(State):
+        n: int
+
+    async def count(state):
+        await asyncio.sleep(1)
+        return {"n": state.get("n", 0) + 1}
+
+    async def left(state):
+        await asyncio.sleep(0.5)
+        return {"b": state["x"] + "l"}
+
+    async def right(state):
+        await asyncio.sleep(0.5)
+        return {"c": state["x"] + "r"}
+
+    def route(state) -> Literal["left", "right"]:
+        return "left" if state["n"] == 2 else "right"
+
+    def back(state) -> Literal["count", "__end__"]:
+        return "count" if state["n"] < 2 else "__end__"
+
+    builder = StateGraph(Loop).add_node(count).add_node(left).add_node(right)
+    builder.add_edge(START, "count").add_conditional_edges("count", route)
+    builder.add_conditional_edges("right", back)
+    ours = exact(builder, config=ParallelConfig(speculate="pure"))
+    assert await awatch(ours, {"x": "-"}) == await awatch(builder.compile(), {"x": "-"})
+    total = ours.parallel_report.runtime.by_node["left"]
+    assert (total.early, total.hit, total.abandoned) == (2, 1, 1)
 
 
 # -- several at once -------------------------------------------------------------------------------
