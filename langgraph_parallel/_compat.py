@@ -39,6 +39,7 @@ _STRUCTURE: Final = frozenset(
         "stream_channels",
         "node_error_handler_map",
         "parallel_rewrite",
+        "parallel_program",
         "_output_mapper",
         "_state_mapper",
         "_serde_allowlist",
@@ -286,7 +287,8 @@ def traced(runnable: Any) -> Any:
 
 def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     """Return the user's functions that a node's runnable may run, or None when it has others."""
-    if RunnableCallable is not None and type(runnable) is RunnableCallable:
+    stands_in = getattr(type(runnable), "stands_for_function", False)
+    if stands_in or (RunnableCallable is not None and type(runnable) is RunnableCallable):
         function = runnable.func if runnable.func is not None else runnable.afunc
         return [function] if function is not None else None
     if type(runnable) is RunnableLambda:

@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="app.py:graph, package.module:graph, a langgraph.json or the directory that holds "
         "one; the name may be a StateGraph, a compiled graph or a function that returns one",
     )
+    parser.add_argument(
+        "--mode",
+        choices=("fanout", "exact"),
+        default="fanout",
+        help="the mode of parallelize (default: %(default)s)",
+    )
     parser.add_argument("--graph", metavar="NAME", help="only this graph, where there are several")
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
@@ -59,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
             unknown_calls=options.unknown_calls, durations=_read_durations(options.durations)
         )
         graphs = load_graphs(options.target, options.graph)
-        reports = {name: explain(graph, config=config) for name, graph in graphs.items()}
+        reports = {
+            name: explain(graph, mode=options.mode, config=config) for name, graph in graphs.items()
+        }
         _write(reports, options)
     except (TargetError, ParallelError) as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201

@@ -18,8 +18,8 @@ OnError: TypeAlias = Literal["fail_fast", "skip_dependents", "continue"]
 class ParallelConfig(BaseModel):
     """How graphs and plans are analyzed, and how plans are carried out.
 
-    `unknown_calls` and `durations` are read by `parallelize` and `explain`; `strategies`,
-    `references` and `reference_styles` by `ParallelPlanner`; the rest by `ParallelExecutor` and
+    `unknown_calls` to `early_events` are read by `parallelize` and `explain`; `strategies` to
+    `reference_styles` by `ParallelPlanner`; the rest by `ParallelExecutor` and
     `PlanNode`, which also plan what has not been planned yet.
     """
 
@@ -33,6 +33,23 @@ class ParallelConfig(BaseModel):
     durations: Mapping[str, float] = Field(default_factory=dict)
     """Seconds that a node takes, by node name (>= 0), for the predicted speed-up. A node without an
     entry counts as 1 when it makes a model or other outside call and as 0 when it does not."""
+
+    speculate: Literal["never", "pure"] = "never"
+    """Whether, with `mode="exact"`, a node may start before a router has chosen it. `pure` lets
+    those start that do nothing outside the state but call models and read; what was not chosen is
+    wasted."""
+
+    max_guesses: int = Field(default=4, ge=0)
+    """Nodes that start, at most, before one choice of a router (>= 0)."""
+
+    max_early_runs: int = Field(default=64, ge=0)
+    """Nodes that run before their superstep at a time, in one run of the graph (>= 0). A run's
+    `max_concurrency` lowers it."""
+
+    early_events: Literal["held", "live"] = "held"
+    """When, with `mode="exact"`, the `messages` and `custom` streams show what an early run does.
+    `held`: in the node's own superstep, in the order of the original. `live`: at once; what comes
+    from a run that is thrown away has then been seen."""
 
     strategies: tuple[str, ...] = ("explicit", "heuristic")
     """Analyzers of plans in the order in which they are asked; the first decision on a pair of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -22,6 +22,9 @@ from langgraph_parallel.graph import GraphView, Region, read_graph
 from langgraph_parallel.inference.llm import Analyzer, apply_proposal
 from langgraph_parallel.inference.trace import Recording, widen
 from langgraph_parallel.lowering.builder import as_rewritten
+from langgraph_parallel.lowering.exact.builder import as_exact_builder
+from langgraph_parallel.lowering.exact.graph import as_exact
+from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
 from langgraph_parallel.lowering.fanout import lower_region
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
 from langgraph_parallel.mermaid import draw_mermaid
@@ -39,7 +42,8 @@ from langgraph_parallel.subgraphs import (
 )
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
-_MODES: Final = ("fanout",)
+Mode: TypeAlias = Literal["fanout", "exact"]
+_MODES: Final = ("fanout", "exact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ class _Request:
 def parallelize(
     graph: GraphT,
     *,
-    mode: Literal["fanout"] = "fanout",
+    mode: Mode = "fanout",
     effects: Mapping[str, Effects] | None = None,
     resources: Mapping[str, int] | None = None,
     config: ParallelConfig | None = None,
@@ -72,6 +76,8 @@ def parallelize(
     Args:
         graph: A `StateGraph` or a compiled one; it is not changed.
         mode: `fanout` turns straight runs of nodes into fan-out and fan-in of ordinary edges.
+            `exact` leaves the graph as it is and starts nodes early, in the background; their
+            results are committed in order, if what they read is what they would read then.
         effects: Effects of nodes by name; they replace what the analysis finds.
         resources: How many nodes may use a named resource at a time (>= 1).
         config: Further choices; the defaults change no answer.
@@ -90,11 +96,11 @@ def parallelize(
         AnalysisError: If `graph` is not a LangGraph state graph, or `effects` or `mode` name
             something unknown.
     """
-    if mode not in _MODES:
-        msg = f"mode={mode!r} is not known; use one of {', '.join(map(repr, _MODES))}."
-        raise AnalysisError(msg)
+    _check_mode(mode)
     request = _read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
+    if mode == "exact":
+        return cast("GraphT", _start_early(request, graph))
     if isinstance(graph, StateGraph):
         clone, rewrite = _rewrite(request, frozenset())
         return cast("GraphT", as_rewritten(clone, rewrite, lambda pins: _rewrite(request, pins)))
@@ -105,6 +111,7 @@ def parallelize(
 def explain(
     graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
     *,
+    mode: Mode = "fanout",
     effects: Mapping[str, Effects] | None = None,
     resources: Mapping[str, int] | None = None,
     config: ParallelConfig | None = None,
@@ -116,6 +123,7 @@ def explain(
 
     Args:
         graph: A `StateGraph` or a compiled one; it is not changed.
+        mode: The mode of `parallelize`.
         effects: Effects of nodes by name; they replace what the analysis finds.
         resources: How many nodes may use a named resource at a time (>= 1).
         config: Further choices.
@@ -124,12 +132,53 @@ def explain(
         trust_llm: Let a proposal stand for an unreadable node.
 
     Raises:
-        AnalysisError: If `graph` is not a LangGraph state graph.
+        AnalysisError: If `graph` is not a LangGraph state graph, or `mode` is not known.
     """
+    _check_mode(mode)
     request = _read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
+    if mode == "exact":
+        return _lower(request).rewrite.report
     pins = frozenset() if isinstance(graph, StateGraph) else _interrupts(graph)
     return _rewrite(request, pins)[1].report
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in _MODES:
+        msg = f"mode={mode!r} is not known; use one of {', '.join(map(repr, _MODES))}."
+        raise AnalysisError(msg)
+
+
+def _start_early(
+    request: _Request,
+    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
+) -> StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]:
+    """Return the graph of `mode="exact"`."""
+    lowered = _lower(request)
+    if isinstance(graph, StateGraph):
+        return as_exact_builder(lowered)
+    return as_exact(compile_like(lowered.builder, graph), lowered, type(graph))
+
+
+def _lower(request: _Request) -> LoweredExact:
+    trusts_calls = request.config.unknown_calls == "independent"
+    view = read_graph(
+        request.builder,
+        request.effects,
+        frozenset(),
+        trusts_calls=trusts_calls,
+        refine=lambda name, found: _refine(request, name, found),
+    )
+    durations = _durations(request)
+    return lower_exact(
+        request.source,
+        request.builder,
+        view,
+        costs=_costs(durations, tuple(view.effects), view.effects),
+        unit="s" if durations else "calls",
+        limits=request.resources,
+        config=request.config,
+    )
 
 
 def _read_request(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from langgraph_parallel.dependence import Constraint, Schedule, Step, constrain
+from langgraph_parallel.dependence import Constraint, Rule, Schedule, Step, constrain
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.graph import Region
+from langgraph_parallel.lowering.exact.counters import EarlyRuntime
 from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.reporting.blockers import Blocker, find_blockers
 from langgraph_parallel.reporting.costs import Durations
@@ -18,6 +19,9 @@ from langgraph_parallel.reporting.html import as_html
 from langgraph_parallel.reporting.reasons import verdict_of
 from langgraph_parallel.reporting.terminal import render, show
 from langgraph_parallel.reporting.text import headline, text_lines
+
+_RENAMED: Final = (Rule.OUTPUT, Rule.FOLD, Rule.ANTI)
+"""Orders that need no waiting where results are committed in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,9 @@ class RegionReport:
     """Predicted duration of each node, in seconds or in calls."""
     host: str = ""
     """The node whose sub-graph it stands in; empty when it stands in the graph itself."""
+    has_barriers: bool = True
+    """Whether the nodes of one level start only when all of the level before have ended; False
+    where each starts as those that it waits for end (`mode="exact"`)."""
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -70,11 +77,20 @@ class RegionReport:
 
     @property
     def span(self) -> float:
-        """Predicted duration now: each superstep takes as long as its slowest node.
+        """Predicted duration now: with barriers, that of the slowest node of each superstep.
 
         What is saved inside of sub-graphs counts in the span of the whole report.
         """
+        if not self.has_barriers:
+            return self._critical_path
         return sum(max(self.costs[name] for name in level) for level in self.levels)
+
+    @property
+    def _critical_path(self) -> float:
+        ends: list[float] = []
+        for name, before in zip(self.region.nodes, self.schedule.predecessors, strict=True):
+            ends.append(self.costs[name] + max((ends[p] for p in before), default=0.0))
+        return max(ends, default=0.0)
 
     @property
     def pair_count(self) -> int:
@@ -96,6 +112,8 @@ class RegionReport:
         """
         earlier, later = self.steps[i], self.steps[j]
         constraint = constrain(earlier, later)
+        if constraint and not self.has_barriers and constraint.rule in _RENAMED:
+            constraint = None  # results are committed in order
         together = self.schedule.levels[i] == self.schedule.levels[j]
         reason = verdict_of(earlier, later, constraint, self.effects)
         if not together and (constraint is None or not constraint.strict):
@@ -131,6 +149,8 @@ class ParallelReport:
     measured: Mapping[str, float] | None = None
     """Recorded seconds of each node (>= 0); None when nothing was recorded. Nodes without an entry
     count as 0."""
+    runtime: EarlyRuntime | None = field(default=None, compare=False)
+    """What early starts did so far, counted while the graph is used; None but in `mode="exact"`."""
     what_if: Callable[[Mapping[str, Effects]], ParallelReport] | None = field(
         default=None, compare=False
     )

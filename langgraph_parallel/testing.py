@@ -66,7 +66,7 @@ def assert_equivalent(
     graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
     inputs: Iterable[Any],
     *,
-    mode: Literal["fanout"] = "fanout",
+    mode: Literal["fanout", "exact"] = "fanout",
     schedules: int = 2,
     effects_log: EffectsLog | None = None,
     resume: Sequence[Any] | None = None,

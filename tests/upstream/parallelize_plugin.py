@@ -19,6 +19,7 @@ from langgraph.graph import StateGraph
 from langgraph_parallel import ParallelConfig, ParallelReport, parallelize
 
 LOG = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_LOG")
+MODE: Any = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_MODE", "fanout")
 UNKNOWN_CALLS: Any = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_UNKNOWN_CALLS", "ordered")
 
 _compile = StateGraph.compile
@@ -33,7 +34,8 @@ def compile_in_parallel(self: StateGraph[Any, Any, Any, Any], *args: Any, **sett
     if caller.partition(".")[0] == "langgraph_parallel":
         return compiled  # its own clones and the original topology that it falls back to
     try:
-        graph = parallelize(compiled, config=ParallelConfig(unknown_calls=UNKNOWN_CALLS))
+        config = ParallelConfig(unknown_calls=UNKNOWN_CALLS)
+        graph = parallelize(compiled, mode=MODE, config=config)
     except Exception as error:
         _records.append({"test": _current, "error": repr(error)})
         raise

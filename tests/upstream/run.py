@@ -1,6 +1,6 @@
 """Run LangGraph's own test suite with every compiled `StateGraph` sent through `parallelize`.
 
-    python tests/upstream/run.py [--langgraph 1.2.22] [-k EXPR] [FILE ...]
+    python tests/upstream/run.py [--langgraph 1.2.22] [--mode exact] [-k EXPR] [FILE ...]
 
 The sdist of the installed LangGraph is fetched with pip and its tests run twice, plain and with
 `parallelize_plugin`. Printed are the tests that pass plain and fail in parallel (regressions; each
@@ -94,6 +94,7 @@ class Suite:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONPATH": os.pathsep.join(paths),
             "LANGGRAPH_PARALLEL_UPSTREAM_LOG": str(log),
+            "LANGGRAPH_PARALLEL_UPSTREAM_MODE": self.options.mode,
             "LANGGRAPH_PARALLEL_UPSTREAM_UNKNOWN_CALLS": self.options.unknown_calls,
         }
         try:
@@ -258,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-k", metavar="EXPR", help="only tests that match, as in pytest")
     parser.add_argument("--jobs", type=int, default=2, help="files at a time (default 2)")
     parser.add_argument("--timeout", type=int, default=60, help="seconds a test may take")
+    parser.add_argument("--mode", choices=["fanout", "exact"], default="fanout")
     parser.add_argument("--suite", type=Path, help="unpacked sdist to use instead of fetching one")
     parser.add_argument(
         "--unknown-calls", choices=["ordered", "independent"], default="ordered",

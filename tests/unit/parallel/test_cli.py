@@ -98,6 +98,13 @@ def test_target_may_be_compiled_or_not_or_a_function(app, capsys, name):
     assert err == "a banner\n"
 
 
+def test_mode_is_that_of_parallelize(app, capsys):
+    status, out, _ = explain(capsys, "app.py:graph", "--mode", "exact", "--json")
+    assert status == 0
+    (region,) = json.loads(out)["graphs"]["graph"]["regions"]
+    assert region["levels"] == [["find_topic", "find_mood"]]
+
+
 def test_process_needs_no_key_and_prints_nothing_but_json(app):
     env = {k: v for k, v in os.environ.items() if k not in KEY_VARIABLES}
     command = [sys.executable, "-m", "langgraph_parallel", "explain", "app:graph", "--json"]

@@ -1,0 +1,198 @@
+"""What LangGraph does not document about a node while it runs; probed here, and nowhere else.
+
+`SUPPORTED` is False where a name cannot be found: then no node starts early.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
+from typing import Any, Final, cast
+
+from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+try:
+    from langgraph._internal._constants import (
+        CONFIG_KEY_CALL,
+        CONFIG_KEY_CHECKPOINT_ID,
+        CONFIG_KEY_CHECKPOINT_MAP,
+        CONFIG_KEY_CHECKPOINT_NS,
+        CONFIG_KEY_CHECKPOINTER,
+        CONFIG_KEY_READ,
+        CONFIG_KEY_RUNTIME,
+        CONFIG_KEY_SCRATCHPAD,
+        CONFIG_KEY_SEND,
+        CONFIG_KEY_STREAM,
+        CONFIG_KEY_TASK_ID,
+    )
+    from langgraph._internal._constants import (
+        PULL as PULL,
+    )
+    from langgraph._internal._runnable import RunnableCallable as RunnableCallable
+    from langgraph._internal._typing import MISSING as MISSING
+
+    SUPPORTED: Final = True
+except ImportError:  # pragma: no cover - a later LangGraph may move them
+    SUPPORTED: Final = False  # type: ignore[misc]
+    RunnableCallable = object  # type: ignore[assignment, misc]
+    MISSING = object()
+
+TASK_METADATA: Final = (
+    "langgraph_step",
+    "langgraph_node",
+    "langgraph_triggers",
+    "langgraph_path",
+    "langgraph_checkpoint_ns",
+)
+"""Metadata that LangGraph gives to the run of a node; the last one differs from run to run."""
+
+
+def is_plain_node(runnable: Any) -> bool:
+    """Tell whether a node is one function that LangGraph calls with the state."""
+    kind = type(runnable)
+    is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
+    return SUPPORTED and is_plain and not runnable.explode_args and not runnable.kwargs
+
+
+def pulled_step(config: RunnableConfig) -> int | None:
+    """Return the number of a node's superstep; None where no edge has started the node."""
+    metadata = config.get("metadata") or {}
+    path = metadata.get("langgraph_path")
+    if not path or path[0] != PULL:
+        return None
+    return cast("int | None", metadata.get("langgraph_step"))
+
+
+def read_values(config: RunnableConfig, keys: list[str]) -> dict[str, Any]:
+    """Return the state before the superstep of a running node; keys without a value are absent."""
+    return cast("dict[str, Any]", config["configurable"][CONFIG_KEY_READ](keys, False))
+
+
+def fold(channel: Any, value: Any, updates: Iterable[list[Any]]) -> Any:
+    """Return what a channel would hold after some supersteps; `MISSING` when nothing.
+
+    Args:
+        channel: The channel of the compiled graph; it is not changed.
+        value: What it holds before, or `MISSING`.
+        updates: What each superstep writes to it, in order.
+
+    Raises:
+        Exception: What the channel, or the user's reducer, raises.
+    """
+    made = channel.from_checkpoint(value)
+    for values in updates:
+        made.update(values)
+    return made.get() if made.is_available() else MISSING
+
+
+def update_reader(graph: Any, name: str) -> Callable[[Any], Any] | None:
+    """Return the function that turns the result of a node into writes; None when not found."""
+    try:
+        mapper = graph.nodes[name].writers[0].writes[0].mapper
+    except (AttributeError, IndexError, KeyError):
+        return None
+    return mapper if callable(mapper) else None
+
+
+def input_reader(
+    graph: CompiledStateGraph[Any, Any, Any, Any], name: str
+) -> tuple[list[str], Callable[[dict[str, Any]], Any] | None]:
+    """Return the channels that a node is given, and what makes an object of them, if anything."""
+    node = graph.nodes[name]
+    channels = node.channels
+    return ([channels] if isinstance(channels, str) else list(channels)), node.mapper
+
+
+def early_configurable(
+    given: Mapping[str, Any], refuse: Callable[[str], Any], runtime: Any, namespace: str
+) -> dict[str, Any]:
+    """Return the `configurable` for a node that runs before its time.
+
+    Args:
+        given: That of a node in its own superstep.
+        refuse: Makes, of a description, something that ends the run when it is used.
+        runtime: What the node is handed as its `Runtime`.
+        namespace: Stands for the node's checkpoint namespace.
+    """
+    made = dict(given)
+    for key, what in (
+        (CONFIG_KEY_SEND, "a write"),
+        (CONFIG_KEY_READ, "a read of the graph's channels"),
+        (CONFIG_KEY_CALL, "a task"),
+        (CONFIG_KEY_SCRATCHPAD, "an interrupt or a sub-graph"),
+        (CONFIG_KEY_STREAM, "a sub-graph"),
+        (CONFIG_KEY_CHECKPOINTER, "a checkpointer"),
+    ):
+        if made.get(key) is not None:
+            made[key] = refuse(what)
+    for key in (CONFIG_KEY_CHECKPOINT_MAP, CONFIG_KEY_CHECKPOINT_ID):
+        made.pop(key, None)
+    made[CONFIG_KEY_CHECKPOINT_NS] = namespace
+    made[CONFIG_KEY_TASK_ID] = namespace
+    made[CONFIG_KEY_RUNTIME] = runtime
+    return made
+
+
+def runtime_of(config: RunnableConfig) -> Runtime[Any] | None:
+    """Return the `Runtime` of a running node."""
+    found = config.get("configurable", {}).get(CONFIG_KEY_RUNTIME)
+    return found if isinstance(found, Runtime) else None
+
+
+def call_in_context(context: Context, config: RunnableConfig) -> None:
+    """Make `config` the one that LangChain finds in a context, and switch its own tracing off."""
+    context.run(var_child_runnable_config.set, config)
+    context.run(_stop_tracing)
+
+
+def _stop_tracing() -> None:
+    """Keep a tracer that the environment asks for from being added to the model's own handlers."""
+    try:
+        from langchain_core.tracers.context import tracing_v2_callback_var
+        from langsmith.run_helpers import _set_tracing_context
+    except ImportError:  # pragma: no cover - a later release may move them
+        return
+    tracing_v2_callback_var.set(None)
+    _set_tracing_context({"parent": None, "enabled": False})
+
+
+def hook_handlers() -> list[Any]:
+    """Return the handlers that LangChain adds to every run of this context by itself."""
+    try:
+        from langchain_core.tracers.context import _configure_hooks
+    except ImportError:  # pragma: no cover - a later release may move it
+        return []
+    return [handler for hook in _configure_hooks if (handler := hook[0].get()) is not None]
+
+
+def streaming_bases(handlers: Iterable[Any]) -> tuple[type, ...]:
+    """Return the marker classes by which a model tells that some handler wants its tokens."""
+    try:
+        from langchain_core.tracers._streaming import (
+            _StreamingCallbackHandler,
+            _V2StreamingCallbackHandler,
+        )
+    except ImportError:  # pragma: no cover - a later release may move them
+        return ()
+    found = list(handlers)
+    bases: list[type] = []
+    if any(_StreamingCallbackHandler in type(h).__mro__ for h in found):
+        bases.append(_StreamingCallbackHandler)
+    if any(isinstance(h, _V2StreamingCallbackHandler) for h in found):
+        bases.append(_V2StreamingCallbackHandler)
+    return tuple(bases)
+
+
+def runs_in_executor(runnable: Any) -> bool:
+    """Tell whether the async form of a node only runs its sync function on a thread."""
+    return runnable.func is not None
+
+
+def copy_runnable(runnable: Any, kind: type) -> Any:
+    """Return a copy of a node's runnable as an instance of `kind`, a subclass of its class."""
+    made = copy.copy(runnable)
+    made.__class__ = kind
+    return made

@@ -1,0 +1,168 @@
+"""From a graph's effects to a clone of it whose nodes may start early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import StateGraph
+
+from langgraph_parallel._compat import clone_builder
+from langgraph_parallel._compat_tasks import is_plain_node
+from langgraph_parallel.config import ParallelConfig
+from langgraph_parallel.dependence import Schedule, Step, build_steps
+from langgraph_parallel.effects import Effects
+from langgraph_parallel.graph import GraphView, Region
+from langgraph_parallel.lowering.exact.counters import EarlyRuntime
+from langgraph_parallel.lowering.exact.node import as_exact_node
+from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
+from langgraph_parallel.lowering.guard import Rewrite, fingerprint
+from langgraph_parallel.mermaid import draw_mermaid
+from langgraph_parallel.refusals import Refusal
+from langgraph_parallel.report import ParallelReport, RegionReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweredExact:
+    """A graph that is ready to be compiled for early starts."""
+
+    builder: StateGraph[Any, Any, Any, Any]
+    """A private clone, with `ExactNode`s."""
+    rewrite: Rewrite
+    plan: EarlyPlan
+    effects: Mapping[str, Effects]
+    steps: Mapping[str, Step]
+    runtime: EarlyRuntime
+    most_runs: int
+    """Early runs at a time, in one run of the graph."""
+    most_guesses: int
+    """Runs that start before one choice of a router."""
+    is_live: bool
+    """Whether streams show what early runs do at once."""
+
+
+def lower_exact(
+    source: Any,
+    builder: StateGraph[Any, Any, Any, Any],
+    view: GraphView,
+    *,
+    costs: Mapping[str, float],
+    unit: str,
+    limits: Mapping[str, int],
+    config: ParallelConfig,
+) -> LoweredExact:
+    """Plan early starts and wrap the nodes that take part.
+
+    Args:
+        source: What the user gave.
+        builder: A private clone of its topology; it is not changed.
+        view: Effects of its nodes.
+        costs: Predicted duration of every node.
+        unit: Unit of `costs`.
+        limits: How many nodes may use a named resource at a time; 1 when not named.
+        config: The user's choices.
+    """
+    trusts_calls = config.unknown_calls == "independent"
+    steps = _steps(builder, view, trusts_calls=trusts_calls)
+    plan = plan_early(
+        builder if steps else StateGraph(dict),
+        view.effects,
+        steps,
+        costs=costs,
+        limits=limits,
+        trusts_calls=trusts_calls,
+        speculates=config.speculate == "pure",
+    )
+    clone = clone_builder(builder)
+    for name in plan.members:
+        if is_plain_node(clone.nodes[name].runnable):
+            clone.nodes[name].runnable = as_exact_node(clone.nodes[name].runnable, name)
+    runtime = EarlyRuntime()
+    drawing = draw_mermaid(builder) if view.effects else ""
+    report = ParallelReport(
+        regions=tuple(
+            _region_report(region, steps, view.effects, costs) for region in plan.regions
+        ),
+        refusals=_refusals(view, plan),
+        effects=view.effects,
+        before=drawing,
+        after=drawing,
+        unit=unit,
+        runtime=runtime,
+    )
+    return LoweredExact(
+        builder=clone,
+        rewrite=Rewrite(
+            source=source,
+            builder=builder,
+            report=report,
+            moved=frozenset(),
+            ends={},
+            cuts={},
+            width=1,
+            mark=fingerprint(clone),
+        ),
+        plan=plan,
+        effects=view.effects,
+        steps=steps,
+        runtime=runtime,
+        most_runs=config.max_early_runs,
+        most_guesses=config.max_guesses,
+        is_live=config.early_events == "live",
+    )
+
+
+_WHOLE_GRAPH = ("root-state", "unfinished")
+
+
+def _refusals(view: GraphView, plan: EarlyPlan) -> tuple[Refusal, ...]:
+    return tuple(r for r in view.refusals if r.rule in _WHOLE_GRAPH) + plan.refusals
+
+
+def _steps(
+    builder: StateGraph[Any, Any, Any, Any], view: GraphView, *, trusts_calls: bool
+) -> dict[str, Step]:
+    """Return every node's effects over the state's keys; none where a whole graph is refused."""
+    if any(refusal.rule in _WHOLE_GRAPH for refusal in view.refusals):
+        return {}
+    made = build_steps(
+        tuple(builder.nodes),
+        view.effects,
+        frozenset(builder.channels),
+        view.folding,
+        trust_unknown_calls=trusts_calls,
+    )
+    return {step.name: step for step in made}
+
+
+def _region_report(
+    region: PlannedRegion,
+    steps: Mapping[str, Step],
+    effects: Mapping[str, Effects],
+    costs: Mapping[str, float],
+) -> RegionReport:
+    """Return what becomes of a region: the rows at which its nodes can start, at the earliest."""
+    names = [name for row in region.rows for name in row]
+    number = {name: i for i, name in enumerate(names)}
+    before: list[set[str]] = []
+    levels: list[int] = []
+    for name in names:
+        row = region.row_of[name]
+        waits = set(region.after[name])
+        if name not in region.early:
+            # It has its turn when the row before has ended.
+            waits |= set(region.rows[row - 1]) if row else set()
+        levels.append(max((levels[number[other]] + 1 for other in waits), default=0))
+        before.append(waits)
+    return RegionReport(
+        region=Region(nodes=tuple(names), exit=None),
+        steps=tuple(steps[name] for name in names),
+        schedule=Schedule(
+            levels=tuple(levels),
+            predecessors=tuple(tuple(sorted(number[p] for p in waits)) for waits in before),
+        ),
+        effects={name: effects[name] for name in names},
+        costs={name: costs[name] for name in names},
+        has_barriers=False,
+    )

@@ -1,0 +1,322 @@
+"""From foreseeable runs to the plan of early starts: which node, and after whom.
+
+Only true dependences (a key that one node writes and another reads) and contact with the world
+outside the state keep a node waiting. Writes of one key, reducer order and routing need nothing:
+results are committed in order, by LangGraph itself. Dependences on state keys are a hint that
+saves wasted runs; what is outside the state cannot be checked afterwards, so there the rules are
+strict:
+
+* A node whose effects are not known, or which changes values in place, writes to the world or may
+  pause, never starts early.
+* Nothing starts before a node of unknown effects, or one that changes values in place, pauses or
+  routes, has ended.
+* A node that reads the world starts after every earlier node that writes to it.
+* Users of one resource follow one another.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import StateGraph
+
+from langgraph_parallel import _compat_tasks
+from langgraph_parallel._compat import has_default
+from langgraph_parallel.dependence import Step, fence_of
+from langgraph_parallel.effects import Effects
+from langgraph_parallel.lowering.exact.rows import Rows, forecast
+from langgraph_parallel.refusals import Refusal
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: it keeps what it derives
+class PlannedRegion:
+    """One foreseeable run of a graph, and which of its nodes may start early."""
+
+    rows: Rows
+    """The nodes of each superstep."""
+    choices: frozenset[str]
+    """Nodes of which one may come after the last row, by the choice of a router."""
+    after: Mapping[str, frozenset[str]]
+    """For each node, the earlier ones of the region that must have ended before it starts early."""
+    early: frozenset[str]
+    """Nodes that may start early."""
+    remaining: Mapping[str, float]
+    """For each node, the longest way from its start to the end of the region."""
+
+    @functools.cached_property
+    def row_of(self) -> dict[str, int]:
+        """The row of each node; the choices of the router stand behind the last one."""
+        rows = {name: len(self.rows) for name in self.choices}
+        return rows | {name: i for i, row in enumerate(self.rows) for name in row}
+
+    @functools.cached_property
+    def dependents(self) -> dict[str, list[str]]:
+        """For each node, those that wait for it."""
+        found: dict[str, list[str]] = {}
+        for name, before in self.after.items():
+            for other in before:
+                found.setdefault(other, []).append(name)
+        return found
+
+    @property
+    def width(self) -> int:
+        """Most nodes that LangGraph itself runs at a time."""
+        return max(map(len, self.rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyPlan:
+    """What may start early in a graph."""
+
+    regions: tuple[PlannedRegion, ...]
+    place: Mapping[str, PlannedRegion]
+    """The region in which to look for what follows a node."""
+    refusals: tuple[Refusal, ...]
+    """Nodes that never start early, and why."""
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Every node of a region in which some node may start early."""
+        return frozenset(name for region in self.regions for name in region.row_of)
+
+    def remaining(self, name: str) -> float:
+        """Return the longest way from the start of a member to the end of any of its regions."""
+        return max(region.remaining.get(name, 0.0) for region in self.regions)
+
+
+def plan_early(
+    builder: StateGraph[Any, Any, Any, Any],
+    effects: Mapping[str, Effects],
+    steps: Mapping[str, Step],
+    *,
+    costs: Mapping[str, float],
+    limits: Mapping[str, int],
+    trusts_calls: bool,
+    speculates: bool,
+) -> EarlyPlan:
+    """Decide which nodes may start early, and after whom.
+
+    Args:
+        builder: The graph; it is not changed.
+        effects: Effects of every node.
+        steps: The same, spelled out over the state's keys.
+        costs: Predicted duration of every node.
+        limits: How many nodes may use a named resource at a time; 1 when not named.
+        trusts_calls: Take calls that are not known to be without effects.
+        speculates: Let nodes start whose turn a router has yet to decide.
+    """
+    stays = {
+        name: reason
+        for name in builder.nodes
+        if (reason := _why_in_place(builder, name, effects[name], trusts_calls=trusts_calls))
+    }
+    planner = _Planner(
+        effects=effects,
+        steps=steps,
+        costs=costs,
+        limits=limits,
+        stays=frozenset(stays),
+        trusts_calls=trusts_calls,
+    )
+    regions = []
+    for rows, choices in forecast(builder, effects):
+        made = planner.region(rows, choices if speculates else frozenset())
+        if made.early:
+            regions.append(made)
+    return EarlyPlan(
+        regions=tuple(regions),
+        place=_place(regions),
+        refusals=tuple(
+            Refusal(rule="stays-in-place", nodes=(name,), reason=reason)
+            for name, reason in stays.items()
+        ),
+    )
+
+
+def _place(regions: Iterable[PlannedRegion]) -> dict[str, PlannedRegion]:
+    """Return the region of each node: where it is first, else where most is still to come."""
+    place: dict[str, PlannedRegion] = {}
+    for region in regions:
+        for index, row in enumerate(region.rows):
+            for name in row:
+                known = place.get(name)
+                if known is None or index < known.row_of[name]:
+                    place[name] = region
+    return place
+
+
+def _why_in_place(
+    builder: StateGraph[Any, Any, Any, Any], name: str, found: Effects, *, trusts_calls: bool
+) -> str:
+    """Return why a node never starts early, or an empty string."""
+    spec = builder.nodes[name]
+    if not _compat_tasks.is_plain_node(spec.runnable):
+        return "it is not a function, so that it cannot be handed a state that notes reads."
+    for what in ("cache_policy", "timeout"):
+        if getattr(spec, what, None) is not None or has_default(builder, what) is not None:
+            return f"its {what} is LangGraph's to keep."
+    if getattr(spec, "is_error_handler", False):
+        return "it handles errors."
+    if getattr(spec, "defer", False):
+        return "a deferred node waits for the progress of the whole graph."
+    return _why_effects(found, trusts_calls=trusts_calls)
+
+
+def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
+    trusted = trusts_calls and found.certain
+    if not found.certain:
+        return "some of its code could not be read."
+    if "unknown" in found.external and not trusted:
+        return "it makes a call whose effects are not known."
+    if "write" in found.external:
+        return "it writes to the world outside the state."
+    if found.mutates:
+        return "it changes state values in place."
+    if "interrupt" in found.control:
+        return "it may pause the run."
+    if "step" in found.control:
+        return "it looks at its superstep or checkpoint."
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planner:
+    """Plans the regions of one graph."""
+
+    effects: Mapping[str, Effects]
+    steps: Mapping[str, Step]
+    costs: Mapping[str, float]
+    limits: Mapping[str, int]
+    stays: frozenset[str]
+    trusts_calls: bool
+
+    def region(self, rows: Rows, choices: frozenset[str]) -> PlannedRegion:
+        """Plan one foreseeable run, whose last row `choices` follow."""
+        walk = _Walk(self)
+        after: dict[str, frozenset[str]] = {}
+        early: set[str] = set()
+        for index, row in enumerate(rows):
+            waits = {name: walk.wait_for(name) for name in row}
+            after |= waits
+            if index:
+                early |= {name for name in row if walk.gains(waits[name], rows[index - 1])}
+            walk.pass_by(row, waits)
+        guesses = frozenset(filter(self._may_guess, choices - set(after)))
+        after |= {name: walk.wait_for(name, guess=True) for name in guesses}
+        return PlannedRegion(
+            rows=rows,
+            choices=guesses,
+            after=after,
+            early=frozenset(early | guesses) - self.stays,
+            remaining=self._remaining(after),
+        )
+
+    def _may_guess(self, name: str) -> bool:
+        return name not in self.stays and self.effects[name].external <= {"model", "read"}
+
+    def is_opaque(self, name: str) -> bool:
+        """Tell whether nothing at all may start before a node has ended."""
+        found = self.effects[name]
+        if "interrupt" in found.control:
+            return True
+        if found.certain and not found.mutates and found.external <= {"model", "read", "write"}:
+            return False
+        return fence_of(found, trust_unknown_calls=self.trusts_calls) is not None
+
+    def is_hard(self, name: str) -> bool:
+        """Tell whether what follows a node starts only when it has ended."""
+        return self.is_opaque(name) or bool(self.effects[name].control & {"goto", "send"})
+
+    def _remaining(self, after: Mapping[str, frozenset[str]]) -> dict[str, float]:
+        remaining: dict[str, float] = {}
+        for name in reversed(list(after)):
+            remaining[name] = remaining.get(name, 0.0) + self.costs[name]
+            for before in after[name]:
+                remaining[before] = max(remaining.get(before, 0.0), remaining[name])
+        return remaining
+
+
+class _Walk:
+    """What the rows passed so far, in program order, mean for the next one."""
+
+    def __init__(self, planner: _Planner) -> None:
+        self._planner = planner
+        self._writers: dict[str, set[str]] = {}
+        self._world: set[str] = set()
+        """Nodes that write to the world."""
+        self._users: dict[str, list[str]] = {}
+        self._number: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        """For each node, itself and all that have ended when it has, as a bit set of numbers."""
+        self._level: dict[str, int] = {}
+        """Rows that a node has to wait for, at the least."""
+        self._hard: set[str] = set()
+        self._opaque: set[str] = set()
+        self._passed = 0
+        """How many rows were passed."""
+
+    def wait_for(self, name: str, *, guess: bool = False) -> frozenset[str]:
+        """Return the nodes that must have ended before a node starts early.
+
+        Args:
+            name: The node.
+            guess: Start it although a router has yet to choose it.
+        """
+        step, planner = self._planner.steps[name], self._planner
+        waits = set(self._opaque if guess else self._hard)
+        for key in step.reads:
+            waits |= self._writers.get(key, set())
+        if "read" in planner.effects[name].external:
+            waits |= self._world
+        for resource in step.resources:
+            users = self._users.get(resource, [])
+            waits.update(users[: len(users) + 1 - planner.limits.get(resource, 1)])
+        covered = 0
+        for other in waits:
+            covered |= self._before[other] ^ 1 << self._number[other]
+        return frozenset(other for other in waits if not covered >> self._number[other] & 1)
+
+    def gains(self, waits: frozenset[str], previous: Sequence[str]) -> bool:
+        """Tell whether a node need not wait for all of the row before its own."""
+        reach = self._reach(waits)
+        if any(not reach >> self._number[name] & 1 for name in previous):
+            return True
+        return max((self._level[name] for name in waits), default=-1) + 1 < self._passed
+
+    def _reach(self, waits: Iterable[str]) -> int:
+        reach = 0
+        for other in waits:
+            reach |= self._before[other]
+        return reach
+
+    def pass_by(self, row: Sequence[str], waits: Mapping[str, frozenset[str]]) -> None:
+        """Take the nodes of one superstep into account."""
+        planner = self._planner
+        for name in row:
+            self._pass_node(name, waits[name])
+        for kept, check in ((self._hard, planner.is_hard), (self._opaque, planner.is_opaque)):
+            if found := set(filter(check, row)):
+                kept.clear()
+                kept.update(found)
+        self._passed += 1
+
+    def _pass_node(self, name: str, waits: frozenset[str]) -> None:
+        planner, step = self._planner, self._planner.steps[name]
+        number = self._number[name] = len(self._number)
+        reach = self._reach(waits)
+        self._before[name] = reach | 1 << number
+        stays = name in planner.stays
+        self._level[name] = (
+            self._passed if stays else max((self._level[w] + 1 for w in waits), default=0)
+        )
+        for key in step.writes:
+            writers = self._writers.setdefault(key, set())
+            writers -= {other for other in writers if reach >> self._number[other] & 1}
+            writers.add(name)
+        if "write" in planner.effects[name].external:
+            self._world.add(name)
+        for resource in step.resources:
+            self._users.setdefault(resource, []).append(name)

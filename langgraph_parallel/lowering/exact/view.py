@@ -1,0 +1,283 @@
+"""The state that an early node is handed, which notes what the node reads of it.
+
+A dict state becomes an `EarlyState`, a dict whose values appear when they are asked for. Where code
+written in C reaches past its methods it finds tokens, on which every operation fails: such a run is
+given up, and never goes unnoticed. A pydantic or dataclass state becomes a twin of its own class.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+from langgraph.types import Command
+
+from langgraph_parallel._compat_tasks import MISSING
+from langgraph_parallel.inference.twins import share, subclass_silently
+from langgraph_parallel.lowering.exact.values import copied, same
+
+
+class EarlyRunAbandoned(BaseException):
+    """Raised inside an early run that does what only the real run may do; nobody else sees it.
+
+    No `Exception`, so that the node's own error handling does not take it for one.
+    """
+
+
+class Reads:
+    """What one early run has read: each key, with the copy that it was handed.
+
+    Args:
+        keys: The keys of the node's input, in the order in which LangGraph fills them in.
+        look_up: Returns the value that a key has for this run, or `MISSING`; may raise
+            `EarlyRunAbandoned`.
+    """
+
+    __slots__ = ("_look_up", "given", "keys")
+
+    def __init__(self, keys: list[str], look_up: Callable[[str], Any]) -> None:
+        self.keys = keys
+        self.given: dict[str, Any] = {}
+        """Copies by key; `MISSING` for a key that had no value."""
+        self._look_up = look_up
+
+    def read(self, key: str) -> Any:
+        """Return this run's copy of a value, or `MISSING`."""
+        if key in self.given:
+            return self.given[key]
+        value = self._look_up(key) if key in self.keys else MISSING
+        if value is not MISSING:
+            try:
+                value = copied(value)
+            except Exception as exc:
+                msg = f"the value of {key!r} cannot be copied"
+                raise EarlyRunAbandoned(msg) from exc
+        return self.given.setdefault(key, value)
+
+    def hold_for(self, real: Mapping[str, Any]) -> bool:
+        """Tell whether a run on the real input would have read the same values."""
+        for key, value in list(self.given.items()):
+            found = real.get(key, MISSING)
+            if (found is MISSING) != (value is MISSING):
+                return False
+            if value is not MISSING and not same(value, found):
+                return False
+        return True
+
+
+class Token:
+    """Stands in a dict for a value that nobody has asked for."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        msg = "the state was read around its methods"
+        raise EarlyRunAbandoned(msg)
+
+    __call__ = __iter__ = __len__ = __bool__ = __getitem__ = __contains__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _refuse
+    __str__ = __repr__ = __format__ = __bytes__ = __index__ = __int__ = __float__ = _refuse
+    __add__ = __radd__ = __mul__ = __rmul__ = __or__ = __ror__ = __mod__ = _refuse
+    __copy__ = __deepcopy__ = __reduce_ex__ = _refuse
+    __getattr__ = _refuse
+
+
+TOKEN: Final = Token()
+
+
+def plain(value: Any) -> Any:
+    """Return a value without views: an `EarlyState` in built-in containers becomes a dict.
+
+    Raises:
+        EarlyRunAbandoned: If it holds a value that was never read.
+    """
+    kind = type(value)
+    if isinstance(value, Token):
+        value._refuse()
+    if kind is EarlyState:
+        return {key: plain(part) for key, part in as_dict(value).items()}
+    if kind is dict or (issubclass(kind, dict) and hasattr(kind, "_look_at_all")):
+        made: Any = {key: plain(part) for key, part in value.items()}
+        changed = kind is not dict or any(made[key] is not part for key, part in value.items())
+        return made if changed else value
+    if kind is list or kind is tuple:
+        made = kind(map(plain, value))
+        return made if any(map(operator.is_not, made, value)) else value
+    if kind is Command:
+        parts = {"update": plain(value.update), "goto": plain(value.goto)}
+        unchanged = parts["update"] is value.update and parts["goto"] is value.goto
+        return value if unchanged else dataclasses.replace(value, **parts)
+    return value
+
+
+class EarlyState(dict[str, Any]):
+    """A dict state whose values appear, and are noted, when they are asked for."""
+
+    __slots__ = ("_open", "_reads")
+
+    def __init__(self, reads: Reads, present: list[str]) -> None:
+        super().__init__(dict.fromkeys(present, TOKEN))
+        self._reads = reads
+        self._open = True
+
+    def _look(self, key: Any) -> bool:
+        """Bring in the value of one key; tell whether it has one."""
+        if dict.get(self, key, TOKEN) is TOKEN and self._open:
+            value = self._reads.read(key) if isinstance(key, str) else MISSING
+            if value is not MISSING:
+                super().__setitem__(key, value)
+            else:
+                super().pop(key, None)
+        return super().__contains__(key)
+
+    def _look_at_all(self) -> None:
+        """Bring in every value, in LangGraph's order; from now on this is an ordinary dict."""
+        if self._open:
+            found = {k: v for k in self._reads.keys if (v := self._reads.read(k)) is not MISSING}
+            self._open = False
+            super().clear()
+            super().update(found)
+
+    # One key at a time.
+
+    def __getitem__(self, key: Any) -> Any:
+        if self._look(key):
+            return super().__getitem__(key)
+        raise KeyError(key)
+
+    def __contains__(self, key: Any) -> bool:
+        return self._look(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return the value of a key."""
+        return super().__getitem__(key) if self._look(key) else default
+
+
+def _on_the_whole(name: str) -> Any:
+    """Return a dict method that brings in every value first."""
+    plain = getattr(dict, name)
+
+    def method(self: EarlyState, *args: Any, **kwargs: Any) -> Any:
+        self._look_at_all()
+        others = [dict(part) if isinstance(part, EarlyState) else part for part in args]
+        return plain(self, *others, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+_WHOLE: Final = (
+    # Changes belong here too: deleting a key and setting it again moves it to the end.
+    *("__iter__", "__len__", "__repr__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__"),
+    *("__ior__", "__setitem__", "__delitem__", "items", "keys", "values", "pop", "popitem"),
+    *("setdefault", "update", "clear"),
+)
+for _name in _WHOLE:
+    setattr(EarlyState, _name, _on_the_whole(_name))
+
+
+def as_dict(self: EarlyState, *_: Any) -> dict[str, Any]:
+    """Return the whole state as an ordinary dict."""
+    self._look_at_all()
+    return dict(dict.items(self))
+
+
+_SPECIAL: Final[dict[str, Any]] = {
+    "copy": as_dict,
+    "__copy__": as_dict,
+    "__deepcopy__": lambda self, memo: copy.deepcopy(as_dict(self), memo),
+    "__reduce_ex__": lambda self, _: (dict, (as_dict(self),)),
+}
+for _name, _method in _SPECIAL.items():
+    setattr(EarlyState, _name, _method)
+
+
+# -- states with attributes ------------------------------------------------------------------------
+
+
+class TwinReads(Reads):
+    """What an early run has read of a pydantic or dataclass state.
+
+    Args:
+        state: The object made of the early values.
+        fields: Its attributes that are state keys.
+    """
+
+    __slots__ = ("content", "fields", "state", "twin")
+
+    def __init__(self, state: Any, fields: frozenset[str]) -> None:
+        super().__init__([], lambda _: MISSING)
+        self.state = state
+        self.fields = fields
+        self.content = _attributes(state)
+        self.twin = share(state, _twin_class(cast("Any", type(state))))
+        _READS[id(self.twin)] = self
+
+    def look(self, name: str) -> None:
+        """Note that an attribute is looked at; one that is no field shows the whole object."""
+        for key in (name,) if name in self.fields else self.content:
+            self.given[key] = self.content.get(key, MISSING)
+
+    def retire(self) -> None:
+        """Make the twin a plain instance of its class, wherever it is referred to."""
+        _READS.pop(id(self.twin), None)
+        object.__setattr__(self.twin, "__class__", type(self.state))
+
+    def hold_for(self, real: Any) -> bool:
+        """Tell whether a run on the real input would have read the same values."""
+        return super().hold_for(_attributes(real))
+
+
+_READS: Final[dict[int, TwinReads]] = {}
+"""What is read of each live twin, by its id: a twin has no room of its own."""
+
+
+def _attributes(state: Any) -> dict[str, Any]:
+    extra = {
+        part: getattr(state, part)
+        for part in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+        if hasattr(state, part)
+    }
+    return {**vars(state), **extra}
+
+
+@functools.lru_cache(maxsize=256)
+def _twin_class(kind: Any) -> Any:
+    """Return a subclass of a state's class that notes what is read of its instances.
+
+    Raises:
+        TypeError: If there can be none.
+    """
+    look: Any = kind.__getattribute__
+
+    def look_at(self: Any, name: str) -> Any:
+        if name == "__class__":
+            return kind
+        reads = _READS.get(id(self))
+        if reads is not None:
+            reads.look(name)
+        return look(self, name)
+
+    def refuse(*_: Any) -> Any:
+        msg = "the state object was changed"
+        raise EarlyRunAbandoned(msg)
+
+    def plain(self: Any) -> Any:
+        return share(self, kind)
+
+    return subclass_silently(
+        kind,
+        {
+            "__new__": lambda _cls, *args, **kwargs: kind(*args, **kwargs),
+            "__getattribute__": look_at,
+            "__setattr__": refuse,
+            "__delattr__": refuse,
+            "__reduce_ex__": lambda self, protocol: plain(self).__reduce_ex__(protocol),
+            "__copy__": lambda self: copy.copy(plain(self)),
+            "__deepcopy__": lambda self, memo: copy.deepcopy(plain(self), memo),
+        },
+    )
