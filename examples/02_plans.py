@@ -8,7 +8,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
-#   ruff: noqa:ARG001,D100,N999
+#   ruff: noqa:D100,N999
 # ---
 
 # %% [markdown]
