@@ -13,9 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.balancer import create_balancer
 from langgraph_rsm.config import PolicyName, SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core import create_core
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
 from langgraph_rsm.events import (
     Cancelled,
@@ -36,8 +35,8 @@ from langgraph_rsm.telemetry.recorder import Ending, Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langgraph_rsm.balancer import EngineLoad
     from langgraph_rsm.engine import Engine
+    from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
     from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
     from langgraph_rsm.policies import Policy
@@ -95,13 +94,7 @@ class Scheduler:
         self._policy: Policy = (
             create_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
-        self._core = SchedulerCore(
-            policy=self._policy,
-            balancer=create_balancer(self.config),
-            max_wait_s=self.config.max_wait_s,
-            max_queue=self.config.max_queue,
-            program_ttl_s=self.config.program_ttl_s,
-        )
+        self._core = create_core(self.config, self._policy)
         self._clock = clock
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
