@@ -132,5 +132,29 @@ class SchedulerConfig(BaseModel):
     """File with the costs of past programs, for the policies that learn; read if it exists."""
     seed: int = 0
     """Of what is decided by chance."""
+    queue_timeout_s: float | None = Field(default=None, gt=0)
+    """Seconds that a call may wait for a slot before `QueueTimeoutError`; None waits for ever."""
+    call_timeout_s: float | None = Field(default=None, gt=0)
+    """Seconds from the call to its complete answer, waiting and retries included, before
+    `CallTimeoutError`; None sets no bound.
+
+    An asynchronous call is cut off at once. A synchronous one is held to it at each wait for a
+    slot, between chunks, and by the read time-out of OpenAI-compatible clients.
+    """
+    max_retries: int | None = Field(default=None, ge=0)
+    """Attempts after the first one that failed for a passing reason.
+
+    None takes the number that the model's own client would have made (`ChatOpenAI(max_retries=)`,
+    2 by default); a client that takes no orders keeps its retries and gets none from here.
+    """
+    retry_base_s: float = Field(default=0.5, ge=0)
+    """Longest pause before the first retry; doubled for each further one. OpenAI's own value."""
+    retry_cap_s: float = Field(default=60.0, ge=0)
+    """Longest pause; a server that asks for more with `retry-after` is believed, the call fails."""
+    request_usage: bool = True
+    """Ask streams of OpenAI-compatible servers for token counts where the user did not decide.
+
+    Without them served tokens are unknown; turn it off for a server that refuses `stream_options`.
+    """
     validate_steps: bool = False
     """Check every invariant after every event: O(waiting calls) each, for tests only."""

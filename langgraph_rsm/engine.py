@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from langgraph_rsm.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from langchain_core.language_models import BaseChatModel
 
 _URL_ATTRIBUTES = (
@@ -61,6 +63,13 @@ class Engine:
         """Where the model's server is; None when the model does not say."""
         return _first_text(self.model, _URL_ATTRIBUTES)
 
+    def with_model(self, model: BaseChatModel) -> Engine:
+        """Return this engine for a variant of its model, such as one of another temperature."""
+        name = self.name
+        if name is None and not is_named(self.model):
+            name = self.engine_id  # a copied object is the same engine
+        return Engine(model, capacity=self.capacity, name=name)
+
 
 def derive_engine_id(model: BaseChatModel) -> str:
     """Return the identity of a model's endpoint.
@@ -74,6 +83,11 @@ def derive_engine_id(model: BaseChatModel) -> str:
     if url is None and name is None:
         return f"{kind}#{id(model):x}"
     return f"{kind}@{(url or 'default').rstrip('/')}#{name or 'default'}"
+
+
+def is_named(model: BaseChatModel) -> bool:
+    """Tell whether a model names its server or itself, and so has an identity beyond its object."""
+    return _first_text(model, _URL_ATTRIBUTES + _NAME_ATTRIBUTES) is not None
 
 
 def require_chat_model(model: Any, where: str) -> None:
@@ -100,6 +114,45 @@ def require_chat_model(model: Any, where: str) -> None:
     elif isinstance(model, str):
         msg += f"; write ChatOpenAI(model={model!r})"
     raise ConfigError(msg)
+
+
+def choose_engines(inner: Any, engines: Any) -> tuple[Engine, ...]:
+    """Return the engines that the constructor's arguments mean, checked."""
+    if (inner is None) == (engines is None):
+        given = "neither" if inner is None else "both"
+        msg = (
+            f"ScheduledChatModel got {given} of `inner` and `engines`; write "
+            "ScheduledChatModel(inner=model) or ScheduledChatModel(engines=[model, ...])"
+        )
+        raise ConfigError(msg)
+    if inner is not None:
+        require_chat_model(inner, "ScheduledChatModel(inner=...)")
+        return (Engine(inner),)
+    if not isinstance(engines, list | tuple) or not engines:
+        msg = "ScheduledChatModel(engines=...) must be a non-empty list of models or engines"
+        raise ConfigError(msg)
+    chosen = tuple(_as_engine(item, index) for index, item in enumerate(engines))
+    _require_distinct(chosen)
+    return chosen
+
+
+def _as_engine(item: Any, index: int) -> Engine:
+    if isinstance(item, Engine):
+        return item
+    require_chat_model(item, f"ScheduledChatModel(engines=...)[{index}]")
+    return Engine(item)
+
+
+def _require_distinct(engines: Sequence[Engine]) -> None:
+    seen: set[str] = set()
+    for engine in engines:
+        if engine.engine_id in seen:
+            msg = (
+                f"two engines have the identity {engine.engine_id!r}; one server is one engine: "
+                "list it once with a larger capacity, or tell them apart with Engine(model, name=)"
+            )
+            raise ConfigError(msg)
+        seen.add(engine.engine_id)
 
 
 def note_unreachable(error: BaseException, engine: Engine) -> None:

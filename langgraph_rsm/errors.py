@@ -5,12 +5,14 @@ SchedulerError
 ├── ConfigError (also a TypeError)   arguments that do not fit together; change the code
 ├── EngineError                      an engine is unknown, or was registered twice differently
 ├── QueueFullError                   too many calls wait; retrying later can succeed
+├── QueueTimeoutError                no slot within `queue_timeout_s`; retrying can succeed
+├── CallTimeoutError                 no answer within `call_timeout_s`; retrying can succeed
 ├── InvalidTransitionError           an event that is impossible in the call's present state
 └── InvariantError                   `SchedulerCore.validate` found a broken promise (a bug here)
 ```
 
-`QueueFullError` deliberately has no builtin base: LangGraph's default retry rule refuses to retry
-subclasses of `RuntimeError`, `ValueError` and `OSError`, and a full queue is worth a retry.
+The retryable ones deliberately have no builtin base, not even `TimeoutError`: LangGraph's default
+retry rule refuses to retry subclasses of `RuntimeError`, `ValueError` and `OSError`.
 """
 
 from __future__ import annotations
@@ -49,6 +51,44 @@ class QueueFullError(SchedulerError):
         super().__init__(
             f"call {call_id!r} was turned away: {waiting} calls wait, max_queue is {max_queue}; "
             "add an engine, raise an engine's capacity or SchedulerConfig(max_queue=...)"
+        )
+
+
+class QueueTimeoutError(SchedulerError):
+    """Raised when a call got no slot in time; retryable.
+
+    Args:
+        call_id: The call that gave up.
+        timeout_s: How long it waited, in seconds.
+        engines: Ids of the engines that it waited for.
+    """
+
+    def __init__(self, *, call_id: str, timeout_s: float, engines: Sequence[str]) -> None:
+        self.call_id = call_id
+        self.timeout_s = timeout_s
+        self.engines = tuple(engines)
+        super().__init__(
+            f"call {call_id!r} got no slot of {', '.join(engines)} within {timeout_s:g} s; add an "
+            "engine, raise a capacity, or allow more with SchedulerConfig(queue_timeout_s=..., "
+            "call_timeout_s=...)"
+        )
+
+
+class CallTimeoutError(SchedulerError):
+    """Raised when a call had no complete answer in time, waiting and retries included; retryable.
+
+    Args:
+        engine_id: The engine that was working on it.
+        timeout_s: The configured bound, in seconds.
+    """
+
+    def __init__(self, *, engine_id: str, timeout_s: float) -> None:
+        self.engine_id = engine_id
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"no complete answer within {timeout_s:g} s, lastly from engine {engine_id!r}; the "
+            "bound is SchedulerConfig(call_timeout_s=...), counted from the call on, waiting and "
+            "retries included"
         )
 
 

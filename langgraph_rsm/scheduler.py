@@ -7,6 +7,7 @@ the thread where that happens.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import deque
@@ -77,6 +78,7 @@ class Scheduler:
         config: All other settings; None means the defaults.
         clock: Monotonic clock in seconds.
         hooks: Observers, see `langgraph_rsm.telemetry`.
+        rng: Source of the random part of pauses before retries; None makes one.
 
     Raises:
         ConfigError: The policy name is unknown.
@@ -88,6 +90,7 @@ class Scheduler:
         config: SchedulerConfig | None = None,
         clock: Callable[[], float] = time.monotonic,
         hooks: Sequence[Hook] = (),
+        rng: random.Random | None = None,
     ) -> None:
         self.config = _choose_config(policy, config)
         """Settings in force."""
@@ -95,7 +98,12 @@ class Scheduler:
             create_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
         self._core = create_core(self.config, self._policy)
-        self._clock = clock
+        self.clock = clock
+        """Monotonic clock in seconds."""
+        self.rng = rng or random.Random()
+        """Source of randomness."""
+        self.name: str | None = None
+        """Name in this process, if `get_scheduler` made it; set once."""
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
         self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
@@ -132,22 +140,31 @@ class Scheduler:
         self._settle()
         return engine
 
-    def slot(self, call: Call) -> Slot:
+    def knows(self, engine_id: str) -> bool:
+        """Return whether an engine is registered."""
+        return engine_id in self._engines
+
+    def slot(self, call: Call, *, timeout_s: float | None = None) -> Slot:
         """Return a context manager that blocks the thread until the call has a slot.
 
         `with scheduler.slot(call) as lease:` gives the `Lease`, whose `engine` serves the call.
         A caller that cannot afford to wait (it already holds a lease, or its thread runs an event
         loop) gets a slot at once, beyond the capacity if need be: waiting could never end.
 
+        Args:
+            call: The call.
+            timeout_s: Longest wait in seconds; None waits for ever.
+
         Raises:
             QueueFullError: On entering, when `max_queue` calls wait.
+            QueueTimeoutError: On entering, when no slot came in time.
             EngineError: On entering, when the call names an engine that is not registered.
         """
-        return Slot(self, call)
+        return Slot(self, call, timeout_s)
 
-    def aslot(self, call: Call) -> Slot:
+    def aslot(self, call: Call, *, timeout_s: float | None = None) -> Slot:
         """Return an async context manager like `slot` that suspends the task instead."""
-        return Slot(self, call)
+        return Slot(self, call, timeout_s)
 
     def end_program(self, program_id: str) -> None:
         """Tell that the program makes no more calls; its entry goes with its last active call."""
@@ -161,7 +178,7 @@ class Scheduler:
         """Return the present state; O(programs + engines)."""
         self._settle()
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             return SchedulerSnapshot(
                 at_s=now,
                 policy=self._policy.name,
@@ -169,6 +186,20 @@ class Scheduler:
                 engines=tuple(map(_engine_snapshot, self._core.engines.values())),
                 programs=tuple(program.snapshot(now) for program in self._core.programs),
             )
+
+    def __deepcopy__(self, _memo: object) -> Scheduler:
+        return self  # copies of a model share its scheduler, that is what it is for
+
+    def __reduce__(self) -> tuple[Callable[..., Scheduler], tuple[str]]:
+        if self.name is None:
+            msg = (
+                "cannot pickle a scheduler without a name: another process finds its own by name "
+                "only; make this one with get_scheduler('name', config=...)"
+            )
+            raise ConfigError(msg)
+        from langgraph_rsm.registry import get_scheduler
+
+        return get_scheduler, (self.name,)
 
     def __repr__(self) -> str:
         engines = ", ".join(self._engines)
@@ -201,7 +232,7 @@ class Scheduler:
 
     def _first_token(self, lease: Lease) -> None:
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             lease.ttft_s = now - lease.started_s
             self._recorder.first_token(lease.call, lease.engine_id, now, lease.ttft_s)
         self._settle()
@@ -232,7 +263,7 @@ class Scheduler:
         self, kind: Callable[..., Event], *, ending: Ending | None = None, **fields: object
     ) -> tuple[Instruction, ...]:
         """Feed one event, stamped now, to the core. The lock must be held."""
-        event = kind(now=self._clock(), **fields)
+        event = kind(now=self.clock(), **fields)
         instructions = self._core.handle(event)
         for instruction in instructions:
             if isinstance(instruction, Dispatch):

@@ -42,6 +42,9 @@ class Ending:
     """Of a failed call."""
     retry_after_s: float | None = None
     """How long the engine asked to be left alone; None when it did not."""
+    chunks: int = 0
+    mean_gap_s: float | None = None
+    longest_gap_s: float | None = None
 
 
 class Recorder:
@@ -116,6 +119,9 @@ class Recorder:
                 ttft_s=ending.ttft_s,
                 tokens=ending.tokens,
                 error_type=ending.error_type,
+                chunks=ending.chunks,
+                mean_gap_s=ending.mean_gap_s,
+                longest_gap_s=ending.longest_gap_s,
             )
         )
 

@@ -1,0 +1,93 @@
+"""Clients: the few provider-specific facts that scheduling a call needs to know.
+
+All of it is about LangChain's OpenAI-compatible models, which serve almost every self-hosted
+engine; any other model is left as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_OPENAI_RETRIES = 2
+"""What the OpenAI client does when nobody says otherwise (`openai.DEFAULT_MAX_RETRIES`)."""
+_CLIENTS = (("root_client", "client"), ("root_async_client", "async_client"))
+"""The attributes of a model that hold a client and its chat completions, sync and async."""
+
+
+def own_retries(model: BaseChatModel) -> int:
+    """Return how many retries the scheduler makes in the model's stead.
+
+    0 for a model whose own retries cannot be turned off: it keeps them.
+    """
+    if not _speaks_openai(model):
+        return 0
+    asked = getattr(model, "max_retries", None)
+    return _OPENAI_RETRIES if asked is None else int(asked)
+
+
+def turn_retries_off(model: BaseChatModel) -> None:
+    """Exchange the model's clients for ones that never retry; connections stay shared."""
+    for root_name, chat_name in _CLIENTS:
+        root: Any = getattr(model, root_name, None)
+        if _can_be_told(root) and root.max_retries != 0:
+            once = root.with_options(max_retries=0)
+            # Past pydantic: these are caches of the client, not settings of the user.
+            model.__dict__[root_name] = once
+            model.__dict__[chat_name] = once.chat.completions
+
+
+def without_retries(model: BaseChatModel) -> BaseChatModel:
+    """Return a copy of the model that never retries, or the model itself if it cannot be told."""
+    if not _speaks_openai(model):
+        return model
+    copy = model.model_copy()
+    turn_retries_off(copy)
+    return copy
+
+
+def adapt_options(model: BaseChatModel, options: dict[str, Any], *, usage: bool) -> dict[str, Any]:
+    """Return the keyword arguments of one call as the model should get them.
+
+    Args:
+        model: Serves the call.
+        options: What the caller passed.
+        usage: Whether to ask a stream for its token counts, unless the user decided on that.
+    """
+    if not hasattr(model, "extra_body"):
+        return options
+    options = dict(options)
+    if options.get("extra_body") and model.extra_body:
+        # langchain-openai would let the per-call body replace the model's.
+        options["extra_body"] = {**model.extra_body, **options["extra_body"]}
+    if usage and _may_ask_for_usage(model, options):
+        options["stream_usage"] = True
+    return options
+
+
+def limit_time(model: BaseChatModel, options: dict[str, Any], left_s: float) -> dict[str, Any]:
+    """Return the options with a bound on each wait for the server; a no-op for unknown clients."""
+    if not _speaks_openai(model) or "timeout" in options:
+        return options
+    return {**options, "timeout": left_s}
+
+
+def _speaks_openai(model: BaseChatModel) -> bool:
+    return any(_can_be_told(getattr(model, root_name, None)) for root_name, _ in _CLIENTS)
+
+
+def _can_be_told(client: Any) -> bool:
+    return hasattr(client, "with_options") and hasattr(client, "max_retries")
+
+
+def _may_ask_for_usage(model: Any, options: dict[str, Any]) -> bool:
+    if getattr(model, "stream_usage", False) is not None:
+        return False
+    model_kwargs = getattr(model, "model_kwargs", None) or {}
+    if "stream_usage" in options or "stream_options" in {**model_kwargs, **options}:
+        return False
+    # The Responses API always reports usage and knows no such option.
+    uses_responses = getattr(model, "_use_responses_api", None)
+    return uses_responses is None or not uses_responses({**options, **model_kwargs})
