@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format lint types clean
+.PHONY: demo test check agents crewai format lint types clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m examples.demo
@@ -12,6 +12,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q
 
 check: $(VENV)/.dev lint types test
+
+# Agent stacks are optional, heavy, and bring test plugins of their own: each has its environment.
+agents crewai:
+	@$(MAKE) --no-print-directory VENV=.venv-$@ .venv-$@/.$@
+	.venv-$@/bin/python -m pytest -q tests/$@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -25,7 +30,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-agents .venv-crewai out .pytest_cache .mypy_cache .ruff_cache
 
 # The stamp file records which extra is installed; `dev` includes `demo`.
 $(VENV)/.dev: pyproject.toml
@@ -34,6 +39,10 @@ $(VENV)/.dev: pyproject.toml
 
 $(VENV)/.demo: pyproject.toml
 	@$(call install,demo)
+	@touch $@
+
+$(VENV)/.agents $(VENV)/.crewai: pyproject.toml
+	@$(call install,$(subst .,,$(notdir $@)))
 	@touch $@
 
 define install

@@ -68,7 +68,8 @@ class ScheduledCall:
         config = route.scheduler.config
         retries = config.max_retries
         if retries is None:
-            retries = max(map(own_retries, route.models.values()))
+            # Each of several engines is worth one attempt, whatever the clients would have done.
+            retries = max(len(route.models) - 1, *map(own_retries, route.models.values()))
         rules = RetryRules(
             max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
         )

@@ -27,6 +27,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableSerializable
 from langchain_core.runnables.utils import AnyConfigurableField
+
+# At run time, too: `with_fallbacks(...).bind_tools` evaluates the annotations below.
+from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr, model_validator
 
 from langgraph_rsm.attempt import Closing, accepts_run_manager
@@ -38,9 +41,6 @@ from langgraph_rsm.engine import choose_engines
 from langgraph_rsm.rebase import rebase
 from langgraph_rsm.registry import find_scheduler, get_scheduler
 from langgraph_rsm.scheduler import Scheduler
-
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
 
 _ADOPTED = (
     "cache",

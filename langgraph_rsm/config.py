@@ -145,7 +145,8 @@ class SchedulerConfig(BaseModel):
     """Attempts after the first one that failed for a passing reason.
 
     None takes the number that the model's own client would have made (`ChatOpenAI(max_retries=)`,
-    2 by default); a client that takes no orders keeps its retries and gets none from here.
+    2 by default), and enough to try each of several engines once. A client that takes no orders
+    keeps its own retries.
     """
     retry_base_s: float = Field(default=0.5, ge=0)
     """Longest pause before the first retry; doubled for each further one. OpenAI's own value."""

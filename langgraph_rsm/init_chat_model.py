@@ -26,8 +26,14 @@ _OPERATIONS = ("bind_tools", "with_structured_output", "with_config")
 def schedule_by_name(model: Any, *, scheduler: Scheduler, capacity: int | None) -> Any:
     """Return the scheduled model of a name, or the scheduled form of a configurable model."""
     if isinstance(model, str):
-        return schedule(init_chat_model(model), scheduler=scheduler, capacity=capacity)
+        return _schedule_once(init_chat_model(model), scheduler, capacity)
     return ScheduledConfigurableModel.adopt(model, scheduler=scheduler, capacity=capacity)
+
+
+def _schedule_once(model: Any, scheduler: Scheduler, capacity: int | None) -> Any:
+    if getattr(type(model), "is_scheduled", False):  # inside `schedule_named_models`
+        return model
+    return schedule(model, scheduler=scheduler, capacity=capacity)
 
 
 class ScheduledConfigurableModel(base._ConfigurableModel):  # type: ignore[misc]
@@ -63,7 +69,7 @@ class ScheduledConfigurableModel(base._ConfigurableModel):  # type: ignore[misc]
     def _model(self, config: Any = None) -> Any:
         params = {**self._default_config, **self._model_params(config)}
         plain = base._init_chat_model_helper(**params)
-        model: Any = schedule(plain, scheduler=self._scheduler, capacity=self._capacity)
+        model = _schedule_once(plain, self._scheduler, self._capacity)
         for name, args, kwargs in self._queued_declarative_operations:
             model = getattr(model, name)(*args, **kwargs)
         return model
@@ -86,10 +92,7 @@ def schedule_named_models(
     plain = base._init_chat_model_helper
 
     def build(*args: Any, **kwargs: Any) -> Any:
-        model = plain(*args, **kwargs)
-        if getattr(type(model), "is_scheduled", False):
-            return model
-        return schedule(model, scheduler=shared, capacity=capacity)
+        return _schedule_once(plain(*args, **kwargs), shared, capacity)
 
     base._init_chat_model_helper = build
     try:
