@@ -31,13 +31,24 @@ class Attempt:
     """Context manager, sync and async; inside it the attempt has a slot.
 
     Args:
+        call_id: The scheduler's name for it.
         slot: The slot to wait for.
         models: The caller's own model for each engine, by engine id.
     """
 
-    __slots__ = ("_held_back", "_lease", "_models", "_slot", "_usage", "engine_id", "spoke")
+    __slots__ = (
+        "_held_back",
+        "_lease",
+        "_models",
+        "_slot",
+        "_usage",
+        "call_id",
+        "engine_id",
+        "spoke",
+    )
 
-    def __init__(self, slot: Slot, models: Mapping[str, BaseChatModel]) -> None:
+    def __init__(self, call_id: str, slot: Slot, models: Mapping[str, BaseChatModel]) -> None:
+        self.call_id = call_id
         self._slot = slot
         self._models = models
         self._lease: Lease | None = None
@@ -52,6 +63,11 @@ class Attempt:
     def began(self) -> bool:
         """Whether the attempt ever had a slot."""
         return self._lease is not None
+
+    @property
+    def place(self) -> int | None:
+        """Its position in the order of submissions, for the attempt after it; None before."""
+        return None if self._lease is None else self._lease.place
 
     @property
     def model(self) -> BaseChatModel:

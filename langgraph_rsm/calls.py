@@ -17,14 +17,16 @@ from langgraph_rsm.clients import adapt_options, limit_time, own_retries
 from langgraph_rsm.errors import CallTimeoutError, SchedulerError
 from langgraph_rsm.events import Call
 from langgraph_rsm.identity import identify
+from langgraph_rsm.prompt import measure_prompt
 from langgraph_rsm.retry import Attempts, RetryRules
 from langgraph_rsm.run_tree import run_tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatResult
 
     from langgraph_rsm.bindings import Binding
@@ -55,14 +57,22 @@ class ScheduledCall:
 
     Args:
         route: Where it may go.
+        messages: The prompt, to be measured only.
         run_manager: LangChain's manager of the run; None for streams, where the context tells.
         options: Keyword arguments of the call.
     """
 
-    __slots__ = ("_attempt", "_attempts", "_deadline_s", "_options", "_route", "_who")
+    __slots__ = ("_attempt", "_attempts", "_deadline_s", "_options", "_prompt", "_route", "_who")
 
-    def __init__(self, route: Route, run_manager: Any, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        messages: Sequence[BaseMessage],
+        run_manager: Any,
+        options: dict[str, Any],
+    ) -> None:
         self._route = route
+        self._prompt = measure_prompt(messages)
         self._options = options
         self._who = identify(getattr(run_manager, "run_id", None))
         config = route.scheduler.config
@@ -167,13 +177,22 @@ class ScheduledCall:
             engines=self._attempts.engines,
             thread_id=who.thread_id,
             call_site=who.call_site,
+            graph=who.graph,
             tenant=who.tenant,
             weight=who.weight,
+            parents=who.parents,
+            remaining_path_s=who.remaining_path_s,
+            prompt_tokens=self._prompt.tokens,
+            prefix_id=self._prompt.prefix_id,
+            prefix_tokens=self._prompt.prefix_tokens,
         )
         waits = (self._route.scheduler.config.queue_timeout_s, self._left_s())
         timeout_s = min((wait for wait in waits if wait is not None), default=None)
-        slot = self._route.scheduler.slot(call, timeout_s=timeout_s)
-        self._attempt = Attempt(slot, self._route.models)
+        before = self._attempt
+        slot = self._route.scheduler.slot(
+            call, timeout_s=timeout_s, place=before.place if before else None
+        )
+        self._attempt = Attempt(call.call_id, slot, self._route.models)
         return self._attempt
 
     def _adapted(self, attempt: Attempt, *, stream: bool) -> dict[str, Any]:
@@ -233,8 +252,11 @@ class ScheduledCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._who.run_id is not None and error is not None and not isinstance(error, Exception):
+        who = self._who
+        if error is None and who.lineage is not None and self._attempt is not None:
+            who.lineage.call_ended(self._attempt.call_id, who.thread_id)
+        if who.run_id is not None and error is not None and not isinstance(error, Exception):
             # LangChain does not tell handlers of a cancelled `ainvoke` that its run is over.
-            run_tree.forget_chat(self._who.run_id)
-        if self._who.transient:
-            self._route.scheduler.end_program(self._who.program_id)
+            run_tree.forget_chat(who.run_id)
+        if who.transient:
+            self._route.scheduler.end_program(who.program_id)

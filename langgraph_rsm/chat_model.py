@@ -274,7 +274,7 @@ class ScheduledChatModel(BaseChatModel):
                 options = {**options, "run_manager": run_manager}
             return model._generate(messages, stop=stop, **options)
 
-        return ScheduledCall(self._route, run_manager, kwargs).generate(ask)
+        return ScheduledCall(self._route, messages, run_manager, kwargs).generate(ask)
 
     async def _agenerate(
         self,
@@ -288,7 +288,7 @@ class ScheduledChatModel(BaseChatModel):
                 options = {**options, "run_manager": run_manager}
             return model._agenerate(messages, stop=stop, **options)
 
-        return await ScheduledCall(self._route, run_manager, kwargs).agenerate(ask)
+        return await ScheduledCall(self._route, messages, run_manager, kwargs).agenerate(ask)
 
     def _stream(
         self,
@@ -324,7 +324,7 @@ class ScheduledChatModel(BaseChatModel):
     ) -> Iterator[Any]:
         if run_manager is not None:
             options["run_manager"] = run_manager
-        return ScheduledCall(self._route, run_manager, options).stream(
+        return ScheduledCall(self._route, messages, run_manager, options).stream(
             lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
         )
 
@@ -333,7 +333,7 @@ class ScheduledChatModel(BaseChatModel):
     ) -> AsyncIterator[Any]:
         if run_manager is not None:
             options["run_manager"] = run_manager
-        return ScheduledCall(self._route, run_manager, options).astream(
+        return ScheduledCall(self._route, messages, run_manager, options).astream(
             lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
         )
 

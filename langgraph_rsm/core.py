@@ -179,7 +179,7 @@ class SchedulerCore:
         if event.may_wait and (reason := self._refusal(call, must_wait=must_wait)):
             yield Reject(call_id=call.call_id, reason=reason)
             return
-        record = self._admit(call, now)
+        record = self._admit(event)
         if must_wait and not event.may_wait:
             engines = self._engines.of(call.engines)
             yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
@@ -278,19 +278,21 @@ class SchedulerCore:
             )
         return None
 
-    def _admit(self, call: Call, now: float) -> CallRecord:
+    def _admit(self, event: Submitted) -> CallRecord:
         """Make a record of a submitted call, and put it into the waiting room."""
+        call, now = event.call, event.now
         known = self._table.get(call.program_id)
         if known is not None:
             self._guard.before(known, now)
         program = self._table.admit(call, now)
         self._policy.arrived(call, program)
         self._seq += 1
+        seq = self._seq if event.place is None else event.place
         record = self._calls[call.call_id] = CallRecord(
             call=call,
             program=program,
             tenant=self._tenants.arrive(call),
-            ticket=self._placement.ticket(call, program, served_s=0.0, seq=self._seq, now=now),
+            ticket=self._placement.ticket(call, program, served_s=0.0, seq=seq, now=now),
             state=CallState.WAITING,
             inherited_s=program.path_before_s(call),
             story=[(now, CallState.WAITING)],

@@ -134,6 +134,9 @@ class Submitted:
     may_wait: bool = True
     """False for a caller whose own waiting could keep slots from ever coming back: it starts at
     once, beyond the capacity if need be."""
+    place: int | None = None
+    """Position among all submissions to take, that of a failed attempt of the same call; None for
+    the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

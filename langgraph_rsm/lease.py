@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.errors import QueueTimeoutError
-from langgraph_rsm.events import Cancelled, Failed, Finished
+from langgraph_rsm.events import Cancelled, Failed, Fault, Finished
+from langgraph_rsm.retry import fault_of, retry_after_s
 from langgraph_rsm.telemetry.recorder import Ending
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Lease:
         "engine_id",
         "longest_gap_s",
         "open",
+        "place",
         "started_s",
         "tokens",
         "ttft_s",
@@ -57,6 +59,7 @@ class Lease:
         engine: Engine,
         engine_id: str,
         started_s: float,
+        place: int,
     ) -> None:
         self._scheduler = scheduler
         self.call = call
@@ -66,6 +69,8 @@ class Lease:
         """Its id, looked up once: `engine.engine_id` may have to be derived."""
         self.started_s = started_s
         """When the call began, in seconds of the scheduler's clock."""
+        self.place = place
+        """Position of the call in the order of all submissions."""
         self.open = True
         """Whether the slot is still held."""
         self.ttft_s: float | None = None
@@ -115,6 +120,8 @@ class Lease:
             ttft_s=self.ttft_s,
             tokens=self.tokens,
             error_type=type(error).__name__ if kind is Failed else None,
+            fault=Fault.CALL if error is None else fault_of(error),
+            retry_after_s=None if error is None else retry_after_s(error),
             chunks=self.chunks,
             mean_gap_s=self.mean_gap_s,
             longest_gap_s=self.longest_gap_s,
@@ -193,10 +200,13 @@ class Slot:
     or cancelled when an exception passes.
     """
 
-    __slots__ = ("_call", "_lease", "_scheduler", "_timeout_s")
+    __slots__ = ("_call", "_lease", "_place", "_scheduler", "_timeout_s")
 
-    def __init__(self, scheduler: Scheduler, call: Call, timeout_s: float | None) -> None:
+    def __init__(
+        self, scheduler: Scheduler, call: Call, *, timeout_s: float | None, place: int | None
+    ) -> None:
         self._scheduler = scheduler
+        self._place = place
         self._call = call
         self._timeout_s = timeout_s
         self._lease: Lease | None = None
@@ -206,7 +216,7 @@ class Slot:
         # A thread that runs an event loop would stop the very coroutines whose slots it waits for.
         may_wait = not _holds_a_lease() and asyncio._get_running_loop() is None
         try:
-            self._scheduler._submit(self._call, waiter, may_wait=may_wait)
+            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
             return self._begin(waiter.wait(self._timeout_s))
         except BaseException:  # KeyboardInterrupt while blocked, too
             self._scheduler._end(self._call.call_id, Cancelled, Ending())
@@ -215,7 +225,8 @@ class Slot:
     async def __aenter__(self) -> Lease:
         waiter = AsyncWaiter()
         try:
-            self._scheduler._submit(self._call, waiter, may_wait=not _holds_a_lease())
+            may_wait = not _holds_a_lease()
+            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
             return self._begin(await waiter.wait(self._timeout_s))
         except BaseException:
             self._scheduler._end(self._call.call_id, Cancelled, Ending())

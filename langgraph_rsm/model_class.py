@@ -214,7 +214,7 @@ def _generate_of(kind: type[Any]) -> Callable[..., ChatResult]:
 
         if _inside.get() == id(self):
             return ask(self, kwargs)
-        return ScheduledCall(_route(self), run_manager, kwargs).generate(ask)
+        return ScheduledCall(_route(self), messages, run_manager, kwargs).generate(ask)
 
     return _generate
 
@@ -234,7 +234,7 @@ def _agenerate_of(kind: type[Any]) -> Callable[..., Any]:
 
         if _inside.get() == id(self):
             return await ask(self, kwargs)
-        return await ScheduledCall(_route(self), run_manager, kwargs).agenerate(ask)
+        return await ScheduledCall(_route(self), messages, run_manager, kwargs).agenerate(ask)
 
     return _agenerate
 
@@ -249,7 +249,7 @@ def _stream_of(kind: type[Any], method: str) -> Callable[..., Iterator[Any]]:
             kwargs["run_manager"] = run_manager
         if _inside.get() == id(self):
             return cast("Iterator[Any]", plain(self, messages, stop=stop, **kwargs))
-        return ScheduledCall(_route(self), run_manager, kwargs).stream(
+        return ScheduledCall(_route(self), messages, run_manager, kwargs).stream(
             lambda _, options: plain(self, messages, stop=stop, **options)
         )
 
@@ -271,7 +271,7 @@ def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any
         if _inside.get() == id(self):
             chunks = ask(self, kwargs)
         else:
-            chunks = ScheduledCall(_route(self), run_manager, kwargs).astream(ask)
+            chunks = ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
         async with Closing(chunks):
             async for chunk in chunks:
                 yield chunk

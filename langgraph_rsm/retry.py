@@ -16,6 +16,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_rsm.errors import CallTimeoutError
+from langgraph_rsm.events import Fault
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
@@ -117,6 +120,16 @@ def is_retryable(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | TimeoutError) or not names.isdisjoint(
         _TRANSIENT_TYPES | {"APIConnectionError"}
     )
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Tell whom an error says something about."""
+    status = getattr(error, "status_code", None)
+    if status == 429 or (status == 503 and retry_after_s(error) is not None):
+        return Fault.RATE_LIMIT
+    if isinstance(error, CallTimeoutError) or (is_retryable(error) and status not in (408, 409)):
+        return Fault.ENGINE
+    return Fault.CALL
 
 
 def retry_after_s(error: BaseException) -> float | None:

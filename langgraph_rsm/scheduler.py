@@ -144,7 +144,7 @@ class Scheduler:
         """Return whether an engine is registered."""
         return engine_id in self._engines
 
-    def slot(self, call: Call, *, timeout_s: float | None = None) -> Slot:
+    def slot(self, call: Call, *, timeout_s: float | None = None, place: int | None = None) -> Slot:
         """Return a context manager that blocks the thread until the call has a slot.
 
         `with scheduler.slot(call) as lease:` gives the `Lease`, whose `engine` serves the call.
@@ -154,17 +154,21 @@ class Scheduler:
         Args:
             call: The call.
             timeout_s: Longest wait in seconds; None waits for ever.
+            place: `Lease.place` of a failed attempt at the same answer, to wait where it stood;
+                None for a new call.
 
         Raises:
             QueueFullError: On entering, when `max_queue` calls wait.
             QueueTimeoutError: On entering, when no slot came in time.
             EngineError: On entering, when the call names an engine that is not registered.
         """
-        return Slot(self, call, timeout_s)
+        return Slot(self, call, timeout_s=timeout_s, place=place)
 
-    def aslot(self, call: Call, *, timeout_s: float | None = None) -> Slot:
+    def aslot(
+        self, call: Call, *, timeout_s: float | None = None, place: int | None = None
+    ) -> Slot:
         """Return an async context manager like `slot` that suspends the task instead."""
-        return Slot(self, call, timeout_s)
+        return Slot(self, call, timeout_s=timeout_s, place=place)
 
     def end_program(self, program_id: str) -> None:
         """Tell that the program makes no more calls; its entry goes with its last active call."""
@@ -207,10 +211,12 @@ class Scheduler:
 
     # What leases ask for
 
-    def _submit(self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool) -> None:
+    def _submit(
+        self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool, place: int | None
+    ) -> None:
         with self._lock:
             self._waiters[call.call_id] = waiter
-            instructions = self._handle(Submitted, call=call, may_wait=may_wait)
+            instructions = self._handle(Submitted, call=call, may_wait=may_wait, place=place)
             waiting = len(self._core.waiting)
         self._settle()
         if instructions and isinstance(instructions[0], Reject):
@@ -222,12 +228,16 @@ class Scheduler:
         with self._lock:
             self._handle(Started, call_id=call.call_id)
             started_s = self._core.now
+            record = self._core.record(call.call_id)
+            assert record is not None, "it has just begun"
+            place = record.ticket.seq
         return Lease(
             scheduler=self,
             call=call,
             engine=self._engines[engine_id],
             engine_id=engine_id,
             started_s=started_s,
+            place=place,
         )
 
     def _first_token(self, lease: Lease) -> None:

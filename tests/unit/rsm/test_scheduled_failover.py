@@ -17,6 +17,7 @@ from langgraph_rsm import (
     Engine,
     QueueTimeoutError,
     ScheduledChatModel,
+    program,
     schedule,
 )
 from langgraph_rsm.telemetry import Outcome
@@ -103,6 +104,23 @@ async def test_slot_is_free_during_the_pause(single, finished):
     assert asyncio.get_running_loop().time() == pytest.approx(4, abs=1e-6)
     assert not first.done()
     await first
+
+
+@pytest.mark.looptime
+async def test_retry_stands_where_it_stood_in_the_queue(single, finished):
+    model, _ = single(Flaky(failures=1, delay_s=10), max_retries=1, retry_base_s=1, policy="fcfs")
+    answered = []
+
+    async def call(name):
+        with program("one"):  # between programs, service decides as well
+            await model.ainvoke(name)
+        answered.append(name)
+
+    tasks = [asyncio.create_task(call("first"))]
+    await asyncio.sleep(1)
+    tasks += [asyncio.create_task(call(name)) for name in ("second", "third", "fourth")]
+    await asyncio.gather(*tasks)
+    assert answered == ["second", "first", "third", "fourth"]
 
 
 @pytest.mark.parametrize("error", [ModelInvalidRequestError("bad"), KeyError("bug")])
