@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -26,6 +24,7 @@ from langgraph_rsm.calls import Route, ScheduledCall
 from langgraph_rsm.clients import turn_retries_off
 from langgraph_rsm.engine import Engine, derive_engine_id, is_named
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.nesting import inside, is_inside
 from langgraph_rsm.rebase import exchange_models
 from langgraph_rsm.registry import find_scheduler
 from langgraph_rsm.scheduler import Scheduler
@@ -123,19 +122,6 @@ def _is_configurable(model: Any) -> bool:
 
 # Members of a scheduled class
 
-_inside: ContextVar[int] = ContextVar("langgraph_rsm_inside", default=0)
-"""The model that is working in this context: what its `_generate` asks of itself, such as its own
-`_stream`, is the same call."""
-
-
-@contextmanager
-def _inside_of(model: Any) -> Iterator[None]:
-    token = _inside.set(id(model))
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
 
 def _identity_of(kind: type[BaseChatModel]) -> dict[str, Any]:
     return {
@@ -209,10 +195,10 @@ def _generate_of(kind: type[Any]) -> Callable[..., ChatResult]:
         def ask(_: Any, options: dict[str, Any]) -> ChatResult:
             if passes:
                 options = {**options, "run_manager": run_manager}
-            with _inside_of(self):
+            with inside(self):
                 return cast("ChatResult", plain(self, messages, stop=stop, **options))
 
-        if _inside.get() == id(self):
+        if is_inside(self):
             return ask(self, kwargs)
         return ScheduledCall(_route(self), messages, run_manager, kwargs).generate(ask)
 
@@ -229,10 +215,10 @@ def _agenerate_of(kind: type[Any]) -> Callable[..., Any]:
         async def ask(_: Any, options: dict[str, Any]) -> ChatResult:
             if passes:
                 options = {**options, "run_manager": run_manager}
-            with _inside_of(self):
+            with inside(self):
                 return cast("ChatResult", await plain(self, messages, stop=stop, **options))
 
-        if _inside.get() == id(self):
+        if is_inside(self):
             return await ask(self, kwargs)
         return await ScheduledCall(_route(self), messages, run_manager, kwargs).agenerate(ask)
 
@@ -247,7 +233,7 @@ def _stream_of(kind: type[Any], method: str) -> Callable[..., Iterator[Any]]:
     ) -> Iterator[Any]:
         if run_manager is not None:
             kwargs["run_manager"] = run_manager
-        if _inside.get() == id(self):
+        if is_inside(self):
             return cast("Iterator[Any]", plain(self, messages, stop=stop, **kwargs))
         return ScheduledCall(_route(self), messages, run_manager, kwargs).stream(
             lambda _, options: plain(self, messages, stop=stop, **options)
@@ -268,7 +254,7 @@ def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any
         def ask(_: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
             return cast("AsyncIterator[Any]", plain(self, messages, stop=stop, **options))
 
-        if _inside.get() == id(self):
+        if is_inside(self):
             chunks = ask(self, kwargs)
         else:
             chunks = ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
