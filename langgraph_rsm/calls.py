@@ -44,6 +44,11 @@ class Route:
     bindings: tuple[Binding, ...] = field(default=())
     """What was bound, in the words of each engine; empty when all engines speak alike."""
 
+    @property
+    def own_retries(self) -> int:
+        """Most retries that any of the models would have made itself."""
+        return max(map(own_retries, self.models.values()))
+
     def options(self, engine_id: str, options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         """Return the caller's keyword arguments as the engine's model should get them."""
         for binding in self.bindings:
@@ -79,7 +84,7 @@ class ScheduledCall:
         retries = config.max_retries
         if retries is None:
             # Each of several engines is worth one attempt, whatever the clients would have done.
-            retries = max(len(route.models) - 1, *map(own_retries, route.models.values()))
+            retries = max(len(route.models) - 1, route.own_retries)
         rules = RetryRules(
             max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langgraph_rsm.engine import read_setting
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
@@ -24,14 +26,14 @@ def own_retries(model: BaseChatModel) -> int:
     """
     if not _speaks_openai(model):
         return 0
-    asked = getattr(model, "max_retries", None)
+    asked = read_setting(model, "max_retries")
     return _OPENAI_RETRIES if asked is None else int(asked)
 
 
 def turn_retries_off(model: BaseChatModel) -> None:
     """Exchange the model's clients for ones that never retry; connections stay shared."""
     for root_name, chat_name in _CLIENTS:
-        root: Any = getattr(model, root_name, None)
+        root: Any = read_setting(model, root_name)
         if _can_be_told(root) and root.max_retries != 0:
             once = root.with_options(max_retries=0)
             # Past pydantic: these are caches of the client, not settings of the user.
@@ -56,12 +58,11 @@ def adapt_options(model: BaseChatModel, options: dict[str, Any], *, usage: bool)
         options: What the caller passed.
         usage: Whether to ask a stream for its token counts, unless the user decided on that.
     """
-    if not hasattr(model, "extra_body"):
-        return options
     options = dict(options)
-    if options.get("extra_body") and model.extra_body:
+    body = read_setting(model, "extra_body")
+    if body and options.get("extra_body"):
         # langchain-openai would let the per-call body replace the model's.
-        options["extra_body"] = {**model.extra_body, **options["extra_body"]}
+        options["extra_body"] = {**body, **options["extra_body"]}
     if usage and _may_ask_for_usage(model, options):
         options["stream_usage"] = True
     return options
@@ -75,17 +76,17 @@ def limit_time(model: BaseChatModel, options: dict[str, Any], left_s: float) -> 
 
 
 def _speaks_openai(model: BaseChatModel) -> bool:
-    return any(_can_be_told(getattr(model, root_name, None)) for root_name, _ in _CLIENTS)
+    return any(_can_be_told(read_setting(model, root_name)) for root_name, _ in _CLIENTS)
 
 
 def _can_be_told(client: Any) -> bool:
-    return hasattr(client, "with_options") and hasattr(client, "max_retries")
+    return client is not None and hasattr(client, "with_options") and hasattr(client, "max_retries")
 
 
 def _may_ask_for_usage(model: Any, options: dict[str, Any]) -> bool:
-    if getattr(model, "stream_usage", False) is not None:
+    if "stream_usage" not in model.__dict__ or model.stream_usage is not None:
         return False
-    model_kwargs = getattr(model, "model_kwargs", None) or {}
+    model_kwargs = read_setting(model, "model_kwargs") or {}
     if "stream_usage" in options or "stream_options" in {**model_kwargs, **options}:
         return False
     # The Responses API always reports usage and knows no such option.

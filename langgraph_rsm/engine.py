@@ -7,6 +7,7 @@ property of the server, not of the Python object.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
@@ -186,7 +187,27 @@ _CONNECT_ERRORS = frozenset({"ConnectError", "ClientConnectorError", "gaierror"}
 
 def _first_text(model: Any, names: tuple[str, ...]) -> str | None:
     for name in names:
-        value = getattr(model, name, None)
+        value = read_setting(model, name)
         if isinstance(value, str) and value:
             return value
     return None
+
+
+def read_setting(model: Any, name: str) -> Any:
+    """Return an attribute of a model, None if it has none of that name.
+
+    As `getattr` with a default, but a miss does not cost the exception that pydantic makes of it:
+    each call of a model looks at several names of which few exist.
+    """
+    fields = getattr(model, "__dict__", None)
+    if fields is None or getattr(model, "__pydantic_extra__", None):
+        return getattr(model, name, None)
+    if name in fields:
+        return fields[name]
+    kind: Any = type(model)
+    return getattr(model, name, None) if _on_class(kind, name) else None
+
+
+@lru_cache(maxsize=1024)
+def _on_class(kind: type, name: str) -> bool:
+    return any(name in base.__dict__ for base in kind.__mro__)
