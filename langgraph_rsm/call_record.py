@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.events import (
@@ -56,6 +56,7 @@ class CallRecord:
     state: CallState
     inherited_s: float
     """Critical path of the program when the call arrived: its own path begins there."""
+    arrived_s: float
     engine_id: str | None = None
     """The engine whose slot it has or had; None before dispatch."""
     dispatched_s: float | None = None
@@ -79,7 +80,8 @@ class CallRecord:
     """Tokens already counted for the engine's limit."""
     boosted: bool = False
     """Whether it has a slot because it was overdue or promoted."""
-    story: list[tuple[float, CallState]] = field(default_factory=list)
+    story: list[tuple[float, CallState]] | None = None
+    """States entered after the first, which is WAITING; None as long as there are none."""
 
     def wait_s(self) -> float:
         """Return the time in queues until the latest dispatch, or the end of a call without one."""
@@ -102,6 +104,8 @@ class CallRecord:
     def note(self, state: CallState, now: float) -> None:
         """Enter a state."""
         self.state = state
+        if self.story is None:
+            self.story = []
         self.story.append((now, state))
         if len(self.story) > _STORY_LENGTH:
             del self.story[0]
@@ -109,4 +113,5 @@ class CallRecord:
     def tell(self) -> tuple[str, ...]:
         """Return the recent transitions, oldest first, as text."""
         where = f" on {self.engine_id}" if self.engine_id else ""
-        return tuple(f"{state.value}{where} at {at:.6f} s" for at, state in self.story)
+        story = [(self.arrived_s, CallState.WAITING), *(self.story or ())]
+        return tuple(f"{state.value}{where} at {at:.6f} s" for at, state in story)

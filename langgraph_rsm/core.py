@@ -175,16 +175,16 @@ class SchedulerCore:
     def _on_submitted(self, event: Submitted) -> Iterator[Instruction]:
         call, now = event.call, event.now
         self._refuse_unknown(call)
-        must_wait = not self._engines.with_room(call.engines, now)
-        if event.may_wait and (reason := self._refusal(call, must_wait=must_wait)):
+        free = self._engines.with_room(call.engines, now)
+        if event.may_wait and (reason := self._refusal(call, must_wait=not free)):
             yield Reject(call_id=call.call_id, reason=reason)
             return
         record = self._admit(call, now)
-        if must_wait and not event.may_wait:
+        if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
             yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
-        for engine_id in call.engines:
-            yield from self._fill(engine_id, now)
+        for engine in free:
+            yield from self._fill(engine.engine_id, now)
 
     def _on_started(self, event: Started) -> Iterator[Instruction]:
         self._accounts.start(self._advance(event), event.now)
@@ -193,6 +193,7 @@ class SchedulerCore:
     def _on_progress(self, event: Progress) -> Iterator[Instruction]:
         record = self._advance(event)
         self._accounts.charge(record, event.now, event.tokens)
+        self._guard.watch(record.program, event.now)
         self._accounts.rerank(record, event.now)
         if self._must_yield(record, event.now):
             self._engine_of(record).preempting += 1
@@ -293,7 +294,7 @@ class SchedulerCore:
             ticket=self._placement.ticket(call, program, served_s=0.0, seq=self._seq, now=now),
             state=CallState.WAITING,
             inherited_s=program.path_before_s(call),
-            story=[(now, CallState.WAITING)],
+            arrived_s=now,
         )
         self._placement.enqueue(record, now)
         self._guard.watch(program, now)

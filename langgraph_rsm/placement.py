@@ -164,9 +164,10 @@ class Placement:
         for engine in sound:
             if program.program_id in engine.memory:
                 return (engine.engine_id,), True
-        bound = self._balancer.bind(call, program, sound)
-        if len(bound) == 1:
-            return (bound[0].engine_id,), False
+        if len(sound) > 1:
+            bound = self._balancer.bind(call, program, sound)
+            if len(bound) == 1:
+                return (bound[0].engine_id,), False
         # Those that are down included: one of them may be up again by then.
         return call.engines, False
 
