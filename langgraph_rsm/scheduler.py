@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import PolicyName, SchedulerConfig
-from langgraph_rsm.core import create_core
+from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
 from langgraph_rsm.events import (
     Cancelled,
@@ -94,7 +94,7 @@ class Scheduler:
         self._policy: Policy = (
             create_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
-        self._core = create_core(self.config, self._policy)
+        self._core = SchedulerCore(self.config, policy=self._policy)
         self._clock = clock
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
