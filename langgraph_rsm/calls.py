@@ -49,6 +49,7 @@ class ScheduledCall:
             engines=tuple(models),
             thread_id=who.thread_id,
             call_site=who.call_site,
+            graph=who.graph,
             tenant=who.tenant,
             weight=who.weight,
         )

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.events import EngineLimits, Fault
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -22,6 +23,8 @@ _URL_ATTRIBUTES = (
     "endpoint_url",
     "endpoint",
 )
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
 _NAME_ATTRIBUTES = ("model_name", "model", "model_id", "deployment_name")
 
 
@@ -44,6 +47,8 @@ class Engine:
     identity, else the scheduler's `default_capacity`."""
     name: str | None = None
     """Identity of the engine; None derives it from class, base URL and model name."""
+    limits: EngineLimits | None = None
+    """Requests and tokens per minute that it takes, and context that its cache holds."""
 
     def __post_init__(self) -> None:
         require_chat_model(self.model, "Engine(model=...)")
@@ -114,6 +119,30 @@ def note_unreachable(error: BaseException, engine: Engine) -> None:
         f"langgraph_rsm: engine {engine.engine_id!r}{where} could not be reached. Is the server "
         "running, and is the base_url right (host, port, /v1)?"
     )
+
+
+def judge_failure(error: BaseException) -> tuple[Fault, float | None]:
+    """Return whom an error says something about, and how long to leave the engine alone.
+
+    The time is in seconds, from the response's `retry-after` header; None when there is none.
+    """
+    status = getattr(error, "status_code", None)
+    if status == _TOO_MANY_REQUESTS:
+        return Fault.RATE_LIMIT, _retry_after_s(error)
+    if isinstance(status, int) and status >= _SERVER_ERROR:
+        retry_after_s = _retry_after_s(error)
+        return (Fault.ENGINE if retry_after_s is None else Fault.RATE_LIMIT), retry_after_s
+    return (Fault.ENGINE if _is_connection_error(error) else Fault.CALL), None
+
+
+def _retry_after_s(error: BaseException) -> float | None:
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    try:
+        text = headers.get("retry-after") if headers is not None else None
+        seconds = float(text) if text is not None else None
+    except (ValueError, TypeError, AttributeError):  # a date, or no mapping: take the default
+        return None
+    return seconds if seconds is not None and 0 <= seconds < float("inf") else None
 
 
 def _is_connection_error(error: BaseException) -> bool:

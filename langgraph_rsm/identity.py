@@ -44,6 +44,8 @@ class Identity:
     """Chain of checkpoint namespaces; empty outside of a graph."""
     call_site: str = ""
     """`name/node`, or the node alone; empty outside of a graph."""
+    graph: str = ""
+    """Name of the root run; empty for a graph without a name."""
     transient: bool = False
     """Whether nobody will tell when the program ends, so that it must end with this call."""
 
@@ -58,6 +60,7 @@ def identify(run_id: UUID | None = None) -> Identity:
     scope = current_scope()
     thread_id = str(run.metadata.get("langgraph_checkpoint_ns", "")) if run else ""
     call_site = _call_site(run) if run else ""
+    graph = run.root.name if run and run.root.name != _UNNAMED else ""
     if scope is not None:
         return Identity(
             program_id=scope.program_id,
@@ -66,6 +69,7 @@ def identify(run_id: UUID | None = None) -> Identity:
             weight=scope.weight,
             thread_id=thread_id,
             call_site=call_site,
+            graph=graph,
         )
     if run is None:
         return Identity(program_id=f"call-{uuid.uuid4()}", transient=True)
@@ -75,6 +79,7 @@ def identify(run_id: UUID | None = None) -> Identity:
         run_id=run.run_id,
         thread_id=thread_id,
         call_site=call_site,
+        graph=graph,
         transient=not run_tree.claim(run.root, program_id),
     )
 

@@ -12,7 +12,8 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.events import Cancelled, Failed, Finished
+from langgraph_rsm.engine import judge_failure
+from langgraph_rsm.events import Cancelled, Failed, Fault, Finished
 from langgraph_rsm.telemetry.recorder import Ending
 
 if TYPE_CHECKING:
@@ -84,10 +85,15 @@ class Lease:
         kind: type[Finished | Failed | Cancelled] = Finished
         if error is not None:
             kind = Cancelled if isinstance(error, _CANCELLATIONS) else Failed
+        fault, retry_after_s = Fault.CALL, None
+        if error is not None and kind is Failed:
+            fault, retry_after_s = judge_failure(error)
         how = Ending(
             ttft_s=self.ttft_s,
             tokens=self.tokens,
             error_type=type(error).__name__ if kind is Failed else None,
+            fault=fault,
+            retry_after_s=retry_after_s,
         )
         self._scheduler._end(self.call.call_id, kind, how)
 
