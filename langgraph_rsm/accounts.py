@@ -52,7 +52,10 @@ class Accounts:
             record.program.open_since_s += now
 
     def charge(self, record: CallRecord, now: float, tokens: TokenUsage | None) -> None:
-        """Bring the service of the program up to date with what the call has had so far."""
+        """Bring the service of the program up to date with what the call has had so far.
+
+        The caller lets the guard watch the program afterwards.
+        """
         program = record.program
         total_s = self._meter.total_s(record, now, tokens)
         if record.started_s is not None and not self._meter.by_tokens:
@@ -65,7 +68,6 @@ class Accounts:
         self._guard.before(program, now)
         program.attained_s += gained_s
         program.recent_service_s += gained_s
-        self._guard.watch(program, now)
         self._policy.charged(program)
 
     def stop(self, record: CallRecord, now: float, tokens: TokenUsage | None) -> None:

@@ -20,14 +20,14 @@ out twice.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.accounts import Accounts
-from langgraph_rsm.balancer import create_balancer
-from langgraph_rsm.call_record import ALLOWED, CallRecord
+from langgraph_rsm.balancer import Balancer, create_balancer
+from langgraph_rsm.call_record import CallBook, CallRecord
+from langgraph_rsm.config import SchedulerConfig
 from langgraph_rsm.engines import Engines
-from langgraph_rsm.errors import InvalidTransitionError, SchedulerError
+from langgraph_rsm.errors import SchedulerError
 from langgraph_rsm.events import (
     CallState,
     Cancelled,
@@ -48,23 +48,17 @@ from langgraph_rsm.events import (
 )
 from langgraph_rsm.fairness import StarvationGuard, Tenants
 from langgraph_rsm.placement import Placement
+from langgraph_rsm.policies import Policy, create_policy
 from langgraph_rsm.process_table import ProcessTable
-from langgraph_rsm.service import ServiceMeter
 from langgraph_rsm.waiting import WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from langgraph_rsm.balancer import Balancer
-    from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
-    from langgraph_rsm.policies import Policy
     from langgraph_rsm.process_table import Program
-
-_REMEMBERED = 1024
-"""Ended calls whose story is kept, so that a late second ending can be explained."""
 
 
 class SchedulerCore:
@@ -75,69 +69,46 @@ class SchedulerCore:
     costs more: the calls that wait for it alone are bound anew.
 
     Args:
-        policy: Order of the waiting calls.
-        balancer: Choice among engines.
-        meter: How service is measured.
-        max_wait_s: Seconds after which the oldest waiting call of a tenant goes first.
-        max_queue: Most waiting calls.
-        max_program_calls: Most waiting and running calls of one program.
-        program_ttl_s: Seconds after which an idle program is forgotten.
-        beta: Recent wait over recent service at which a program is promoted.
-        boosted_share: Part of an engine's slots for overdue calls and promoted programs.
-        urgent_before_s: Seconds before its deadline from which a call is urgent.
-        tenant_weights: Shares of tenants.
-        preemption_levels: Levels by which a call must be outranked to be preempted; 0 for never.
-        adaptive_window: Whether engines are given no more than they take without queueing.
+        config: Settings; None means the defaults.
+        policy: Order of the waiting calls; None takes the one that `config` names.
+        balancer: Choice among engines; None takes the one that `config` names.
     """
 
     def __init__(
         self,
+        config: SchedulerConfig | None = None,
         *,
-        policy: Policy,
-        balancer: Balancer,
-        meter: ServiceMeter | None = None,
-        max_wait_s: float = 60.0,
-        max_queue: int = 100_000,
-        max_program_calls: int = 10_000,
-        program_ttl_s: float = 600.0,
-        beta: float = 8.0,
-        boosted_share: float = 0.2,
-        urgent_before_s: float = 10.0,
-        tenant_weights: Mapping[str, float] | None = None,
-        preemption_levels: int = 0,
-        adaptive_window: bool = False,
+        policy: Policy | None = None,
+        balancer: Balancer | None = None,
     ) -> None:
-        self._policy = policy
-        self._balancer = balancer
-        self._max_queue = max_queue
-        self._max_program_calls = max_program_calls
-        self._preemption_levels = preemption_levels
-        self._waiting = WaitingRoom(max_wait_s=max_wait_s)
-        self._table = ProcessTable(ttl_s=program_ttl_s)
-        self._tenants = Tenants(tenant_weights)
-        self._guard = StarvationGuard(beta=beta)
-        self._engines = Engines(adaptive_window=adaptive_window)
-        self._calls: dict[str, CallRecord] = {}
-        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._config = config = config or SchedulerConfig()
+        self._policy = policy = policy or create_policy(config)
+        self._balancer = balancer = balancer or create_balancer(config)
+        self._waiting = WaitingRoom(max_wait_s=config.max_wait_s)
+        self._table = ProcessTable(ttl_s=config.program_ttl_s)
+        self._tenants = Tenants(config.tenant_weights)
+        self._guard = StarvationGuard(beta=config.beta)
+        self._engines = Engines(adaptive_window=config.adaptive_window)
+        self._book = CallBook()
         self._placement = Placement(
             policy=policy,
             balancer=balancer,
             waiting=self._waiting,
             engines=self._engines,
-            calls=self._calls,
-            boosted_share=boosted_share,
-            urgent_before_s=urgent_before_s,
+            calls=self._book.live,
+            guard=self._guard,
+            boosted_share=config.boosted_share,
+            urgent_before_s=config.urgent_before_s,
         )
         self._accounts = Accounts(
             policy=policy,
-            meter=meter or ServiceMeter(),
+            meter=config.service,
             tenants=self._tenants,
             guard=self._guard,
             waiting=self._waiting,
         )
         self._now = float("-inf")
         self._seq = 0
-        self._promotions = 0
         self._handlers: dict[type, Callable[[Any], Iterator[Instruction]]] = {
             Submitted: self._on_submitted,
             Started: self._on_started,
@@ -164,7 +135,7 @@ class SchedulerCore:
         if event.now < self._now:
             msg = f"time went back from {self._now} to {event.now}; use one monotonic clock"
             raise SchedulerError(msg)
-        self._boost(event.now)
+        self._placement.boost_due(event.now)
         instructions = tuple(self._handlers[type(event)](event))
         self._now = event.now
         stale = self._table.expire(event.now)
@@ -174,17 +145,18 @@ class SchedulerCore:
 
     def _on_submitted(self, event: Submitted) -> Iterator[Instruction]:
         call, now = event.call, event.now
-        self._refuse_unknown(call)
-        must_wait = not self._engines.with_room(call.engines, now)
-        if event.may_wait and (reason := self._refusal(call, must_wait=must_wait)):
+        self._book.refuse_known(call.call_id)
+        self._engines.require(call.engines, call.call_id)
+        free = self._engines.with_room(call.engines, now)
+        if event.may_wait and (reason := self._refusal(call, must_wait=not free)):
             yield Reject(call_id=call.call_id, reason=reason)
             return
         record = self._admit(event)
-        if must_wait and not event.may_wait:
+        if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
             yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
-        for engine_id in call.engines:
-            yield from self._fill(engine_id, now)
+        for engine in free:
+            yield from self._fill(engine.engine_id, now)
 
     def _on_started(self, event: Started) -> Iterator[Instruction]:
         self._accounts.start(self._advance(event), event.now)
@@ -193,6 +165,7 @@ class SchedulerCore:
     def _on_progress(self, event: Progress) -> Iterator[Instruction]:
         record = self._advance(event)
         self._accounts.charge(record, event.now, event.tokens)
+        self._guard.watch(record.program, event.now)
         self._accounts.rerank(record, event.now)
         if self._must_yield(record, event.now):
             self._engine_of(record).preempting += 1
@@ -219,8 +192,7 @@ class SchedulerCore:
         now = event.now
         record = self._advance(event)
         program, engine_id = record.program, record.engine_id
-        record.ended_s = now
-        self._remember(record)
+        self._book.close(record, now)
         if engine_id is None:
             self._placement.dequeue(record)
             self._guard.before(program, now)
@@ -264,17 +236,18 @@ class SchedulerCore:
 
     def _refusal(self, call: Call, *, must_wait: bool) -> str | None:
         """Return why a call must be turned away; None if it may come in."""
-        if must_wait and len(self._waiting) >= self._max_queue:
+        config, waiting = self._config, len(self._waiting)
+        if must_wait and waiting >= config.max_queue:
             return (
-                f"{len(self._waiting)} calls wait, max_queue is {self._max_queue}; add an engine, "
-                "raise an engine's capacity or SchedulerConfig(max_queue=...)"
+                f"{waiting} calls wait, max_queue is {config.max_queue}; add an engine, raise an "
+                "engine's capacity or SchedulerConfig(max_queue=...)"
             )
         program = self._table.get(call.program_id)
-        if program is not None and program.active >= self._max_program_calls:
+        if program is not None and program.active >= config.max_program_calls:
             return (
                 f"program {call.program_id!r} has {program.active} calls waiting or running, "
-                f"max_program_calls is {self._max_program_calls}; let it await answers before it "
-                "asks for more, or raise SchedulerConfig(max_program_calls=...)"
+                f"max_program_calls is {config.max_program_calls}; let it await answers before "
+                "it asks for more, or raise SchedulerConfig(max_program_calls=...)"
             )
         return None
 
@@ -288,14 +261,14 @@ class SchedulerCore:
         self._policy.arrived(call, program)
         self._seq += 1
         seq = self._seq if event.place is None else event.place
-        record = self._calls[call.call_id] = CallRecord(
+        record = self._book.live[call.call_id] = CallRecord(
             call=call,
             program=program,
             tenant=self._tenants.arrive(call),
             ticket=self._placement.ticket(call, program, served_s=0.0, seq=seq, now=now),
             state=CallState.WAITING,
             inherited_s=program.path_before_s(call),
-            story=[(now, CallState.WAITING)],
+            arrived_s=now,
         )
         self._placement.enqueue(record, now)
         self._guard.watch(program, now)
@@ -320,7 +293,7 @@ class SchedulerCore:
             engine.memory.hold(program.program_id, record.context_tokens())
         self._guard.before(program, now)
         self._table.dispatch(program, engine.engine_id, now)
-        self._end_promotion(program)
+        self._placement.end_promotion(program)
         self._guard.watch(program, now)
         self._accounts.reserve(record)
         self._policy.dispatched(record.ticket)
@@ -365,7 +338,7 @@ class SchedulerCore:
         """Let the calls that wait for a lost engine alone wait for others that can serve them."""
         self._engines[engine_id].memory.clear()
         for ticket in self._waiting.bound_to(engine_id):
-            record = self._calls[ticket.call_id]
+            record = self._book.live[ticket.call_id]
             if record.call.engines == (engine_id,) or not ticket.waiting:
                 continue
             self._placement.rebind(record, now)
@@ -374,28 +347,12 @@ class SchedulerCore:
                     yield from self._fill(other, now)
 
     def _must_yield(self, record: CallRecord, now: float) -> bool:
-        levels, engine = self._preemption_levels, self._engine_of(record)
+        levels, engine = self._config.preemption_levels, self._engine_of(record)
         if not levels or not record.call.preemptible or not len(self._waiting):
             return False
         if record.state is not CallState.RUNNING or engine.preempting:
             return False
         return self._placement.outranks(engine, record, levels, now)
-
-    def _boost(self, now: float) -> None:
-        """Move up the calls and programs whose time has come."""
-        self._placement.urge_due(now)
-        while (program_id := self._guard.pop_due(now)) is not None:
-            program = self._table[program_id]
-            self._guard.reset(program, now)
-            program.promoted_left = program.waiting
-            self._promotions += 1
-            self._waiting.promote(program_id, program.tenant, self._promotions)
-
-    def _end_promotion(self, program: Program) -> None:
-        if program.promoted_left:
-            program.promoted_left = min(program.promoted_left - 1, program.waiting)
-            if not program.promoted_left:
-                self._waiting.demote(program.program_id, program.tenant)
 
     def _engine_of(self, record: CallRecord) -> EngineLoad:
         assert record.engine_id is not None, "it has a slot"
@@ -404,31 +361,10 @@ class SchedulerCore:
     def _advance(
         self, event: Started | Progress | Preempted | Finished | Failed | Cancelled
     ) -> CallRecord:
-        record = self._calls.get(event.call_id)
-        name = type(event).__name__
-        if record is None:
-            raise self._impossible(event.call_id, f"{name} for a call that is not live")
-        state = ALLOWED.get((record.state, type(event)))
-        if state is None:
-            raise self._impossible(event.call_id, f"{name} while {record.state.value}")
-        if state is not record.state:
-            if record.state is CallState.PREEMPTING:
-                self._engine_of(record).preempting -= 1
-            record.note(state, event.now)
+        record, before = self._book.advance(event)
+        if before is CallState.PREEMPTING and record.state is not before:
+            self._engine_of(record).preempting -= 1
         return record
-
-    def _remember(self, record: CallRecord) -> None:
-        self._ended[record.call.call_id] = self._calls.pop(record.call.call_id)
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
-
-    def _refuse_unknown(self, call: Call) -> None:
-        if call.call_id in self._calls or call.call_id in self._ended:
-            raise self._impossible(call.call_id, "Submitted a second time")
-        self._engines.require(call.engines, call.call_id)
-
-    def _impossible(self, call_id: str, what: str) -> InvalidTransitionError:
-        return InvalidTransitionError(call_id=call_id, what=what, story=self.story(call_id))
 
     def _retire(self, program: Program, now: float) -> Retire:
         self._guard.forget(program.program_id)
@@ -441,16 +377,16 @@ class SchedulerCore:
 
     def story(self, call_id: str) -> tuple[str, ...]:
         """Return the recent transitions of a call, oldest first; empty for an unknown call."""
-        record = self._calls.get(call_id) or self._ended.get(call_id)
+        record = self._book.get(call_id)
         return () if record is None else record.tell()
 
     def record(self, call_id: str) -> CallRecord | None:
         """Return a live or recently ended call, to be read only; None if unknown."""
-        return self._calls.get(call_id) or self._ended.get(call_id)
+        return self._book.get(call_id)
 
     def is_live(self, call_id: str) -> bool:
         """Return whether the call waits or holds a slot."""
-        return call_id in self._calls
+        return call_id in self._book.live
 
     @property
     def now(self) -> float:
@@ -490,23 +426,4 @@ class SchedulerCore:
         """
         from langgraph_rsm.invariants import check_core
 
-        check_core(self._calls, self._waiting, self._engines, self._table, self._now)
-
-
-def create_core(config: SchedulerConfig, policy: Policy) -> SchedulerCore:
-    """Make a core with these settings, as the shell and simulators use it."""
-    return SchedulerCore(
-        policy=policy,
-        balancer=create_balancer(config),
-        meter=config.service,
-        max_wait_s=config.max_wait_s,
-        max_queue=config.max_queue,
-        max_program_calls=config.max_program_calls,
-        program_ttl_s=config.program_ttl_s,
-        beta=config.beta,
-        boosted_share=config.boosted_share,
-        urgent_before_s=config.urgent_before_s,
-        tenant_weights=config.tenant_weights,
-        preemption_levels=config.preemption_levels,
-        adaptive_window=config.adaptive_window,
-    )
+        check_core(self._book.live, self._waiting, self._engines, self._table, self._now)

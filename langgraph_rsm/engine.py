@@ -6,11 +6,12 @@ property of the server, not of the Python object.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.events import EngineLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,8 @@ class Engine:
     identity, else the scheduler's `default_capacity`."""
     name: str | None = None
     """Identity of the engine; None derives it from class, base URL and model name."""
+    limits: EngineLimits | None = None
+    """Requests and tokens per minute that it takes, and context that its cache holds."""
 
     def __post_init__(self) -> None:
         require_chat_model(self.model, "Engine(model=...)")
@@ -69,7 +72,7 @@ class Engine:
         name = self.name
         if name is None and not is_named(self.model):
             name = self.engine_id  # a copied object is the same engine
-        return Engine(model, capacity=self.capacity, name=name)
+        return replace(self, model=model, name=name)
 
 
 def derive_engine_id(model: BaseChatModel) -> str:
@@ -161,7 +164,7 @@ def note_unreachable(error: BaseException, engine: Engine) -> None:
 
     The type stays, so that retry rules still recognize it.
     """
-    if not _is_connection_error(error):
+    if not is_connection_error(error):
         return
     where = f" at {engine.base_url}" if engine.base_url else ""
     error.add_note(
@@ -170,7 +173,8 @@ def note_unreachable(error: BaseException, engine: Engine) -> None:
     )
 
 
-def _is_connection_error(error: BaseException) -> bool:
+def is_connection_error(error: BaseException) -> bool:
+    """Tell whether an error, or one that it wraps, says that no connection came about."""
     cause: BaseException | None = error
     for _ in range(8):  # clients wrap the socket's error two or three times
         if cause is None:

@@ -68,8 +68,12 @@ class EngineLoad:
         return (self.bound + 1) * self.service_s / max(1, self.limit)
 
     def has_room(self, now: float) -> bool:
-        """Whether a call of average size may start now."""
-        return self.has_slot and self.ready_s(0, now) <= now
+        """Whether a call may start now, unless it is too large for what a rate limit has left."""
+        capacity, window = self.capacity, self.window
+        limit = capacity if window is None else min(capacity, window.limit)
+        if len(self.in_flight) >= limit or self.pause.until_s > now:
+            return False
+        return self.requests is None or self.requests.ready_s(1, now) <= now
 
     def ready_s(self, tokens: int, now: float) -> float:
         """Return when the rate limits let a call of this many tokens start; `now` or later."""

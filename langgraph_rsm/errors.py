@@ -36,22 +36,17 @@ class EngineError(SchedulerError):
 
 
 class QueueFullError(SchedulerError):
-    """Raised when a call arrives while `max_queue` calls already wait; retryable.
+    """Raised when a call arrives while too many calls wait, or its program has too many; retryable.
 
     Args:
         call_id: The call that was turned away.
-        waiting: Number of calls that waited at that moment.
-        max_queue: The configured bound.
+        reason: What is full, with numbers, and what to do.
     """
 
-    def __init__(self, *, call_id: str, waiting: int, max_queue: int) -> None:
+    def __init__(self, *, call_id: str, reason: str) -> None:
         self.call_id = call_id
-        self.waiting = waiting
-        self.max_queue = max_queue
-        super().__init__(
-            f"call {call_id!r} was turned away: {waiting} calls wait, max_queue is {max_queue}; "
-            "add an engine, raise an engine's capacity or SchedulerConfig(max_queue=...)"
-        )
+        self.reason = reason
+        super().__init__(f"call {call_id!r} was turned away: {reason}")
 
 
 class QueueTimeoutError(SchedulerError):

@@ -133,6 +133,7 @@ class StarvationGuard:
         self._memory_s = memory_s if beta == math.inf else max(memory_s, 2 * beta * floor_s)
         self._floor_s = floor_s
         self._due = LazyHeap()
+        self._watched: dict[str, Program] = {}
 
     def watch(self, program: Program, now: float) -> None:
         """Look anew at a program: it began or ceased to wait, or was served."""
@@ -141,8 +142,9 @@ class StarvationGuard:
         self._fade(program, now)
         if program.waiting and not program.promoted_left:
             self._due.set(program.program_id, (now + self._delay_s(program),))
+            self._watched[program.program_id] = program
         else:
-            self._due.discard(program.program_id)
+            self.forget(program.program_id)
 
     def before(self, program: Program, now: float) -> None:
         """Bring the recent past up to date; call it before `waiting` or the service changes."""
@@ -154,13 +156,15 @@ class StarvationGuard:
         program.recent_wait_s = program.recent_service_s = 0.0
         program.recent_at_s = now
 
-    def pop_due(self, now: float) -> str | None:
+    def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        return self._due.pop_due((now,))
+        program_id = self._due.pop_due((now,))
+        return None if program_id is None else self._watched.pop(program_id)
 
     def forget(self, program_id: str) -> None:
         """Stop watching a program."""
-        self._due.discard(program_id)
+        if self._watched.pop(program_id, None) is not None:
+            self._due.discard(program_id)
 
     def _fade(self, program: Program, now: float) -> None:
         elapsed_s = now - program.recent_at_s

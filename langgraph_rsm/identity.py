@@ -51,8 +51,8 @@ class Identity:
     call_site: str = ""
     """`name/node`, or the node alone; empty outside of a graph."""
     graph: str = ""
-    """Name of the root graph; programs with the same one are expected to cost alike. Empty when the
-    root run is no graph or has no name."""
+    """Name of the root run; programs with the same one are expected to cost alike. Empty for
+    a graph without a name."""
     parents: tuple[str, ...] = ()
     """Ids of the calls whose answers this one may have needed; empty when none was observed."""
     remaining_path_s: float | None = None
@@ -96,7 +96,7 @@ def _place_of(run: ChatRun) -> dict[str, Any]:
         "run_id": run.run_id,
         "thread_id": namespace,
         "call_site": _call_site(run),
-        "graph": run.root.name if namespace and run.root.name != _UNNAMED else "",
+        "graph": run.root.name if run.root.name != _UNNAMED else "",
         "parents": lineage.parents(namespace),
         "remaining_path_s": _remaining_path_s(run.metadata.get("langgraph_parallel")),
         "lineage": lineage,

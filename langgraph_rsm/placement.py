@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.engines import Engines
     from langgraph_rsm.events import Call
+    from langgraph_rsm.fairness import StarvationGuard
     from langgraph_rsm.policies import Policy
     from langgraph_rsm.process_table import Program
     from langgraph_rsm.waiting import Pool, Turn, WaitingRoom
@@ -30,6 +31,7 @@ class Placement:
         waiting: The waiting calls.
         engines: The engines.
         calls: Records of the live calls, by id.
+        guard: Which programs starve.
         boosted_share: Part of an engine's slots for overdue calls and promoted programs.
         urgent_before_s: Seconds before its deadline from which a call is urgent.
     """
@@ -42,6 +44,7 @@ class Placement:
         waiting: WaitingRoom,
         engines: Engines,
         calls: Mapping[str, CallRecord],
+        guard: StarvationGuard,
         boosted_share: float,
         urgent_before_s: float,
     ) -> None:
@@ -52,6 +55,8 @@ class Placement:
         self._calls = calls
         self._boosted_share = boosted_share
         self._urgent_before_s = urgent_before_s
+        self._guard = guard
+        self._promotions = 0
         self._deadlines = LazyHeap()
 
     def ticket(
@@ -96,12 +101,24 @@ class Placement:
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound -= 1
 
-    def urge_due(self, now: float) -> None:
-        """Make the waiting calls urgent whose deadline has come near."""
+    def boost_due(self, now: float) -> None:
+        """Move up the calls whose deadline has come near and the programs that starve."""
         while (call_id := self._deadlines.pop_due((now,))) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)
+        while (program := self._guard.pop_due(now)) is not None:
+            self._guard.reset(program, now)
+            program.promoted_left = program.waiting
+            self._promotions += 1
+            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+
+    def end_promotion(self, program: Program) -> None:
+        """Take note that a call of the program was served: the promotion is for those that wait."""
+        if program.promoted_left:
+            program.promoted_left = min(program.promoted_left - 1, program.waiting)
+            if not program.promoted_left:
+                self._waiting.demote(program.program_id, program.tenant)
 
     def rebind(self, record: CallRecord, now: float) -> None:
         """Let a call that waits for a lost engine alone wait for others; its place stays."""
@@ -164,9 +181,10 @@ class Placement:
         for engine in sound:
             if program.program_id in engine.memory:
                 return (engine.engine_id,), True
-        bound = self._balancer.bind(call, program, sound)
-        if len(bound) == 1:
-            return (bound[0].engine_id,), False
+        if len(sound) > 1:
+            bound = self._balancer.bind(call, program, sound)
+            if len(bound) == 1:
+                return (bound[0].engine_id,), False
         # Those that are down included: one of them may be up again by then.
         return call.engines, False
 

@@ -46,6 +46,10 @@ class Ticket:
     waiting: bool = False
     """Whether it is in a queue; its entries are dead once it has left."""
 
+    def __lt__(self, other: Ticket) -> bool:
+        # Asked only when a preempted call meets a dead entry of its former wait: either will do.
+        return self.waiting and not other.waiting
+
 
 Entry = tuple[float, float, int, Ticket]
 

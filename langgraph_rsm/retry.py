@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_rsm.engine import is_connection_error
 from langgraph_rsm.errors import CallTimeoutError
 from langgraph_rsm.events import Fault
 
@@ -127,9 +128,10 @@ def fault_of(error: BaseException) -> Fault:
     status = getattr(error, "status_code", None)
     if status == 429 or (status == 503 and retry_after_s(error) is not None):
         return Fault.RATE_LIMIT
-    if isinstance(error, CallTimeoutError) or (is_retryable(error) and status not in (408, 409)):
-        return Fault.ENGINE
-    return Fault.CALL
+    if isinstance(status, int):
+        return Fault.ENGINE if status >= 500 else Fault.CALL
+    broken = isinstance(error, CallTimeoutError) or is_retryable(error)
+    return Fault.ENGINE if broken or is_connection_error(error) else Fault.CALL
 
 
 def retry_after_s(error: BaseException) -> float | None:

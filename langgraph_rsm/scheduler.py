@@ -1,12 +1,13 @@
 """Scheduler: a thin shell that lets threads and coroutines of one process share the core.
 
 One lock guards the core and is held for microseconds; never across I/O, a wait, or a hook. There is
-no background thread and no timer: every decision is made by the event that makes it possible, on
-the thread where that happens.
+no background thread: every decision is made by the event that makes it possible, on the thread
+where that happens. A timer is set only while an engine must be left alone, see `Alarm`.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -14,8 +15,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langgraph_rsm.alarm import Alarm
 from langgraph_rsm.config import PolicyName, SchedulerConfig
-from langgraph_rsm.core import create_core
+from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
 from langgraph_rsm.events import (
     Cancelled,
@@ -27,7 +29,9 @@ from langgraph_rsm.events import (
     Reject,
     Started,
     Submitted,
+    Tick,
 )
+from langgraph_rsm.history import History
 from langgraph_rsm.lease import Lease, Slot
 from langgraph_rsm.policies import create_policy
 from langgraph_rsm.programs import watch_program_ends
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from langgraph_rsm.engine import Engine
     from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
+    from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
     from langgraph_rsm.policies import Policy
     from langgraph_rsm.process_table import ProgramSnapshot
@@ -51,7 +56,26 @@ class EngineSnapshot:
 
     engine_id: str
     capacity: int
+    limit: int
+    """Calls that may be in flight now; below the capacity while an adaptive window is."""
     in_flight: int
+    health: str
+    """`up`, `down` or `probing`."""
+    resident_programs: int
+    """Programs whose context the engine is to keep; 0 when its memory is not bounded."""
+    resident_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSnapshot:
+    """Service of a tenant at one moment."""
+
+    tenant_id: str
+    weight: float
+    active: int
+    """Calls waiting or running."""
+    service_s: float
+    """Service of its calls since it was last forgotten, which is when it owes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +89,8 @@ class SchedulerSnapshot:
     """Waiting calls per level, ascending; empty when nothing waits."""
     engines: tuple[EngineSnapshot, ...]
     """In order of registration."""
+    tenants: tuple[TenantSnapshot, ...]
+    """In order of appearance."""
     programs: tuple[ProgramSnapshot, ...]
     """In order of arrival; ended programs are gone."""
 
@@ -97,7 +123,7 @@ class Scheduler:
         self._policy: Policy = (
             create_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
-        self._core = create_core(self.config, self._policy)
+        self._core = SchedulerCore(self.config, policy=self._policy)
         self.clock = clock
         """Monotonic clock in seconds."""
         self.rng = rng or random.Random()
@@ -110,6 +136,7 @@ class Scheduler:
         self._granted: deque[tuple[str, str]] = deque()
         self._orphans: deque[str] = deque()
         self._recorder = Recorder(self._core, hooks)
+        self._alarm = Alarm(self._tick)
         watch_program_ends(self)
 
     def register(self, engine: Engine) -> Engine:
@@ -135,8 +162,12 @@ class Scheduler:
                 )
                 raise EngineError(msg)
             self._engines[engine.engine_id] = engine
-            capacity = engine.capacity or self.config.default_capacity
-            self._handle(EngineChanged, engine_id=engine.engine_id, capacity=capacity)
+            self._handle(
+                EngineChanged,
+                engine_id=engine.engine_id,
+                capacity=engine.capacity or self.config.default_capacity,
+                limits=engine.limits,
+            )
         self._settle()
         return engine
 
@@ -178,6 +209,37 @@ class Scheduler:
             self._handle(ProgramEnded, program_id=program_id)
         self._settle()
 
+    def drain(self, engine: Engine) -> None:
+        """Give an engine no more calls; those it has go on, those that wait for it move.
+
+        Calls that no other engine can serve wait until it is opened with `reopen`.
+
+        Raises:
+            EngineError: The engine is not registered.
+        """
+        self._resize(engine, 0)
+
+    def reopen(self, engine: Engine) -> None:
+        """Undo `drain`.
+
+        Raises:
+            EngineError: The engine is not registered.
+        """
+        self._resize(engine, engine.capacity or self.config.default_capacity)
+
+    def save_history(self, path: str | os.PathLike[str]) -> None:
+        """Write what the policy has learned of past programs to a file; see `config.history`.
+
+        Raises:
+            ConfigError: The policy does not learn.
+        """
+        history = getattr(self._policy, "history", None)
+        if not isinstance(history, History):
+            msg = f"policy {self._policy.name!r} keeps no history; use 'auto' or 'gittins'"
+            raise ConfigError(msg)
+        with self._lock:
+            history.save(path)
+
     def snapshot(self) -> SchedulerSnapshot:
         """Return the present state; O(programs + engines)."""
         self._settle()
@@ -187,7 +249,8 @@ class Scheduler:
                 at_s=now,
                 policy=self._policy.name,
                 waiting=self._core.waiting.depths(),
-                engines=tuple(map(_engine_snapshot, self._core.engines.values())),
+                engines=tuple(_engine_snapshot(load, now) for load in self._core.engines.values()),
+                tenants=tuple(map(_tenant_snapshot, self._core.tenants)),
                 programs=tuple(program.snapshot(now) for program in self._core.programs),
             )
 
@@ -209,6 +272,16 @@ class Scheduler:
         engines = ", ".join(self._engines)
         return f"<Scheduler policy={self._policy.name} engines=[{engines}]>"
 
+    def _resize(self, engine: Engine, capacity: int) -> None:
+        engine_id = engine.engine_id
+        with self._lock:
+            if engine_id not in self._engines:
+                known = ", ".join(sorted(self._engines)) or "none"
+                msg = f"engine {engine_id!r} is not registered; known are {known}"
+                raise EngineError(msg)
+            self._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+        self._settle()
+
     # What leases ask for
 
     def _submit(
@@ -217,12 +290,9 @@ class Scheduler:
         with self._lock:
             self._waiters[call.call_id] = waiter
             instructions = self._handle(Submitted, call=call, may_wait=may_wait, place=place)
-            waiting = len(self._core.waiting)
         self._settle()
         if instructions and isinstance(instructions[0], Reject):
-            raise QueueFullError(
-                call_id=call.call_id, waiting=waiting, max_queue=self.config.max_queue
-            )
+            raise QueueFullError(call_id=call.call_id, reason=instructions[0].reason)
 
     def _begin(self, call: Call, engine_id: str) -> Lease:
         with self._lock:
@@ -253,7 +323,7 @@ class Scheduler:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
                 return
-            self._handle(kind, ending=how, call_id=call_id)
+            self._handle(kind, ending=how, call_id=call_id, **_told(kind, how))
         self._settle()
 
     def _orphan(self, call_id: str) -> None:
@@ -279,9 +349,15 @@ class Scheduler:
             if isinstance(instruction, Dispatch):
                 self._granted.append((instruction.call_id, instruction.engine_id))
         self._recorder.observe(event, instructions, ending)
+        self._alarm.set(self._core.wakeup_s, event.now)
         if self.config.validate_steps:
             self._core.validate()
         return instructions
+
+    def _tick(self) -> None:
+        with self._lock:
+            self._handle(Tick)
+        self._settle()
 
     def _settle(self) -> None:
         """Do what steps leave for after the lock: wake callers, bury orphans, call hooks."""
@@ -319,7 +395,31 @@ def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) 
     return config.model_copy(update={"policy": PolicyName(policy)})
 
 
-def _engine_snapshot(load: EngineLoad) -> EngineSnapshot:
+def _told(kind: type[Finished | Failed | Cancelled], how: Ending) -> dict[str, object]:
+    """Return what the core is to know of an end, by the fields of its event."""
+    if kind is Finished:
+        return {"tokens": how.tokens, "ttft_s": how.ttft_s}
+    if kind is Failed:
+        return {"tokens": how.tokens, "fault": how.fault, "retry_after_s": how.retry_after_s}
+    return {"tokens": how.tokens}
+
+
+def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
     return EngineSnapshot(
-        engine_id=load.engine_id, capacity=load.capacity, in_flight=len(load.in_flight)
+        engine_id=load.engine_id,
+        capacity=load.capacity,
+        limit=load.limit,
+        in_flight=len(load.in_flight),
+        health=load.health.state(now).value,
+        resident_programs=len(load.memory),
+        resident_tokens=load.memory.used_tokens,
+    )
+
+
+def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
+    return TenantSnapshot(
+        tenant_id=tenant.tenant_id,
+        weight=tenant.weight,
+        active=tenant.active,
+        service_s=tenant.service_s,
     )

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from naive_scheduler import NaiveScheduler
 
 from langgraph_rsm.balancer import LeastUsed
+from langgraph_rsm.config import SchedulerConfig
 from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.events import (
     Call,
@@ -57,15 +58,14 @@ def shorten(instruction) -> str:
 
 
 def make_core(policy: str, levels: int) -> SchedulerCore:
-    return SchedulerCore(
-        policy=POLICIES[policy](),
-        balancer=LeastUsed(),
+    config = SchedulerConfig(
         max_wait_s=MAX_WAIT_S,
         max_queue=MAX_QUEUE,
         program_ttl_s=1e9,
         beta=float("inf"),
         preemption_levels=levels,
     )
+    return SchedulerCore(config, policy=POLICIES[policy](), balancer=LeastUsed())
 
 
 class CoreMachine(RuleBasedStateMachine):

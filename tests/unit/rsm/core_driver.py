@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from langgraph_rsm.balancer import LeastUsed
+from langgraph_rsm.config import SchedulerConfig
 from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.events import (
     Call,
@@ -22,7 +23,9 @@ from langgraph_rsm.policies import Fcfs
 class CoreDriver:
     def __init__(self, policy=None, *, capacity=None, balancer=None, **settings):
         self.core = SchedulerCore(
-            policy=policy or Fcfs(), balancer=balancer or LeastUsed(), **settings
+            SchedulerConfig(**settings),
+            policy=policy or Fcfs(),
+            balancer=balancer or LeastUsed(),
         )
         self.now = 0.0
         for engine_id, slots in (capacity or {"e": 1}).items():

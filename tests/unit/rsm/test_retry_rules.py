@@ -43,7 +43,7 @@ class WrappedReadTimeout(ReadTimeout):
         (WrappedReadTimeout(), True),
         (ValueError("bad"), False),
         (KeyboardInterrupt(), False),
-        (QueueFullError(call_id="c", waiting=1, max_queue=1), False),
+        (QueueFullError(call_id="c", reason="full"), False),
     ],
 )
 def test_what_is_worth_a_retry(error, verdict):

@@ -211,7 +211,7 @@ class Shell(RuleBasedStateMachine):
     def break_or_mend(self, engine, down):
         list(self.model._route.models.values())[engine].down = down
 
-    @rule(engine=st.integers(0, 1), capacity=st.integers(1, 3))
+    @rule(engine=st.integers(0, 1), capacity=st.integers(0, 3))
     def resize(self, engine, capacity):
         engine_id = self.model.engines[engine].engine_id
         with self.scheduler._lock:
