@@ -145,6 +145,8 @@ class StarvationGuard:
         if self._beta == math.inf:
             return
         self._fade(program, now)
+        if not program.waiting:
+            program.promoted_left = 0
         if program.waiting and not program.promoted_left:
             self._due.set(program.program_id, (now + self._delay_s(program),))
             self._watched[program.program_id] = program
