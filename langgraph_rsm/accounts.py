@@ -42,7 +42,7 @@ class Accounts:
     def reserve(self, record: CallRecord) -> None:
         """Charge the tenant in advance for a call that gets a slot."""
         record.reserved_s = self._tenants.dispatch(record.tenant)
-        self._compare_tenants(record)
+        self._waiting.charged(record.tenant)
 
     def start(self, record: CallRecord, now: float) -> None:
         """Begin a slice of a call."""
@@ -82,7 +82,7 @@ class Accounts:
         service_s = record.charged_s - record.settled_s
         self._tenants.settle(record.tenant, reserved_s=record.reserved_s, service_s=service_s)
         record.settled_s = record.charged_s
-        self._compare_tenants(record)
+        self._waiting.charged(record.tenant)
 
     def rerank(self, record: CallRecord, now: float) -> None:
         """Let the policy look anew at a program that was served."""
@@ -90,7 +90,3 @@ class Accounts:
         if program.waiting:
             rank = self._policy.rank(program, now)
             self._waiting.rerank(program.program_id, program.tenant, rank)
-
-    def _compare_tenants(self, record: CallRecord) -> None:
-        if len(self._tenants) > 1:
-            self._waiting.charged(record.tenant)

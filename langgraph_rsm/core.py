@@ -187,6 +187,8 @@ class SchedulerCore:
         )
         self._placement.enqueue(record, now)
         yield from self._fill(engine.engine_id, now)
+        for other in self._engines.with_room(record.ticket.engines, now):
+            yield from self._fill(other.engine_id, now)
 
     def _on_ended(self, event: Finished | Failed | Cancelled) -> Iterator[Instruction]:
         now = event.now

@@ -40,6 +40,8 @@ class EngineLoad:
     requests: RateLimit | None = None
     tokens: RateLimit | None = None
     pause: Pause = field(default_factory=Pause)
+    large_until_s: float = float("-inf")
+    """Until when the first in line is too large for what the rate limit has left."""
     memory: WorkingSet = field(default_factory=WorkingSet)
     memory_retry_s: float = float("inf")
     """When a program that did not fit should be looked at again."""
@@ -71,13 +73,13 @@ class EngineLoad:
         """Whether a call may start now, unless it is too large for what a rate limit has left."""
         capacity, window = self.capacity, self.window
         limit = capacity if window is None else min(capacity, window.limit)
-        if len(self.in_flight) >= limit or self.pause.until_s > now:
+        if len(self.in_flight) >= limit or max(self.pause.until_s, self.large_until_s) > now:
             return False
         return self.requests is None or self.requests.ready_s(1, now) <= now
 
     def ready_s(self, tokens: int, now: float) -> float:
         """Return when the rate limits let a call of this many tokens start; `now` or later."""
-        at_s = max(now, self.pause.until_s)
+        at_s = max(now, self.pause.until_s, self.large_until_s)
         if self.requests is not None:
             at_s = max(at_s, self.requests.ready_s(1, now))
         if self.tokens is not None:
@@ -92,6 +94,7 @@ class EngineLoad:
             self.window.ceiling = max(1, capacity)
         if limits is None:
             return
+        self.large_until_s = float("-inf")
         self.requests = _rate(self.requests, limits.requests_per_minute, now)
         self.tokens = _rate(self.tokens, limits.tokens_per_minute, now)
         self.memory = WorkingSet(limits.kv_tokens)
@@ -114,6 +117,7 @@ class EngineLoad:
         """Replace the tokens that a call reserved by what it used; None leaves the reservation."""
         if self.tokens is not None and used_tokens is not None:
             self.tokens.take(used_tokens - reserved_tokens)
+            self.large_until_s = float("-inf")  # look anew at who is first
 
     def learn(self, service_s: float) -> None:
         """Take note of the duration of a call."""

@@ -60,8 +60,8 @@ class Tenants:
         self._weights = dict(weights or {})
         self._tenants: dict[str, Tenant] = {}
         self._present_s = 0.0
-        self._count = 0
-        self._idle = 0
+        self._latest_s = 0.0
+        self._count = self._active = self._idle = 0
 
     def arrive(self, call: Call) -> Tenant:
         """Count a submitted call."""
@@ -77,6 +77,7 @@ class Tenants:
         declared = 1.0 if call.tenant == "default" else call.weight
         tenant.weight = self._weights.get(call.tenant, declared)
         tenant.active += 1
+        self._active += 1
         return tenant
 
     def dispatch(self, tenant: Tenant) -> float:
@@ -94,6 +95,10 @@ class Tenants:
     def leave(self, tenant: Tenant) -> None:
         """Count a call that ended; a tenant without calls and debt is forgotten in time."""
         tenant.active -= 1
+        self._active -= 1
+        self._latest_s = max(self._latest_s, tenant.virtual_s)
+        if not self._active:  # nobody was kept waiting: all debts are paid
+            self._present_s = max(self._present_s, self._latest_s)
         if tenant.active:
             return
         self._idle += 1
@@ -140,6 +145,8 @@ class StarvationGuard:
         if self._beta == math.inf:
             return
         self._fade(program, now)
+        if not program.waiting:
+            program.promoted_left = 0
         if program.waiting and not program.promoted_left:
             self._due.set(program.program_id, (now + self._delay_s(program),))
             self._watched[program.program_id] = program

@@ -150,7 +150,7 @@ class Placement:
         if not candidates:
             # The first in line is too large for what the rate limit has left. All wait with it:
             # smaller ones that go ahead would use up what it waits for, again and again.
-            engine.pause.until_s = engine.ready_s(tokens, now)
+            engine.large_until_s = engine.ready_s(tokens, now)
             return None
         chosen = candidates[0]
         if len(candidates) > 1:

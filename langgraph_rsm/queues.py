@@ -20,6 +20,8 @@ from langgraph_rsm.lazy_heap import LazyHeap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langgraph_rsm.fairness import Tenant
+
 Rank = tuple[float, float]
 """(level, tie): programs of a lower level first, then those with the lower tie."""
 Place = tuple[float, float]
@@ -98,9 +100,10 @@ class ProgramQueue:
 class TenantQueue:
     """Waiting calls of one tenant that wait for the same engines."""
 
-    __slots__ = ("_by_age", "_order", "_programs", "_promoted", "_size", "_urgent")
+    __slots__ = ("_by_age", "_order", "_programs", "_promoted", "_size", "_urgent", "tenant")
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
         self._programs: dict[str, ProgramQueue] = {}
         self._order = LazyHeap()
         self._promoted = LazyHeap()

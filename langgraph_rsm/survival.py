@@ -26,13 +26,22 @@ _FIRST_S = 0.05
 """Upper edge of the first bin: less than the service of the shortest answer."""
 EDGES_S = (0.0, *(_FIRST_S * 2.0 ** (k / 2) for k in range(BINS)))
 """Bin b reaches from `EDGES_S[b]` to `EDGES_S[b + 1]`."""
-_TAIL_HAZARD = 1 - 2.0**-0.35
-"""Chance to end within half an octave under a Pareto tail with exponent 0.7: heavier than 1, so
-that nothing is known of the mean either."""
+_PRIOR_EXPONENT = 0.7
+"""Of the Pareto tail; below 1, so that nothing is known of the mean either."""
+_PRIOR_SCALE_S = 1.0
+"""Where the tail begins to bend: the order of magnitude of one call."""
 _PRIOR_PROGRAMS = 2.0
 """Programs whose evidence the parent's hazard counts for, in each bin."""
 _MEMORY_PROGRAMS = 1000.0
 """Ended programs after which an older one counts 1/e."""
+
+
+def _prior_hazard(b: int) -> float:
+    low, high = (1 + edge_s / _PRIOR_SCALE_S for edge_s in EDGES_S[b : b + 2])
+    return 1 - float((low / high) ** _PRIOR_EXPONENT)
+
+
+_PRIOR_HAZARDS = tuple(_prior_hazard(b) for b in range(BINS))
 
 
 def bin_of(service_s: float) -> int:
@@ -113,8 +122,8 @@ class SurvivalCurve:
 
     def hazards(self) -> list[float]:
         """Return, for each bin, the chance that a program which reaches it ends in it."""
-        parent = [_TAIL_HAZARD] * BINS if self._parent is None else self._parent.hazards()
-        hazards = parent[:]
+        parent = _PRIOR_HAZARDS if self._parent is None else self._parent.hazards()
+        hazards = list(parent)
         at_risk = 0.0
         for b in range(BINS - 1, -1, -1):
             ended = self.ended[b] / self._scale

@@ -64,8 +64,11 @@ class Pool:
         """Add a ticket; returns the queue it is in."""
         queue = self.tenants.get(tenant.tenant_id)
         if queue is None:
-            queue = self.tenants[tenant.tenant_id] = TenantQueue()
-            self._by_share.set(tenant.tenant_id, (tenant.virtual_s, tenant.index))
+            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
+            self.charged(tenant)
+            if len(self.tenants) == 2:  # alone, the other one was not followed
+                for other in self.tenants.values():
+                    self.charged(other.tenant)
         queue.push(ticket, rank)
         self.size += 1
         return queue
@@ -81,8 +84,12 @@ class Pool:
 
     def charged(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has changed."""
-        if tenant.tenant_id in self.tenants:
+        if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
             self._by_share.set(tenant.tenant_id, (tenant.virtual_s, tenant.index))
+
+    def _first_tenant(self) -> TenantQueue:
+        entry = self._by_share.first() if len(self.tenants) > 1 else None
+        return next(iter(self.tenants.values())) if entry is None else self.tenants[entry[1]]
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -91,10 +98,8 @@ class Pool:
             overdue_before_s: Calls submitted up to this time have waited too long.
             boost: Whether overdue calls and promoted programs may go first.
         """
-        entry = self._by_share.first()
-        assert entry is not None, "asked of a pool in use"
-        share, tenant_id = entry
-        queue = self.tenants[tenant_id]
+        queue = self._first_tenant()
+        share = (queue.tenant.virtual_s, queue.tenant.index)
         if boost:
             oldest = queue.oldest()
             if oldest.submitted_s <= overdue_before_s:

@@ -64,6 +64,7 @@ class NaiveScheduler:
     arrivals: int = 0
     submissions: int = 0
     present_s: float = 0.0
+    latest_s: float = 0.0
     round: int = 0
 
     # Events
@@ -115,17 +116,19 @@ class NaiveScheduler:
         self.stop(call, now)
         call.engine, call.preempting = None, False
         self.wait(call, now)
-        return self.fill((engine,), now)
+        return self.fill((engine, *call.call.engines), now)
 
     def end(self, call_id: str, now: float) -> list[str]:
         for call in self.waiting:
             if call.call.call_id == call_id:
                 self.waiting.remove(call)
+                self.leave(call)
                 return self.retire(call.program)
         call = self.held(call_id)
         self.stop(call, now)
         program = call.program
         program.critical_s = max(program.critical_s, call.inherited_s + call.charged_s)
+        self.leave(call)
         out = self.retire(program)
         if not out:
             self.rerank(program, now)
@@ -253,6 +256,11 @@ class NaiveScheduler:
             self.tenants[call.tenant] = NaiveTenant(len(self.tenants), weight, self.present_s)
         elif not active:
             tenant.virtual_s = max(tenant.virtual_s, self.present_s)
+
+    def leave(self, call: NaiveCall) -> None:
+        self.latest_s = max(self.latest_s, self.tenants[call.call.tenant].virtual_s)
+        if not self.waiting and not self.holding:
+            self.present_s = max(self.present_s, self.latest_s)
 
     def used(self, engine: str) -> int:
         return sum(call.engine == engine for call in self.holding)
