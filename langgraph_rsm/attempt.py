@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk
 
+from langgraph_rsm.clients import without_retries
 from langgraph_rsm.engine import note_unreachable
 from langgraph_rsm.telemetry.records import TokenUsage
 
@@ -71,8 +72,8 @@ class Attempt:
 
     @property
     def model(self) -> BaseChatModel:
-        """The caller's model for the engine that was chosen."""
-        return self._models[self.engine_id]
+        """The caller's model for the engine that was chosen, as it is now, without retries."""
+        return without_retries(self._models[self.engine_id])
 
     def result(self, result: ChatResult) -> ChatResult:
         """Read the token counts of a complete answer; several generations report them once."""

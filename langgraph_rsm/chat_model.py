@@ -35,7 +35,6 @@ from pydantic import Field, PrivateAttr, model_validator
 from langgraph_rsm.attempt import Closing, accepts_run_manager
 from langgraph_rsm.bindings import bind_everywhere, speak_alike
 from langgraph_rsm.calls import Route, ScheduledCall
-from langgraph_rsm.clients import without_retries
 from langgraph_rsm.configurable import ScheduledFields
 from langgraph_rsm.engine import choose_engines
 from langgraph_rsm.rebase import rebase
@@ -113,7 +112,7 @@ class ScheduledChatModel(BaseChatModel):
     def _register_engines(self) -> ScheduledChatModel:
         for engine in self.engines:
             self.scheduler.register(engine)
-        models = {engine.engine_id: without_retries(engine.model) for engine in self.engines}
+        models = {engine.engine_id: engine.model for engine in self.engines}
         self._route = Route(scheduler=self.scheduler, models=models)
         return self
 

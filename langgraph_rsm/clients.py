@@ -6,6 +6,7 @@ engine; any other model is left as it is.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.engine import read_setting
@@ -32,22 +33,35 @@ def own_retries(model: BaseChatModel) -> int:
 
 def turn_retries_off(model: BaseChatModel) -> None:
     """Exchange the model's clients for ones that never retry; connections stay shared."""
-    for root_name, chat_name in _CLIENTS:
-        root: Any = read_setting(model, root_name)
-        if _can_be_told(root) and root.max_retries != 0:
-            once = root.with_options(max_retries=0)
-            # Past pydantic: these are caches of the client, not settings of the user.
-            model.__dict__[root_name] = once
-            model.__dict__[chat_name] = once.chat.completions
+    # Past pydantic: these are caches of the client, not settings of the user.
+    model.__dict__.update(_quiet_clients(model))
 
 
 def without_retries(model: BaseChatModel) -> BaseChatModel:
-    """Return a copy of the model that never retries, or the model itself if it cannot be told."""
-    if not _speaks_openai(model):
-        return model
-    copy = model.model_copy()
-    turn_retries_off(copy)
-    return copy
+    """Return the model as it is now with clients that never retry; itself if nothing changes."""
+    quiet = _quiet_clients(model)
+    return model.model_copy(update=quiet) if quiet else model
+
+
+def _quiet_clients(model: BaseChatModel) -> dict[str, Any]:
+    """Return the attributes to replace; empty when no client of the model would retry."""
+    quiet: dict[str, Any] = {}
+    for root_name, chat_name in _CLIENTS:
+        root: Any = read_setting(model, root_name)
+        if _can_be_told(root) and root.max_retries != 0:
+            quiet[root_name] = once = _quiet_client(root)
+            quiet[chat_name] = once.chat.completions
+    return quiet
+
+
+_quiet_of: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _quiet_client(client: Any) -> Any:
+    once = _quiet_of.get(client)
+    if once is None:
+        once = _quiet_of[client] = client.with_options(max_retries=0)
+    return once
 
 
 def adapt_options(model: BaseChatModel, options: dict[str, Any], *, usage: bool) -> dict[str, Any]:

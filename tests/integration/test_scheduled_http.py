@@ -96,6 +96,15 @@ def test_scheduler_makes_the_retries_that_the_client_would_have_made(asked, made
     assert quiet.client._client is quiet.root_client
     assert model.root_client.max_retries == made
     assert quiet.root_client._client is model.root_client._client  # one pool of connections
+    assert without_retries(model).root_client is quiet.root_client
+
+
+def test_settings_changed_on_the_wrapped_model_take_effect(make_scheduler):
+    with serve("gpu-8b", speed=100) as server:
+        inner = client(server, max_tokens=30)
+        model = ScheduledChatModel(inner=inner, scheduler=make_scheduler())
+        inner.max_tokens = 3
+        assert model.invoke("hi").usage_metadata["output_tokens"] == 3
 
 
 def test_time_left_is_handed_to_the_client():
