@@ -73,7 +73,9 @@ class EngineLoad:
         """Whether a call may start now, unless it is too large for what a rate limit has left."""
         capacity, window = self.capacity, self.window
         limit = capacity if window is None else min(capacity, window.limit)
-        if len(self.in_flight) >= limit or max(self.pause.until_s, self.large_until_s) > now:
+        if len(self.in_flight) >= limit:
+            return False
+        if self.pause.until_s > now or self.large_until_s > now:
             return False
         return self.requests is None or self.requests.ready_s(1, now) <= now
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _LEARNING_RATIO = 0.1
 """Weight of the latest call in a tenant's average: the last ten or so count."""
+_TOLERANCE_S = 1e-6
+"""Earlier than due by which a program is promoted: rounding must not set a timer to the present."""
 _KEPT_IDLE = 64
 """Idle tenants kept before they are looked through for ones that have no debt."""
 
@@ -141,17 +143,15 @@ class StarvationGuard:
         self._watched: dict[str, Program] = {}
 
     def watch(self, program: Program, now: float) -> None:
-        """Look anew at a program: it began or ceased to wait, or was served."""
-        if self._beta == math.inf:
-            return
-        self._fade(program, now)
+        """Look anew at a program: it began or ceased to wait.
+
+        A program has at most one timer. What happens to it meanwhile can only put its promotion
+        off, so the timer may stay as it is and be set anew when it goes off too early.
+        """
         if not program.waiting:
             program.promoted_left = 0
-        if program.waiting and not program.promoted_left:
-            self._due.set(program.program_id, (now + self._delay_s(program),))
-            self._watched[program.program_id] = program
-        else:
-            self.forget(program.program_id)
+        elif self._beta != math.inf and program.program_id not in self._watched:
+            self._set(program, now)
 
     def before(self, program: Program, now: float) -> None:
         """Bring the recent past up to date; call it before `waiting` or the service changes."""
@@ -165,13 +165,25 @@ class StarvationGuard:
 
     def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        program_id = self._due.pop_due((now,))
-        return None if program_id is None else self._watched.pop(program_id)
+        while (program_id := self._due.pop_due((now,))) is not None:
+            program = self._watched.pop(program_id)
+            if not program.waiting or program.promoted_left:
+                continue
+            self._fade(program, now)
+            if self._delay_s(program) <= _TOLERANCE_S:
+                return program
+            self._set(program, now)
+        return None
 
     def forget(self, program_id: str) -> None:
         """Stop watching a program."""
         if self._watched.pop(program_id, None) is not None:
             self._due.discard(program_id)
+
+    def _set(self, program: Program, now: float) -> None:
+        self._fade(program, now)
+        self._due.set(program.program_id, (now + self._delay_s(program),))
+        self._watched[program.program_id] = program
 
     def _fade(self, program: Program, now: float) -> None:
         elapsed_s = now - program.recent_at_s

@@ -53,6 +53,8 @@ class LazyHeap:
 
     def pop_due(self, limit: Any) -> str | None:
         """Remove and return the first item if its key is not above `limit`, else None."""
+        if not self._entries or self._entries[0][0] > limit:  # then no live one is due either
+            return None
         entry = self.first()
         if entry is None or entry[0] > limit:
             return None

@@ -103,7 +103,7 @@ class Placement:
 
     def boost_due(self, now: float) -> None:
         """Move up the calls whose deadline has come near and the programs that starve."""
-        while (call_id := self._deadlines.pop_due((now,))) is not None:
+        while len(self._deadlines) and (call_id := self._deadlines.pop_due((now,))) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)

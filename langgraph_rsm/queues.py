@@ -117,9 +117,11 @@ class TenantQueue:
         program = self._programs.get(ticket.program_id)
         if program is None:
             program = self._programs[ticket.program_id] = ProgramQueue(rank)
+        changed = program.rank != rank
         program.rank = rank
         program.push(ticket)
-        self._order.set(ticket.program_id, program.key())
+        if changed or program.first() is ticket:
+            self._order.set(ticket.program_id, program.key())
         self._size += 1
         heappush(self._by_age, (ticket.seq, ticket))
 

@@ -113,9 +113,9 @@ class SurvivalCurve:
     def index_s(self, at_bin: int) -> float:
         """Return the Gittins index of a program in a bin, in seconds per completion; low is good.
 
-        It is computed anew when about one in twenty programs has made a difference since.
+        It is computed anew when about one in ten programs has made a difference since.
         """
-        if self._indices is None or self._changes > 8 + self._weight // 20:
+        if self._indices is None or self._changes > 8 + self._weight // 10:
             self._indices = gittins_indices(self.hazards())
             self._changes = 0
         return self._indices[at_bin]
