@@ -8,6 +8,11 @@ is expected to use and settling when it is known, and by believing what the engi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langgraph_rsm.config import SchedulerConfig
+    from langgraph_rsm.process_table import Program
 
 _SLOW_RATIO = 1.5
 """A first token that takes this many times the usual is a sign of a queue inside the engine."""
@@ -122,3 +127,25 @@ class Pause:
         wait_s = backoff_s if retry_after_s is None else max(0.0, retry_after_s)
         self.until_s = max(self.until_s, now + wait_s)
         self.refusals += 1
+
+
+def refusal(config: SchedulerConfig, waiting: int | None, program: Program | None) -> str | None:
+    """Return why a call must be turned away, and what to do about it; None if it may come in.
+
+    Args:
+        config: The bounds.
+        waiting: Calls that wait already; None if it need not.
+        program: Its program; None if it is the first call.
+    """
+    if waiting is not None and waiting >= config.max_queue:
+        return (
+            f"{waiting} calls wait, max_queue is {config.max_queue}; add an engine, raise an "
+            "engine's capacity or SchedulerConfig(max_queue=...)"
+        )
+    if program is not None and program.active >= config.max_program_calls:
+        return (
+            f"program {program.program_id!r} has {program.active} calls waiting or running, "
+            f"max_program_calls is {config.max_program_calls}; let it await answers before "
+            "it asks for more, or raise SchedulerConfig(max_program_calls=...)"
+        )
+    return None

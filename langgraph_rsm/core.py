@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.accounts import Accounts
+from langgraph_rsm.admission import refusal
 from langgraph_rsm.balancer import Balancer, create_balancer
 from langgraph_rsm.call_record import CallBook, CallRecord
 from langgraph_rsm.config import SchedulerConfig
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from langgraph_rsm.engine_load import EngineLoad
-    from langgraph_rsm.events import Call, Event, Instruction
+    from langgraph_rsm.events import Event, Instruction
     from langgraph_rsm.process_table import Program
 
 
@@ -148,7 +149,9 @@ class SchedulerCore:
         self._book.refuse_known(call.call_id)
         self._engines.require(call.engines, call.call_id)
         free = self._engines.with_room(call.engines, now)
-        if event.may_wait and (reason := self._refusal(call, must_wait=not free)):
+        waiting = None if free else len(self._waiting)
+        program = self._table.get(call.program_id)
+        if event.may_wait and (reason := refusal(self._config, waiting, program)):
             yield Reject(call_id=call.call_id, reason=reason)
             return
         record = self._admit(event)
@@ -167,7 +170,7 @@ class SchedulerCore:
         self._accounts.charge(record, event.now, event.tokens)
         self._guard.watch(record.program, event.now)
         self._accounts.rerank(record, event.now)
-        if self._must_yield(record, event.now):
+        if self._placement.must_yield(record, self._config.preemption_levels, event.now):
             self._engine_of(record).preempting += 1
             record.note(CallState.PREEMPTING, event.now)
             yield Preempt(call_id=event.call_id)
@@ -235,23 +238,6 @@ class SchedulerCore:
             yield from self._fill(engine.engine_id, event.now)
 
     # Steps
-
-    def _refusal(self, call: Call, *, must_wait: bool) -> str | None:
-        """Return why a call must be turned away; None if it may come in."""
-        config, waiting = self._config, len(self._waiting)
-        if must_wait and waiting >= config.max_queue:
-            return (
-                f"{waiting} calls wait, max_queue is {config.max_queue}; add an engine, raise an "
-                "engine's capacity or SchedulerConfig(max_queue=...)"
-            )
-        program = self._table.get(call.program_id)
-        if program is not None and program.active >= config.max_program_calls:
-            return (
-                f"program {call.program_id!r} has {program.active} calls waiting or running, "
-                f"max_program_calls is {config.max_program_calls}; let it await answers before "
-                "it asks for more, or raise SchedulerConfig(max_program_calls=...)"
-            )
-        return None
 
     def _admit(self, event: Submitted) -> CallRecord:
         """Make a record of a submitted call, and put it into the waiting room."""
@@ -347,14 +333,6 @@ class SchedulerCore:
             for other in record.call.engines:
                 if other != engine_id:
                     yield from self._fill(other, now)
-
-    def _must_yield(self, record: CallRecord, now: float) -> bool:
-        levels, engine = self._config.preemption_levels, self._engine_of(record)
-        if not levels or not record.call.preemptible or not len(self._waiting):
-            return False
-        if record.state is not CallState.RUNNING or engine.preempting:
-            return False
-        return self._placement.outranks(engine, record, levels, now)
 
     def _engine_of(self, record: CallRecord) -> EngineLoad:
         assert record.engine_id is not None, "it has a slot"

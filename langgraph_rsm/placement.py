@@ -160,8 +160,20 @@ class Placement:
             chosen.boosted += 1
         return record, chosen
 
-    def outranks(self, engine: EngineLoad, record: CallRecord, levels: int, now: float) -> bool:
-        """Return whether a waiting call of its tenant is that many levels before a running one."""
+    def must_yield(self, record: CallRecord, levels: int, now: float) -> bool:
+        """Return whether a running call should make way for a waiting one of its tenant.
+
+        Args:
+            record: A call that has a slot.
+            levels: How many levels the other must be before it; 0 for never.
+            now: Time in seconds.
+        """
+        if not levels or not record.call.preemptible or not len(self._waiting):
+            return False
+        assert record.engine_id is not None, "it has a slot"
+        engine = self._engines[record.engine_id]
+        if engine.preempting:  # one at a time, this call included
+            return False
         turn = self._waiting.next_for(engine.engine_id, now)
         if turn is None or turn.ticket.tenant != record.call.tenant:
             return False
