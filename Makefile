@@ -2,10 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# CrewAI pins much of what it needs, so it has an environment of its own.
-CREWAI := .venv-crewai
 
-.PHONY: demo test test-crewai check format lint types clean
+.PHONY: demo test test-agents test-crewai check format lint types clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m examples.demo
@@ -13,8 +11,9 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q
 
-test-crewai: $(CREWAI)/.crewai
-	$(CREWAI)/bin/python -m pytest -q tests/with_crewai
+# Agent stacks are optional, heavy and pin what they need: each has an environment of its own.
+test-agents test-crewai: test-%: .venv-%/.ready
+	.venv-$*/bin/python -m pytest -q tests/with_$*
 
 check: $(VENV)/.dev lint types test
 
@@ -30,7 +29,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(CREWAI) out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-agents .venv-crewai out .pytest_cache .mypy_cache .ruff_cache
 
 # The stamp file records which extra is installed; `dev` includes `demo`.
 $(VENV)/.dev: pyproject.toml
@@ -41,13 +40,11 @@ $(VENV)/.demo: pyproject.toml
 	@$(call install,$(VENV),demo)
 	@touch $@
 
-$(CREWAI)/.crewai: pyproject.toml
-	@$(call install,$(CREWAI),test$(comma)crewai)
+.venv-%/.ready: pyproject.toml
+	@$(call install,.venv-$*,test-$*)
 	@touch $@
 
-comma := ,
-
-# $(1): the environment, $(2): extras of this package
+# $(1): the environment, $(2): an extra of this package
 define install
 if command -v uv >/dev/null 2>&1; then \
   echo "Setting up $(1) with uv ($(2))"; \

@@ -10,45 +10,61 @@ if TYPE_CHECKING:
     from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.engine import Engine
     from langgraph_rsm.errors import (
+        CallTimeoutError,
         ConfigError,
         EngineError,
         InvalidTransitionError,
         InvariantError,
         QueueFullError,
+        QueueTimeoutError,
         SchedulerError,
     )
-    from langgraph_rsm.programs import program
+    from langgraph_rsm.model_class import schedule, scheduled_class
+    from langgraph_rsm.openai import ScheduledChatOpenAI
+    from langgraph_rsm.programs import keep_context, program
     from langgraph_rsm.registry import get_scheduler
     from langgraph_rsm.scheduler import Scheduler
 
 __all__ = (
+    "CallTimeoutError",
     "ConfigError",
     "Engine",
     "EngineError",
     "InvalidTransitionError",
     "InvariantError",
     "QueueFullError",
+    "QueueTimeoutError",
     "ScheduledChatModel",
+    "ScheduledChatOpenAI",
     "Scheduler",
     "SchedulerConfig",
     "SchedulerError",
     "get_scheduler",
+    "keep_context",
     "program",
+    "schedule",
+    "scheduled_class",
 )
 
 _HOMES = {
+    "CallTimeoutError": "errors",
     "ConfigError": "errors",
     "Engine": "engine",
     "EngineError": "errors",
     "InvalidTransitionError": "errors",
     "InvariantError": "errors",
     "QueueFullError": "errors",
+    "QueueTimeoutError": "errors",
     "ScheduledChatModel": "chat_model",
+    "ScheduledChatOpenAI": "openai",
     "Scheduler": "scheduler",
     "SchedulerConfig": "config",
     "SchedulerError": "errors",
     "get_scheduler": "registry",
+    "keep_context": "programs",
     "program": "programs",
+    "schedule": "model_class",
+    "scheduled_class": "model_class",
 }
 
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m langgraph_rsm emulate` starts the embedded engine."""
+"""Command line: an embedded engine (`emulate`), and what-if studies (`simulate`, `replay`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from langgraph_rsm.emulation import cli
+from langgraph_rsm.simulation.cli import add_replay_arguments, add_simulate_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "emulate", help="serve an emulated engine with an OpenAI-compatible API"
         )
     )
+    add_simulate_arguments(
+        commands.add_parser("simulate", help="compare policies on generated programs")
+    )
+    add_replay_arguments(commands.add_parser("replay", help="compare policies on recorded calls"))
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status

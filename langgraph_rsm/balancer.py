@@ -1,77 +1,66 @@
-"""Load balancers: which engine serves a call when several of its engines have a free slot."""
+"""Load balancers: for which engines a call waits, and which one serves it.
+
+By default a call waits for all its engines, and the first free slot takes it: nothing has to be
+guessed. A balancer that cares where a program's context is cached may *bind* a call to one engine
+when it arrives; whether an idle engine may take such a call over is for the balancer to say, too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+import random
+from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import BalancerName
+from langgraph_rsm.engine_load import EngineLoad
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.events import Call
     from langgraph_rsm.process_table import Program
 
+__all__ = (
+    "Autellix",
+    "Balancer",
+    "Cost",
+    "EngineLoad",
+    "LeastUsed",
+    "PowerOfTwo",
+    "Prefix",
+    "RoundRobin",
+    "create_balancer",
+)
 
-@dataclass(slots=True, kw_only=True)
-class EngineLoad:
-    """Slots of one engine; the core changes them, a balancer only reads."""
-
-    engine_id: str
-    index: int
-    """Order of registration, from 0; breaks ties."""
-    capacity: int
-    """Most calls in flight; 0 when the engine takes no new calls."""
-    in_flight: set[str] = field(default_factory=set)
-    """Ids of the calls that hold a slot; above `capacity` only after it was lowered."""
-    ceiling: int = 0
-    """Most calls that may hold a slot now: `capacity`, or more while calls from before it was
-    lowered, or calls that could not wait, are in flight."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another call may start now."""
-        return len(self.in_flight) < self.capacity
-
-    @property
-    def utilization_ratio(self) -> float:
-        """Share of the slots in use, 0 to 1; 1 for a closed engine."""
-        return len(self.in_flight) / self.capacity if self.capacity else 1.0
-
-    def resize(self, capacity: int) -> None:
-        """Change the capacity; calls beyond it keep their slots until they end."""
-        self.capacity = capacity
-        self.ceiling = max(capacity, len(self.in_flight))
-
-    def take(self, call_id: str) -> None:
-        """Give a slot to a call, beyond the capacity if there is no room."""
-        self.in_flight.add(call_id)
-        self.ceiling = max(self.ceiling, len(self.in_flight))
-
-    def release(self, call_id: str) -> None:
-        """Take the slot of a call back."""
-        self.in_flight.remove(call_id)
-        self.ceiling = max(self.capacity, len(self.in_flight))
+_SHORT_TOKENS = 2048
+"""Prompts up to this length go anywhere: Autellix (arXiv 2502.13965, section 4.3) found that such
+prompts are cached in any engine to three quarters, being mostly a shared system prompt."""
+_MOVE_GAIN = 4.0
+"""A context is moved when that saves this many times what computing it anew costs: the estimate of
+the delay is rough, and a move makes the next one likelier."""
+_KNOWN_PREFIXES = 4096
+"""Shared prefixes remembered per engine."""
 
 
-class Balancer(Protocol):
-    """Choice of an engine for a call that is about to start."""
+class Balancer:
+    """Choice of an engine; by itself the least used one (by slots) that has room."""
 
-    def choose(self, call: Call, program: Program, engines: Sequence[EngineLoad]) -> EngineLoad:
-        """Return one of `engines`.
+    def bind(
+        self,
+        call: Call,  # noqa: ARG002
+        program: Program,  # noqa: ARG002
+        engines: Sequence[EngineLoad],
+    ) -> Sequence[EngineLoad]:
+        """Return those of `engines` that a call waits for, never none; all by default.
 
         Args:
-            call: The call that got its turn.
-            program: Its program's entry, with the engines used before; to be read only.
-            engines: The call's engines that have room, in the call's order; all its engines for a
-                call that may not wait. Never empty.
+            call: An arriving call.
+            program: Its program's entry, the arrival counted; to be read only.
+            engines: The call's engines that can be counted on, in its order; never empty.
         """
-
-
-class LeastUsed:
-    """Choose the engine with the smallest share of its slots in use; ties by registration."""
+        return engines
 
     def choose(
         self,
@@ -79,11 +68,31 @@ class LeastUsed:
         program: Program,  # noqa: ARG002
         engines: Sequence[EngineLoad],
     ) -> EngineLoad:
-        """Return the least used engine; O(engines)."""
-        return min(engines, key=lambda engine: (engine.utilization_ratio, engine.index))
+        """Return one of `engines` for a call that is about to start.
+
+        Args:
+            call: The call that got its turn.
+            program: Its program's entry; to be read only.
+            engines: Those it waited for that have room; all its engines for a call that may not
+                wait. Never empty.
+        """
+        return least_used(engines)
+
+    def may_move(
+        self,
+        call: Call,  # noqa: ARG002
+        program: Program,  # noqa: ARG002
+        home: EngineLoad,  # noqa: ARG002
+    ) -> bool:
+        """Return whether an idle engine may take over a call that is bound to `home`."""
+        return True
 
 
-class RoundRobin:
+class LeastUsed(Balancer):
+    """Choose the engine with the smallest share of its slots in use; ties by registration."""
+
+
+class RoundRobin(Balancer):
     """Choose the engine after the one chosen last, in order of registration."""
 
     def __init__(self) -> None:
@@ -102,8 +111,145 @@ class RoundRobin:
         return chosen
 
 
+class PowerOfTwo(Balancer):
+    """Choose the less used of two engines drawn by chance (Mitzenmacher, 2001).
+
+    Args:
+        seed: Of the draws, so that a run can be repeated.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def choose(
+        self,
+        call: Call,  # noqa: ARG002
+        program: Program,  # noqa: ARG002
+        engines: Sequence[EngineLoad],
+    ) -> EngineLoad:
+        """Return the less used of two."""
+        return least_used(self._random.sample(engines, min(2, len(engines))))
+
+
+class Autellix(Balancer):
+    """Bind calls with long prompts to the engine that served their program; others go anywhere."""
+
+    def bind(
+        self, call: Call, program: Program, engines: Sequence[EngineLoad]
+    ) -> Sequence[EngineLoad]:
+        """Return the program's engine alone for a prompt above 2048 tokens."""
+        if call.prompt_tokens <= _SHORT_TOKENS:
+            return engines
+        return home_of(program, engines) or engines
+
+    def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:  # noqa: ARG002
+        """Return False: the paper knows no migration."""
+        return False
+
+
+class Prefix(Balancer):
+    """Bind calls that share a prefix to the same engine, unless its queue is much longer."""
+
+    def bind(
+        self, call: Call, program: Program, engines: Sequence[EngineLoad]
+    ) -> Sequence[EngineLoad]:
+        """Return the engine that the prefix hashes to, as long as it is not far behind."""
+        key = call.prefix_id or program.program_id
+        # Rendezvous hashing: an engine that comes or goes moves only its own share of the keys.
+        home = max(engines, key=lambda engine: _digest(key, engine.engine_id))
+        shortest_s = min(engine.delay_s for engine in engines)
+        return [home] if home.delay_s <= shortest_s + home.service_s else engines
+
+    def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:  # noqa: ARG002
+        """Return whether the queue at home is longer than a call takes."""
+        return home.delay_s > home.service_s
+
+
+class Cost(Balancer):
+    """Weigh the wait for the engine that has the context against computing it anew elsewhere.
+
+    A program stays with its engine until another one promises to save several times what the move
+    costs. New programs go where the shared prefix is, unless that is much busier.
+
+    Args:
+        prefill_s: Seconds that an engine takes for one prompt token, above 0.
+    """
+
+    def __init__(self, prefill_s: float = 0.0002) -> None:
+        self._prefill_s = prefill_s
+        self._prefixes: dict[str, OrderedDict[str, None]] = {}
+
+    def bind(
+        self, call: Call, program: Program, engines: Sequence[EngineLoad]
+    ) -> Sequence[EngineLoad]:
+        """Return the program's engine alone, unless moving pays."""
+        home = home_of(program, engines)
+        if not home:
+            return engines
+        saved_s = home[0].delay_s - min(engine.delay_s for engine in engines)
+        return home if saved_s <= _MOVE_GAIN * self._reload_s(call, program) else engines
+
+    def choose(self, call: Call, program: Program, engines: Sequence[EngineLoad]) -> EngineLoad:
+        """Return the engine with the least sum of work ahead and prompt to compute."""
+        chosen = min(
+            engines, key=lambda engine: (self._cost_s(call, program, engine), engine.index)
+        )
+        if call.prefix_id:
+            known = self._prefixes.setdefault(chosen.engine_id, OrderedDict())
+            known[call.prefix_id] = None
+            known.move_to_end(call.prefix_id)
+            if len(known) > _KNOWN_PREFIXES:
+                known.popitem(last=False)
+        return chosen
+
+    def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:
+        """Return whether waiting costs several times as much as computing the context anew."""
+        return home.delay_s > _MOVE_GAIN * self._reload_s(call, program)
+
+    def _cost_s(self, call: Call, program: Program, engine: EngineLoad) -> float:
+        if engine.engine_id == program.home:
+            missing = 0
+        elif call.prefix_id in self._prefixes.get(engine.engine_id, ()):
+            missing = max(0, _context_tokens(call, program) - call.prefix_tokens)
+        else:
+            missing = _context_tokens(call, program)
+        # A batch that is half full slows a call down by something like half its duration.
+        return missing * self._prefill_s + engine.utilization_ratio * engine.service_s / 2
+
+    def _reload_s(self, call: Call, program: Program) -> float:
+        tokens = _context_tokens(call, program) - call.prefix_tokens
+        return max(1, tokens) * self._prefill_s
+
+
+def least_used(engines: Sequence[EngineLoad]) -> EngineLoad:
+    """Return the engine with the smallest share of its slots in use; O(engines)."""
+    return min(engines, key=lambda engine: (engine.utilization_ratio, engine.index))
+
+
+def home_of(program: Program, engines: Sequence[EngineLoad]) -> list[EngineLoad]:
+    """Return the engine that served the program's latest call; empty if it is not among these."""
+    return [engine for engine in engines if engine.engine_id == program.home]
+
+
 def create_balancer(config: SchedulerConfig) -> Balancer:
     """Make the balancer that `config.balancer` names."""
-    if config.balancer is BalancerName.ROUND_ROBIN:
-        return RoundRobin()
-    return LeastUsed()
+    return _MAKERS[config.balancer](config)
+
+
+def _context_tokens(call: Call, program: Program) -> int:
+    return call.prompt_tokens or program.context_tokens
+
+
+def _digest(key: str, engine_id: str) -> bytes:
+    # Not `hash`: that differs from process to process, and the caches outlive a process.
+    return hashlib.blake2b(f"{key}\0{engine_id}".encode(), digest_size=8).digest()
+
+
+_MAKERS: Mapping[BalancerName, Callable[[SchedulerConfig], Balancer]] = {
+    BalancerName.AUTELLIX: lambda _: Autellix(),
+    BalancerName.COST: lambda config: Cost(config.service.prefill_s),
+    BalancerName.LEAST_USED: lambda _: LeastUsed(),
+    BalancerName.POWER_OF_TWO: lambda config: PowerOfTwo(config.seed),
+    BalancerName.PREFIX: lambda _: Prefix(),
+    BalancerName.ROUND_ROBIN: lambda _: RoundRobin(),
+}

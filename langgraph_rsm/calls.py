@@ -1,92 +1,254 @@
-"""One scheduled model call: finds out who calls, waits for a slot, meters the answer, lets go."""
+"""One scheduled model call: who calls, which attempt, on which engine, until when, how it ended.
+
+`ScheduledCall` is the call as its caller sees it: one answer or one error. Beneath it, each
+`Attempt` waits for a slot, holds it while the model works, and gives it back. An answer of which
+the caller has seen anything is never begun anew, so text is neither lost nor said twice.
+"""
 
 from __future__ import annotations
 
-import inspect
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
-from langchain_core.messages import AIMessage
-from langchain_core.messages.ai import add_usage
-
-from langgraph_rsm.engine import note_unreachable
+from langgraph_rsm.attempt import Attempt, Closing
+from langgraph_rsm.clients import adapt_options, limit_time, own_retries
+from langgraph_rsm.errors import CallTimeoutError, SchedulerError
 from langgraph_rsm.events import Call
 from langgraph_rsm.identity import identify
+from langgraph_rsm.prompt import measure_prompt
+from langgraph_rsm.retry import Attempts, RetryRules
 from langgraph_rsm.run_tree import run_tree
-from langgraph_rsm.telemetry.records import TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages.ai import UsageMetadata
-    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatResult
 
-    from langgraph_rsm.lease import Lease, Slot
+    from langgraph_rsm.bindings import Binding
     from langgraph_rsm.scheduler import Scheduler
 
 
-class ScheduledCall:
-    """Context manager, sync and async, around one call; inside it the call has a slot.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where the calls of one model may go."""
 
-    Args:
-        scheduler: Where the call queues.
-        models: The caller's own model for each engine, by engine id.
-        run_manager: LangChain's manager of the run; None for streams, where the context tells.
-    """
-
-    __slots__ = ("_call", "_lease", "_models", "_scheduler", "_slot", "_usage", "_who")
-
-    def __init__(
-        self, scheduler: Scheduler, models: Mapping[str, BaseChatModel], run_manager: Any
-    ) -> None:
-        self._who = who = identify(getattr(run_manager, "run_id", None))
-        self._scheduler = scheduler
-        self._models = models
-        self._call = Call(
-            program_id=who.program_id,
-            engines=tuple(models),
-            thread_id=who.thread_id,
-            call_site=who.call_site,
-            tenant=who.tenant,
-            weight=who.weight,
-        )
-        self._slot: Slot = scheduler.slot(self._call)
-        self._lease: Lease | None = None
-        self._usage: UsageMetadata | None = None
+    scheduler: Scheduler
+    """Where they queue."""
+    models: Mapping[str, BaseChatModel]
+    """The caller's own model for each engine, by engine id; at least one."""
+    bindings: tuple[Binding, ...] = field(default=())
+    """What was bound, in the words of each engine; empty when all engines speak alike."""
 
     @property
-    def model(self) -> BaseChatModel:
-        """The caller's model for the engine that was chosen."""
-        return self._models[self._held.engine_id]
+    def own_retries(self) -> int:
+        """Most retries that any of the models would have made itself."""
+        return max(map(own_retries, self.models.values()))
 
-    def result(self, result: ChatResult) -> None:
-        """Read the token counts of a complete answer; several generations report them once."""
-        if result.generations:
-            self._usage = _usage_of(result.generations[0].message)
+    def options(self, engine_id: str, options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
+        """Return the caller's keyword arguments as the engine's model should get them."""
+        for binding in self.bindings:
+            options = binding.translate(options, engine_id)
+        usage = stream and self.scheduler.config.request_usage
+        return adapt_options(self.models[engine_id], options, usage=usage)
 
-    def chunk(self, chunk: ChatGenerationChunk) -> None:
-        """Take note of a chunk: the first one is timed, token counts add up."""
-        self._held.first_token()
-        usage = _usage_of(chunk.message)
-        if usage is not None:
-            self._usage = add_usage(self._usage, usage)
 
-    def __enter__(self) -> ScheduledCall:
+class ScheduledCall:
+    """One call of a model, over as many attempts as it takes.
+
+    Args:
+        route: Where it may go.
+        messages: The prompt, to be measured only.
+        run_manager: LangChain's manager of the run; None for streams, where the context tells.
+        options: Keyword arguments of the call.
+    """
+
+    __slots__ = ("_attempt", "_attempts", "_deadline_s", "_options", "_prompt", "_route", "_who")
+
+    def __init__(
+        self,
+        route: Route,
+        messages: Sequence[BaseMessage],
+        run_manager: Any,
+        options: dict[str, Any],
+    ) -> None:
+        self._route = route
+        self._prompt = measure_prompt(messages)
+        self._options = options
+        self._who = identify(getattr(run_manager, "run_id", None))
+        config = route.scheduler.config
+        retries = config.max_retries
+        if retries is None:
+            # Each of several engines is worth one attempt, whatever the clients would have done.
+            retries = max(len(route.models) - 1, route.own_retries)
+        rules = RetryRules(
+            max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
+        )
+        self._attempts = Attempts(tuple(route.models), rules, route.scheduler.rng)
+        bound_s = config.call_timeout_s
+        self._deadline_s = None if bound_s is None else route.scheduler.clock() + bound_s
+        self._attempt: Attempt | None = None
+
+    # One function per kind of call; all have the same shape.
+
+    def generate(self, ask: Callable[[Any, dict[str, Any]], ChatResult]) -> ChatResult:
+        """Return the complete answer; `ask` is given the chosen model and its options."""
+        with self:
+            while True:
+                try:
+                    with self._begin() as attempt:
+                        options = self._limited(attempt, self._adapted(attempt, stream=False))
+                        return attempt.result(ask(attempt.model, options))
+                except Exception as error:
+                    pause_s = self._pause_after(error)
+                    if pause_s is None:
+                        raise
+                time.sleep(pause_s)
+
+    async def agenerate(
+        self, ask: Callable[[Any, dict[str, Any]], Awaitable[ChatResult]]
+    ) -> ChatResult:
+        """Return the complete answer; `ask` is given the chosen model and its options."""
+        with self:
+            while True:
+                try:
+                    async with self._begin() as attempt:
+                        options = self._adapted(attempt, stream=False)
+                        return attempt.result(
+                            await self._bounded(attempt, ask(attempt.model, options))
+                        )
+                except Exception as error:
+                    pause_s = self._pause_after(error)
+                    if pause_s is None:
+                        raise
+                await asyncio.sleep(pause_s)
+
+    def stream(self, ask: Callable[[Any, dict[str, Any]], Iterator[Any]]) -> Iterator[Any]:
+        """Yield the chunks of the answer; `ask` is given the chosen model and its options."""
+        with self:
+            while True:
+                try:
+                    with self._begin() as attempt:
+                        options = self._limited(attempt, self._adapted(attempt, stream=True))
+                        # Closed before the slot goes back: the engine is really free by then.
+                        with Closing(ask(attempt.model, options)) as chunks:
+                            for chunk in chunks:
+                                yield from attempt.chunk(chunk)
+                                self._check_deadline(attempt)
+                    yield from attempt.held_back()
+                    return
+                except Exception as error:
+                    pause_s = self._pause_after(error)
+                    if pause_s is None:
+                        raise
+                time.sleep(pause_s)
+
+    async def astream(
+        self, ask: Callable[[Any, dict[str, Any]], AsyncIterator[Any]]
+    ) -> AsyncIterator[Any]:
+        """Yield the chunks of the answer; `ask` is given the chosen model and its options."""
+        with self:
+            while True:
+                try:
+                    async with self._begin() as attempt:
+                        options = self._adapted(attempt, stream=True)
+                        async with Closing(ask(attempt.model, options)) as chunks:
+                            following = aiter(chunks)
+                            while True:
+                                chunk = await self._bounded(attempt, anext(following, None))
+                                if chunk is None:
+                                    break
+                                for ready in attempt.chunk(chunk):
+                                    yield ready
+                    for ready in attempt.held_back():
+                        yield ready
+                    return
+                except Exception as error:
+                    pause_s = self._pause_after(error)
+                    if pause_s is None:
+                        raise
+                await asyncio.sleep(pause_s)
+
+    # Steps
+
+    def _begin(self) -> Attempt:
+        who = self._who
+        call = Call(
+            program_id=who.program_id,
+            engines=self._attempts.engines,
+            thread_id=who.thread_id,
+            call_site=who.call_site,
+            graph=who.graph,
+            tenant=who.tenant,
+            weight=who.weight,
+            parents=who.parents,
+            remaining_path_s=who.remaining_path_s,
+            prompt_tokens=self._prompt.tokens,
+            prefix_id=self._prompt.prefix_id,
+            prefix_tokens=self._prompt.prefix_tokens,
+        )
+        waits = (self._route.scheduler.config.queue_timeout_s, self._left_s())
+        timeout_s = min((wait for wait in waits if wait is not None), default=None)
+        before = self._attempt
+        slot = self._route.scheduler.slot(
+            call, timeout_s=timeout_s, place=before.place if before else None
+        )
+        self._attempt = Attempt(call.call_id, slot, self._route.models)
+        return self._attempt
+
+    def _adapted(self, attempt: Attempt, *, stream: bool) -> dict[str, Any]:
+        return self._route.options(attempt.engine_id, self._options, stream=stream)
+
+    def _limited(self, attempt: Attempt, options: dict[str, Any]) -> dict[str, Any]:
+        left_s = self._left_s()
+        if left_s is None:
+            return options
+        self._check_deadline(attempt)
+        return limit_time(attempt.model, options, left_s)
+
+    def _pause_after(self, error: Exception) -> float | None:
+        """Return seconds until the next attempt; None when the error is the answer."""
+        attempt = self._attempt
+        assert attempt is not None, "errors come from attempts"
+        if isinstance(error, SchedulerError) or not attempt.began or attempt.spoke:
+            return None
+        pause_s = self._attempts.after(error, attempt.engine_id)
+        left_s = self._left_s()
+        if pause_s is None or (left_s is not None and pause_s >= left_s):
+            return None
+        return pause_s
+
+    async def _bounded(self, attempt: Attempt, answer: Awaitable[Any]) -> Any:
+        left_s = self._left_s()
+        if left_s is None:
+            return await answer
         try:
-            self._lease = self._slot.__enter__()
-        except BaseException as error:
-            self._leave(error)
-            raise
-        return self
+            async with asyncio.timeout(max(0.0, left_s)) as bound:
+                return await answer
+        except TimeoutError as error:
+            if not bound.expired():
+                raise  # the model's own time-out
+            raise self._too_late(attempt) from error
 
-    async def __aenter__(self) -> ScheduledCall:
-        try:
-            self._lease = await self._slot.__aenter__()
-        except BaseException as error:
-            self._leave(error)
-            raise
+    def _check_deadline(self, attempt: Attempt) -> None:
+        left_s = self._left_s()
+        if left_s is not None and left_s <= 0:
+            raise self._too_late(attempt)
+
+    def _too_late(self, attempt: Attempt) -> CallTimeoutError:
+        bound_s = self._route.scheduler.config.call_timeout_s or 0.0
+        return CallTimeoutError(engine_id=attempt.engine_id, timeout_s=bound_s)
+
+    def _left_s(self) -> float | None:
+        if self._deadline_s is None:
+            return None
+        return max(0.0, self._deadline_s - self._route.scheduler.clock())
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -95,76 +257,11 @@ class ScheduledCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        lease = self._held
-        lease.tokens = _token_usage(self._usage)
-        lease.end(error)
-        if error is not None:
-            note_unreachable(error, lease.engine)
-        self._leave(error)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, traceback)
-
-    @property
-    def _held(self) -> Lease:
-        assert self._lease is not None, "used inside the block only"
-        return self._lease
-
-    def _leave(self, error: BaseException | None) -> None:
-        if self._who.run_id is not None and error is not None and not isinstance(error, Exception):
+        who = self._who
+        if error is None and who.lineage is not None and self._attempt is not None:
+            who.lineage.call_ended(self._attempt.call_id, who.thread_id)
+        if who.run_id is not None and error is not None and not isinstance(error, Exception):
             # LangChain does not tell handlers of a cancelled `ainvoke` that its run is over.
-            run_tree.forget_chat(self._who.run_id)
-        if self._who.transient:
-            self._scheduler.end_program(self._call.program_id)
-
-
-class Closing:
-    """Context manager that closes a stream of chunks, as far as it can be closed.
-
-    A class, unlike `contextlib.asynccontextmanager`: an event loop that shuts down closes all
-    asynchronous generators at once, a context manager made of one included.
-    """
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self, chunks: Any) -> None:
-        self._chunks = chunks
-
-    def __enter__(self) -> Any:
-        return self._chunks
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self._chunks, "close"):
-            self._chunks.close()
-
-    async def __aenter__(self) -> Any:
-        return self._chunks
-
-    async def __aexit__(self, *_: object) -> None:
-        if hasattr(self._chunks, "aclose"):
-            await self._chunks.aclose()
-
-
-@lru_cache(maxsize=256)
-def accepts_run_manager(method: Callable[..., Any]) -> bool:
-    """Tell whether a model's `_generate` or `_agenerate` names a `run_manager` parameter."""
-    return "run_manager" in inspect.signature(method).parameters
-
-
-def _usage_of(message: Any) -> UsageMetadata | None:
-    return message.usage_metadata if isinstance(message, AIMessage) else None
-
-
-def _token_usage(usage: UsageMetadata | None) -> TokenUsage | None:
-    if usage is None:
-        return None
-    return TokenUsage(
-        input_tokens=usage["input_tokens"],
-        output_tokens=usage["output_tokens"],
-        cached_tokens=usage.get("input_token_details", {}).get("cache_read", 0),
-    )
+            run_tree.forget_chat(who.run_id)
+        if who.transient:
+            self._route.scheduler.end_program(who.program_id)

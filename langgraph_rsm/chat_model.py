@@ -5,11 +5,17 @@ whether to stream) is decided by the wrapped model; what the caller's side *does
 rate limiter, callbacks, output version) is done here, with the wrapped model's settings. Runnables
 that the wrapped model builds around itself are rebased onto this model, so nothing bypasses the
 scheduler. A stream holds its slot until the last chunk, an error, `close`, or its disappearance.
+
+Slots are counted per call. A caller that calls a model while it is reading a stream holds one slot
+already, which comes back only when it goes on; so its second call waits for none and starts at
+once, beyond the engine's capacity if need be.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langchain_core.callbacks import (
@@ -19,18 +25,21 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableSerializable
+from langchain_core.runnables.utils import AnyConfigurableField
+
+# At run time, too: `with_fallbacks(...).bind_tools` evaluates the annotations below.
+from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr, model_validator
 
-from langgraph_rsm.calls import Closing, ScheduledCall, accepts_run_manager
-from langgraph_rsm.engine import Engine, require_chat_model
-from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.attempt import Closing, accepts_run_manager
+from langgraph_rsm.bindings import bind_everywhere, speak_alike
+from langgraph_rsm.calls import Route, ScheduledCall
+from langgraph_rsm.configurable import ScheduledFields
+from langgraph_rsm.engine import choose_engines
 from langgraph_rsm.rebase import rebase
-from langgraph_rsm.registry import get_scheduler
+from langgraph_rsm.registry import find_scheduler, get_scheduler
 from langgraph_rsm.scheduler import Scheduler
-
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
 
 _ADOPTED = (
     "cache",
@@ -45,6 +54,12 @@ _ADOPTED = (
     "verbose",
 )
 """Fields that LangChain reads on the model it calls, hence taken over from the wrapped one."""
+_EVENT_HOOKS = {
+    "_stream_chat_model_events": "_stream_from",
+    "_astream_chat_model_events": "_astream_from",
+}
+"""Optional methods of a model that produce LangChain's stream events natively, and what runs them
+here. LangChain asks the instance for them, so they exist exactly when the wrapped model's do."""
 
 
 class ScheduledChatModel(BaseChatModel):
@@ -52,13 +67,14 @@ class ScheduledChatModel(BaseChatModel):
 
     Args:
         inner: The model to schedule; for one engine.
-        engines: Instead of `inner`: several models of one provider class, or `Engine` objects with
-            a capacity. Each call goes to the engine that the scheduler chooses.
-        scheduler: Shared with all models whose calls compete; None takes the process-global one.
+        engines: Instead of `inner`: several models, or `Engine` objects with a capacity. Each call
+            goes to the engine that the scheduler chooses, with the bound tools in the words of that
+            engine's provider, and moves on to another one when it fails before the first token.
+        scheduler: Shared with all models whose calls compete, or its name (see `get_scheduler`);
+            None takes the process-global one.
 
     Raises:
-        ConfigError: Not exactly one of `inner` and `engines` is given, one is not a chat model, or
-            the engines are of different kinds.
+        ConfigError: Not exactly one of `inner` and `engines` is given, or one is not a chat model.
         EngineError: An engine is registered with another capacity already.
 
     Example:
@@ -76,7 +92,7 @@ class ScheduledChatModel(BaseChatModel):
     is_scheduled: ClassVar[bool] = True
     """Marks models that must not be scheduled once more."""
 
-    _models: dict[str, BaseChatModel] = PrivateAttr(default_factory=dict)
+    _route: Route = PrivateAttr()
 
     @model_validator(mode="before")
     @classmethod
@@ -85,9 +101,9 @@ class ScheduledChatModel(BaseChatModel):
             return values
         values = dict(values)
         inner, engines = values.pop("inner", None), values.pop("engines", None)
-        if values.get("scheduler", ...) is None:
-            del values["scheduler"]
-        chosen = _choose_engines(inner, engines)
+        if "scheduler" in values:
+            values["scheduler"] = find_scheduler(values["scheduler"])
+        chosen = choose_engines(inner, engines)
         first = chosen[0].model
         adopted = {name: getattr(first, name) for name in _ADOPTED}
         return {**adopted, **values, "inner": first, "engines": chosen}
@@ -96,8 +112,47 @@ class ScheduledChatModel(BaseChatModel):
     def _register_engines(self) -> ScheduledChatModel:
         for engine in self.engines:
             self.scheduler.register(engine)
-            self._models[engine.engine_id] = engine.model
+        models = {engine.engine_id: engine.model for engine in self.engines}
+        self._route = Route(scheduler=self.scheduler, models=models)
         return self
+
+    # Variants
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> ScheduledChatModel:
+        """Return a copy; settings of the wrapped model are changed on copies of all engines."""
+        own = {name: value for name, value in (update or {}).items() if name in _OWN}
+        inner = {name: value for name, value in (update or {}).items() if name not in _OWN}
+        if not inner:
+            return super().model_copy(update=own, deep=deep)
+        return self.exchange_models(lambda model: model.model_copy(update=inner), **own)
+
+    def configurable_fields(
+        self, **kwargs: AnyConfigurableField
+    ) -> RunnableSerializable[LanguageModelInput, AIMessage]:
+        """Make settings configurable at run time, those of the wrapped model included."""
+        if kwargs.keys() <= _OWN:
+            return super().configurable_fields(**kwargs)
+        self.inner.configurable_fields(**kwargs)  # raises for a name that it does not know
+        return ScheduledFields(default=self, fields=kwargs)
+
+    def exchange_models(
+        self, variant: Callable[[BaseChatModel], BaseChatModel], **update: Any
+    ) -> ScheduledChatModel:
+        """Return a copy with a variant of each engine's model, and with fields of its own changed.
+
+        Args:
+            variant: Returns the model to use in place of an engine's model.
+            **update: Fields of this class and their values.
+        """
+        engines = [engine.with_model(variant(engine.model)) for engine in self.engines]
+        kept = {name: getattr(self, name) for name in _ADOPTED}
+        fields = {"engines": engines, "scheduler": self.scheduler, **kept, **update}
+        copy = type(self)(**fields)
+        if copy._route.models.keys() == self._route.models.keys():
+            copy._route = replace(copy._route, bindings=self._route.bindings)
+        return copy
 
     # What the wrapped model decides
 
@@ -105,6 +160,8 @@ class ScheduledChatModel(BaseChatModel):
 
         def __getattr__(self, name: str) -> Any:
             # Public settings such as `temperature`; private hooks would bypass the scheduler.
+            if name in _EVENT_HOOKS and self._all_have(name):
+                return partial(self._run_hook, name)
             if name.startswith("_") or "inner" not in self.__dict__:
                 return super().__getattr__(name)
             return getattr(self.inner, name)
@@ -143,18 +200,19 @@ class ScheduledChatModel(BaseChatModel):
         return self.inner._combine_llm_outputs(llm_outputs)
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
-        return not self._streaming_disabled(**kwargs) and self.inner._should_stream(
-            async_api=async_api, run_manager=run_manager, **kwargs
+        return not self._streaming_disabled(**kwargs) and all(
+            engine.model._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+            for engine in self.engines
         )
 
     def _should_use_protocol_streaming(
         self, *, async_api: bool, run_manager: Any = None, **kwargs: Any
     ) -> bool:
-        # The wrapped model's native event hook is not used, so it must have `_stream` as well.
-        return self._should_stream(
-            async_api=async_api, run_manager=run_manager, **{**kwargs, "stream": True}
-        ) and self.inner._should_use_protocol_streaming(
-            async_api=async_api, run_manager=run_manager, **kwargs
+        return not self._streaming_disabled(**kwargs) and all(
+            engine.model._should_use_protocol_streaming(
+                async_api=async_api, run_manager=run_manager, **kwargs
+            )
+            for engine in self.engines
         )
 
     def get_token_ids(self, text: str) -> list[int]:
@@ -181,12 +239,24 @@ class ScheduledChatModel(BaseChatModel):
         """Bind tools as the wrapped model does; calls of the result are scheduled."""
         if tool_choice is not None:
             kwargs["tool_choice"] = tool_choice
-        return rebase(self.inner.bind_tools(tools, **kwargs), self.inner, self)
+        models = {engine.engine_id: engine.model for engine in self.engines}
+        if speak_alike(list(models.values()), "bind_tools"):
+            return rebase(self.inner.bind_tools(tools, **kwargs), self.inner, self)
+        binding = bind_everywhere(models, tools, kwargs)
+        bound = super().model_copy()
+        bound._route = replace(self._route, bindings=(*self._route.bindings, binding))
+        return bound.bind(**binding.spoken)
 
     def with_structured_output(
         self, schema: Any = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
-        """Ask for structured output as the wrapped model does; calls are scheduled."""
+        """Ask for structured output as the wrapped model does; calls are scheduled.
+
+        Engines of different providers are asked in the one way that all of them answer alike, a
+        call of a tool.
+        """
+        if not speak_alike([engine.model for engine in self.engines], "with_structured_output"):
+            return super().with_structured_output(schema, **kwargs)
         return rebase(self.inner.with_structured_output(schema, **kwargs), self.inner, self)
 
     # Calls
@@ -198,12 +268,12 @@ class ScheduledChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with ScheduledCall(self.scheduler, self._models, run_manager) as call:
-            if accepts_run_manager(type(call.model)._generate):
-                kwargs["run_manager"] = run_manager
-            result = call.model._generate(messages, stop=stop, **kwargs)
-            call.result(result)
-            return result
+        def ask(model: BaseChatModel, options: dict[str, Any]) -> ChatResult:
+            if accepts_run_manager(type(model)._generate):
+                options = {**options, "run_manager": run_manager}
+            return model._generate(messages, stop=stop, **options)
+
+        return ScheduledCall(self._route, messages, run_manager, kwargs).generate(ask)
 
     async def _agenerate(
         self,
@@ -212,12 +282,12 @@ class ScheduledChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        async with ScheduledCall(self.scheduler, self._models, run_manager) as call:
-            if accepts_run_manager(type(call.model)._agenerate):
-                kwargs["run_manager"] = run_manager
-            result = await call.model._agenerate(messages, stop=stop, **kwargs)
-            call.result(result)
-            return result
+        def ask(model: BaseChatModel, options: dict[str, Any]) -> Awaitable[ChatResult]:
+            if accepts_run_manager(type(model)._agenerate):
+                options = {**options, "run_manager": run_manager}
+            return model._agenerate(messages, stop=stop, **options)
+
+        return await ScheduledCall(self._route, messages, run_manager, kwargs).agenerate(ask)
 
     def _stream(
         self,
@@ -226,16 +296,7 @@ class ScheduledChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        if run_manager is not None:
-            kwargs["run_manager"] = run_manager
-        with (
-            ScheduledCall(self.scheduler, self._models, run_manager) as call,
-            # Closed before the slot goes back, so that the engine is really free by then.
-            Closing(call.model._stream(messages, stop=stop, **kwargs)) as chunks,
-        ):
-            for chunk in chunks:
-                call.chunk(chunk)
-                yield chunk
+        return self._stream_from("_stream", messages, stop, run_manager, kwargs)
 
     async def _astream(
         self,
@@ -244,58 +305,36 @@ class ScheduledChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        if run_manager is not None:
-            kwargs["run_manager"] = run_manager
-        async with (
-            ScheduledCall(self.scheduler, self._models, run_manager) as call,
-            Closing(call.model._astream(messages, stop=stop, **kwargs)) as chunks,
-        ):
+        chunks = self._astream_from("_astream", messages, stop, run_manager, kwargs)
+        async with Closing(chunks):
             async for chunk in chunks:
-                call.chunk(chunk)
                 yield chunk
 
+    def _all_have(self, hook: str) -> bool:
+        return all(hasattr(type(one.model), hook) for one in self.__dict__.get("engines", [None]))
 
-def _choose_engines(inner: Any, engines: Any) -> tuple[Engine, ...]:
-    """Return the engines that the constructor's arguments mean, checked."""
-    if (inner is None) == (engines is None):
-        given = "neither" if inner is None else "both"
-        msg = (
-            f"ScheduledChatModel got {given} of `inner` and `engines`; write "
-            "ScheduledChatModel(inner=model) or ScheduledChatModel(engines=[model, ...])"
+    def _run_hook(
+        self, hook: str, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Any:
+        return getattr(self, _EVENT_HOOKS[hook])(hook, messages, stop, run_manager, kwargs)
+
+    def _stream_from(
+        self, method: str, messages: Any, stop: Any, run_manager: Any, options: dict[str, Any]
+    ) -> Iterator[Any]:
+        if run_manager is not None:
+            options["run_manager"] = run_manager
+        return ScheduledCall(self._route, messages, run_manager, options).stream(
+            lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
         )
-        raise ConfigError(msg)
-    if inner is not None:
-        require_chat_model(inner, "ScheduledChatModel(inner=...)")
-        return (Engine(inner),)
-    if not isinstance(engines, list | tuple) or not engines:
-        msg = "ScheduledChatModel(engines=...) must be a non-empty list of models or engines"
-        raise ConfigError(msg)
-    chosen = tuple(_as_engine(item, index) for index, item in enumerate(engines))
-    _require_alike(chosen)
-    return chosen
 
-
-def _as_engine(item: Any, index: int) -> Engine:
-    if isinstance(item, Engine):
-        return item
-    require_chat_model(item, f"ScheduledChatModel(engines=...)[{index}]")
-    return Engine(item)
-
-
-def _require_alike(engines: Sequence[Engine]) -> None:
-    first = engines[0]
-    if len({engine.engine_id for engine in engines}) < len(engines):
-        msg = (
-            f"two engines have the identity {first.engine_id!r}; one server is one engine: list it "
-            "once with a larger capacity, or tell them apart with Engine(model, name=...)"
+    def _astream_from(
+        self, method: str, messages: Any, stop: Any, run_manager: Any, options: dict[str, Any]
+    ) -> AsyncIterator[Any]:
+        if run_manager is not None:
+            options["run_manager"] = run_manager
+        return ScheduledCall(self._route, messages, run_manager, options).astream(
+            lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
         )
-        raise ConfigError(msg)
-    for engine in engines[1:]:
-        # Tools and formats are bound once, by the first model, and sent to whichever is chosen.
-        if type(engine.model).bind_tools is not type(first.model).bind_tools:
-            msg = (
-                f"engines of different kinds ({type(first.model).__name__}, "
-                f"{type(engine.model).__name__}) cannot share bound tools; schedule each in a "
-                "model of its own and join them with .with_fallbacks([...])"
-            )
-            raise ConfigError(msg)
+
+
+_OWN = frozenset(ScheduledChatModel.model_fields)

@@ -1,140 +1,127 @@
-"""Scheduler core: events in, instructions out; no clock, no I/O, no threads, no randomness.
+"""Scheduler core: events in, instructions out; no clock, no I/O, no threads.
 
 The same events always give the same instructions, so one core serves the in-process shell, a
 simulator under a virtual clock, and tests. States of a call:
 
 ```text
-Submitted ─┬─> WAITING ──> DISPATCHED ──Started──> RUNNING ──Finished──> DONE
-           │      │             │                     ├──────Failed────> FAILED
-           │      └─Cancelled───┴─────────────────────┴────Cancelled───> CANCELLED
-           └─> REJECTED (max_queue)
+            ┌───────────────────────Preempted──────────────────────┐
+            v                                                      │
+Submitted ─┬─> WAITING ──> DISPATCHED ──Started──> RUNNING ──> PREEMPTING
+           │      │             │                     │            │
+           │      │             └───────┬─────────────┴────────────┘
+           │      └─Cancelled─> CANCELLED / DONE / FAILED
+           └─> REJECTED (too many wait)
 ```
 
-A slot is held from DISPATCHED to the end, so what happens between the decision and the caller's
-next step (a cancellation, a closed event loop) can neither lose a slot nor give it out twice.
+A slot is held from DISPATCHED until the end or Preempted, so what happens between the decision and
+the caller's next step (a cancellation, a closed event loop) can neither lose a slot nor give it
+out twice.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.balancer import EngineLoad
-from langgraph_rsm.errors import EngineError, InvalidTransitionError, SchedulerError
+from langgraph_rsm.accounts import Accounts
+from langgraph_rsm.admission import refusal
+from langgraph_rsm.balancer import Balancer, create_balancer
+from langgraph_rsm.call_record import CallBook, CallRecord
+from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.engines import Engines
+from langgraph_rsm.errors import SchedulerError
 from langgraph_rsm.events import (
-    Call,
     CallState,
     Cancelled,
     Dispatch,
     EngineChanged,
+    EngineObserved,
     Failed,
     Finished,
+    Preempt,
+    Preempted,
     ProgramEnded,
+    Progress,
     Reject,
     Retire,
     Started,
     Submitted,
+    Tick,
 )
+from langgraph_rsm.fairness import StarvationGuard, Tenants
+from langgraph_rsm.placement import Placement
+from langgraph_rsm.policies import Policy, create_policy
 from langgraph_rsm.process_table import ProcessTable
-from langgraph_rsm.queues import Ticket
 from langgraph_rsm.waiting import WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from langgraph_rsm.balancer import Balancer
+    from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Event, Instruction
-    from langgraph_rsm.policies import Policy
     from langgraph_rsm.process_table import Program
-
-_STORY_LENGTH = 16
-"""Transitions remembered per call; a life without preemption has four."""
-_REMEMBERED = 1024
-"""Ended calls whose story is kept, so that a late second ending can be explained."""
-
-_ALLOWED: Mapping[tuple[CallState, type], CallState] = {
-    (CallState.DISPATCHED, Started): CallState.RUNNING,
-    (CallState.DISPATCHED, Failed): CallState.FAILED,
-    (CallState.RUNNING, Finished): CallState.DONE,
-    (CallState.RUNNING, Failed): CallState.FAILED,
-    (CallState.WAITING, Cancelled): CallState.CANCELLED,
-    (CallState.DISPATCHED, Cancelled): CallState.CANCELLED,
-    (CallState.RUNNING, Cancelled): CallState.CANCELLED,
-}
-"""Transition table: (state, event) to next state; what is missing is impossible."""
-
-
-@dataclass(slots=True, kw_only=True)
-class CallRecord:
-    """What the core knows of one call; only the core changes it."""
-
-    call: Call
-    ticket: Ticket
-    state: CallState
-    inherited_s: float
-    """Critical path of the program when the call arrived: its own path begins there."""
-    engine_id: str | None = None
-    """The engine whose slot it has or had; None before dispatch."""
-    dispatched_s: float | None = None
-    started_s: float | None = None
-    ended_s: float | None = None
-    story: list[tuple[float, CallState]] = field(default_factory=list)
-
-    def wait_s(self) -> float:
-        """Return the time from submission to dispatch, or to the end of a call without a slot."""
-        until_s = self.dispatched_s if self.dispatched_s is not None else self.ended_s
-        return 0.0 if until_s is None else until_s - self.ticket.submitted_s
-
-    def service_s(self) -> float:
-        """Return the time from start to end; 0 before either."""
-        if self.started_s is None or self.ended_s is None:
-            return 0.0
-        return self.ended_s - self.started_s
 
 
 class SchedulerCore:
     """State machine of all calls, programs and engines of one scheduler.
 
-    Each event costs O(levels + engines of the call + pools of the engine); none of these grows with
-    the number of waiting calls.
+    Each event costs O(log n) amortized in the number of waiting calls, times the number of engines
+    the call names and of distinct sets of engines that calls wait for. Only the loss of an engine
+    costs more: the calls that wait for it alone are bound anew.
 
     Args:
-        policy: Order of the waiting calls.
-        balancer: Choice among engines with room.
-        max_wait_s: Seconds after which the oldest waiting call goes first.
-        max_queue: Most waiting calls.
-        program_ttl_s: Seconds after which an idle program is forgotten.
+        config: Settings; None means the defaults.
+        policy: Order of the waiting calls; None takes the one that `config` names.
+        balancer: Choice among engines; None takes the one that `config` names.
     """
 
     def __init__(
         self,
+        config: SchedulerConfig | None = None,
         *,
-        policy: Policy,
-        balancer: Balancer,
-        max_wait_s: float = 60.0,
-        max_queue: int = 100_000,
-        program_ttl_s: float = 600.0,
+        policy: Policy | None = None,
+        balancer: Balancer | None = None,
     ) -> None:
-        self._policy = policy
-        self._balancer = balancer
-        self._max_queue = max_queue
-        self._waiting = WaitingRoom(make_queue=policy.make_queue, max_wait_s=max_wait_s)
-        self._table = ProcessTable(ttl_s=program_ttl_s)
-        self._engines: dict[str, EngineLoad] = {}
-        self._calls: dict[str, CallRecord] = {}
-        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._config = config = config or SchedulerConfig()
+        self._policy = policy = policy or create_policy(config)
+        self._balancer = balancer = balancer or create_balancer(config)
+        self._waiting = WaitingRoom(max_wait_s=config.max_wait_s)
+        self._table = ProcessTable(ttl_s=config.program_ttl_s)
+        self._tenants = Tenants(config.tenant_weights)
+        self._guard = StarvationGuard(beta=config.beta)
+        self._engines = Engines(adaptive_window=config.adaptive_window)
+        self._book = CallBook()
+        self._placement = Placement(
+            policy=policy,
+            balancer=balancer,
+            waiting=self._waiting,
+            engines=self._engines,
+            calls=self._book.live,
+            guard=self._guard,
+            boosted_share=config.boosted_share,
+            urgent_before_s=config.urgent_before_s,
+        )
+        self._accounts = Accounts(
+            policy=policy,
+            meter=config.service,
+            tenants=self._tenants,
+            guard=self._guard,
+            waiting=self._waiting,
+        )
         self._now = float("-inf")
         self._seq = 0
         self._handlers: dict[type, Callable[[Any], Iterator[Instruction]]] = {
             Submitted: self._on_submitted,
             Started: self._on_started,
+            Progress: self._on_progress,
+            Preempted: self._on_preempted,
             Finished: self._on_ended,
             Failed: self._on_ended,
             Cancelled: self._on_ended,
             EngineChanged: self._on_engine_changed,
+            EngineObserved: self._on_engine_observed,
             ProgramEnded: self._on_program_ended,
+            Tick: self._on_tick,
         }
 
     def handle(self, event: Event) -> tuple[Instruction, ...]:
@@ -149,166 +136,237 @@ class SchedulerCore:
         if event.now < self._now:
             msg = f"time went back from {self._now} to {event.now}; use one monotonic clock"
             raise SchedulerError(msg)
+        self._placement.boost_due(event.now)
         instructions = tuple(self._handlers[type(event)](event))
         self._now = event.now
         stale = self._table.expire(event.now)
-        return instructions if stale is None else (*instructions, self._retire(stale))
+        return instructions if stale is None else (*instructions, self._retire(stale, event.now))
 
     # Events
 
     def _on_submitted(self, event: Submitted) -> Iterator[Instruction]:
         call, now = event.call, event.now
-        self._refuse_unknown(call)
-        must_wait = not self._with_room(call)
-        if must_wait and event.may_wait and len(self._waiting) >= self._max_queue:
-            yield Reject(call_id=call.call_id, reason=f"{len(self._waiting)} calls wait")
+        self._book.refuse_known(call.call_id)
+        self._engines.require(call.engines, call.call_id)
+        free = self._engines.with_room(call.engines, now)
+        waiting = None if free else len(self._waiting)
+        program = self._table.get(call.program_id)
+        if event.may_wait and (reason := refusal(self._config, waiting, program)):
+            yield Reject(call_id=call.call_id, reason=reason)
             return
-        program = self._table.admit(call, now)
-        level = self._policy.level(call, program)
-        ticket = Ticket(call_id=call.call_id, level=level, seq=self._seq, submitted_s=now)
-        self._seq += 1
-        self._calls[call.call_id] = CallRecord(
-            call=call,
-            ticket=ticket,
-            state=CallState.WAITING,
-            inherited_s=program.critical_path_s,
-            story=[(now, CallState.WAITING)],
-        )
-        self._waiting.add(ticket, call.engines)
-        if must_wait and not event.may_wait:
-            yield self._dispatch(self._calls[call.call_id], now)
-        for engine_id in call.engines:
-            yield from self._fill(engine_id, now)
+        record = self._admit(event)
+        if not free and not event.may_wait:
+            engines = self._engines.of(call.engines)
+            yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
+        for engine in free:
+            yield from self._fill(engine.engine_id, now)
 
     def _on_started(self, event: Started) -> Iterator[Instruction]:
-        record = self._advance(event)
-        record.started_s = event.now
+        self._accounts.start(self._advance(event), event.now)
         yield from ()
 
-    def _on_ended(self, event: Finished | Failed | Cancelled) -> Iterator[Instruction]:
+    def _on_progress(self, event: Progress) -> Iterator[Instruction]:
         record = self._advance(event)
-        record.ended_s = event.now
-        self._remember(record)
-        engine_id = record.engine_id
+        self._accounts.charge(record, event.now, event.tokens)
+        self._guard.watch(record.program, event.now)
+        self._accounts.rerank(record, event.now)
+        if self._placement.must_yield(record, self._config.preemption_levels, event.now):
+            self._engine_of(record).preempting += 1
+            record.note(CallState.PREEMPTING, event.now)
+            yield Preempt(call_id=event.call_id)
+
+    def _on_preempted(self, event: Preempted) -> Iterator[Instruction]:
+        now = event.now
+        record = self._advance(event)
+        engine, program = self._engine_of(record), record.program
+        self._release(record, event)
+        record.waited_s = record.wait_s()
+        record.engine_id = record.dispatched_s = None
+        self._guard.before(program, now)
+        self._table.requeue(program, now)
+        self._guard.watch(program, now)
+        record.ticket = self._placement.ticket(
+            record.call, program, served_s=record.charged_s, seq=record.ticket.seq, now=now
+        )
+        self._placement.enqueue(record, now)
+        yield from self._fill(engine.engine_id, now)
+        for other in self._engines.with_room(record.ticket.engines, now):
+            yield from self._fill(other.engine_id, now)
+
+    def _on_ended(self, event: Finished | Failed | Cancelled) -> Iterator[Instruction]:
+        now = event.now
+        record = self._advance(event)
+        program, engine_id = record.program, record.engine_id
+        self._book.close(record, now)
         if engine_id is None:
-            self._waiting.discard(record.ticket, record.call.engines)
-            retired = self._table.abandon(record.call, event.now)
+            self._placement.dequeue(record)
+            self._guard.before(program, now)
+            retired = self._table.abandon(record.call, now)
         else:
-            self._engines[engine_id].release(record.call.call_id)
-            service_s = record.service_s()
-            retired = self._table.complete(
-                record.call,
-                service_s=service_s,
-                path_s=record.inherited_s + service_s,
-                now=event.now,
-            )
+            retired = self._complete(record, event)
+        self._tenants.leave(record.tenant)
+        self._guard.watch(program, now)
         if retired is not None:
-            yield self._retire(retired, event.now)
-        if engine_id is not None:
-            yield from self._fill(engine_id, event.now)
+            yield self._retire(retired, now)
+        if engine_id is None:
+            return
+        if self._engines.learn(self._engines[engine_id], record, event):
+            yield from self._rehome(engine_id, now)
+        yield from self._fill(engine_id, now)
 
     def _on_engine_changed(self, event: EngineChanged) -> Iterator[Instruction]:
-        engine = self._engines.get(event.engine_id)
-        if engine is None:
-            engine = self._engines[event.engine_id] = EngineLoad(
-                engine_id=event.engine_id, index=len(self._engines), capacity=0
-            )
-        engine.resize(event.capacity)
+        engine = self._engines.change(event)
+        if not engine.capacity:
+            yield from self._rehome(event.engine_id, event.now)
+        yield from self._fill(event.engine_id, event.now)
+
+    def _on_engine_observed(self, event: EngineObserved) -> Iterator[Instruction]:
+        self._engines.require((event.engine_id,), "of an observation")
+        self._engines[event.engine_id].observe(event.waiting, event.headers, event.now)
         yield from self._fill(event.engine_id, event.now)
 
     def _on_program_ended(self, event: ProgramEnded) -> Iterator[Instruction]:
         program = self._table.end(event.program_id)
-        if program is not None:
-            yield self._retire(program, event.now)
+        if program is None:
+            return
+        yield self._retire(program, event.now)
+        if program.home is not None:  # its memory is free now
+            yield from self._fill(program.home, event.now)
+
+    def _on_tick(self, event: Tick) -> Iterator[Instruction]:
+        for engine in self._engines:
+            yield from self._fill(engine.engine_id, event.now)
 
     # Steps
+
+    def _admit(self, event: Submitted) -> CallRecord:
+        """Make a record of a submitted call, and put it into the waiting room."""
+        call, now = event.call, event.now
+        known = self._table.get(call.program_id)
+        if known is not None:
+            self._guard.before(known, now)
+        program = self._table.admit(call, now)
+        self._policy.arrived(call, program)
+        self._seq += 1
+        seq = self._seq if event.place is None else event.place
+        record = self._book.live[call.call_id] = CallRecord(
+            call=call,
+            program=program,
+            tenant=self._tenants.arrive(call),
+            ticket=self._placement.ticket(call, program, served_s=0.0, seq=seq, now=now),
+            state=CallState.WAITING,
+            inherited_s=program.path_before_s(call),
+            arrived_s=now,
+        )
+        self._placement.enqueue(record, now)
+        self._guard.watch(program, now)
+        return record
 
     def _fill(self, engine_id: str, now: float) -> Iterator[Instruction]:
         """Give every free slot of the engine to the call whose turn it is."""
         engine = self._engines[engine_id]
-        while engine.has_room:
-            ticket = self._waiting.next_for(engine_id, now)
-            if ticket is None:
+        engine.memory_retry_s = float("inf")
+        while len(self._waiting) and engine.has_room(now):
+            turn = self._placement.next(engine, now)
+            if turn is None:
                 return
-            yield self._dispatch(self._calls[ticket.call_id], now)
+            yield self._dispatch(*turn, now)
 
-    def _dispatch(self, record: CallRecord, now: float) -> Dispatch:
-        call = record.call
-        program = self._table.get(call.program_id)
-        assert program is not None, "an entry lives as long as its calls"
-        candidates = self._with_room(call) or [self._engines[key] for key in call.engines]
-        engine = (
-            candidates[0]
-            if len(candidates) == 1
-            else self._balancer.choose(call, program, candidates)
-        )
-        self._waiting.discard(record.ticket, call.engines)
-        engine.take(call.call_id)
-        self._table.dispatch(call, engine.engine_id, now)
+    def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
+        call, program = record.call, record.program
+        self._placement.dequeue(record)
+        record.reserved_tokens = call.prompt_tokens + call.output_tokens
+        engine.take(call.call_id, record.reserved_tokens)
+        if engine.memory.bounded:
+            engine.memory.hold(program.program_id, record.context_tokens())
+        self._guard.before(program, now)
+        self._table.dispatch(program, engine.engine_id, now)
+        self._placement.end_promotion(program)
+        self._guard.watch(program, now)
+        self._accounts.reserve(record)
+        self._policy.dispatched(record.ticket)
         record.engine_id, record.dispatched_s = engine.engine_id, now
-        self._note(record, CallState.DISPATCHED, now)
-        return Dispatch(call_id=call.call_id, engine_id=engine.engine_id)
+        record.note(CallState.DISPATCHED, now)
+        return Dispatch(call_id=call.call_id, engine_id=engine.engine_id, level=record.ticket.level)
 
-    def _with_room(self, call: Call) -> list[EngineLoad]:
-        loads = (self._engines[engine_id] for engine_id in call.engines)
-        return [load for load in loads if load.has_room]
+    def _complete(self, record: CallRecord, event: Finished | Failed | Cancelled) -> Program | None:
+        """Close the accounts of a call that had a slot; returns its program if that is over."""
+        call, program, now = record.call, record.program, event.now
+        engine = self._release(record, event)
+        if isinstance(event, Finished):
+            self._policy.completed(call, program, record.charged_s)
+        if event.tokens is not None:
+            program.context_tokens = event.tokens.input_tokens + event.tokens.output_tokens
+        elif call.prompt_tokens:
+            program.context_tokens = call.prompt_tokens + call.output_tokens
+        if program.program_id in engine.memory:
+            engine.memory.hold(program.program_id, program.context_tokens)
+            if program.active == 1:
+                engine.memory.rest(program.program_id, now)
+        path_s = record.inherited_s + record.charged_s
+        retired = self._table.complete(call, path_s=path_s, now=now)
+        if retired is None:
+            self._accounts.rerank(record, now)
+        return retired
 
-    def _advance(self, event: Started | Finished | Failed | Cancelled) -> CallRecord:
-        record = self._calls.get(event.call_id)
-        name = type(event).__name__
-        if record is None:
-            raise self._impossible(event.call_id, f"{name} for a call that is not live")
-        state = _ALLOWED.get((record.state, type(event)))
-        if state is None:
-            raise self._impossible(event.call_id, f"{name} while {record.state.value}")
-        self._note(record, state, event.now)
+    def _release(
+        self, record: CallRecord, event: Preempted | Finished | Failed | Cancelled
+    ) -> EngineLoad:
+        """Take the slot of a call back and charge for it."""
+        engine, tokens = self._engine_of(record), event.tokens
+        self._accounts.stop(record, event.now, tokens)
+        engine.release(record.call.call_id)
+        engine.boosted -= record.boosted
+        record.boosted = False
+        used = None if tokens is None else tokens.input_tokens + tokens.output_tokens
+        engine.settle(reserved_tokens=record.reserved_tokens, used_tokens=used)
+        return engine
+
+    def _rehome(self, engine_id: str, now: float) -> Iterator[Instruction]:
+        """Let the calls that wait for a lost engine alone wait for others that can serve them."""
+        self._engines[engine_id].memory.clear()
+        for ticket in self._waiting.bound_to(engine_id):
+            record = self._book.live[ticket.call_id]
+            if record.call.engines == (engine_id,) or not ticket.waiting:
+                continue
+            self._placement.rebind(record, now)
+            for other in record.call.engines:
+                if other != engine_id:
+                    yield from self._fill(other, now)
+
+    def _engine_of(self, record: CallRecord) -> EngineLoad:
+        assert record.engine_id is not None, "it has a slot"
+        return self._engines[record.engine_id]
+
+    def _advance(
+        self, event: Started | Progress | Preempted | Finished | Failed | Cancelled
+    ) -> CallRecord:
+        record, before = self._book.advance(event)
+        if before is CallState.PREEMPTING and record.state is not before:
+            self._engine_of(record).preempting -= 1
         return record
 
-    def _note(self, record: CallRecord, state: CallState, now: float) -> None:
-        record.state = state
-        record.story.append((now, state))
-        if len(record.story) > _STORY_LENGTH:
-            del record.story[0]
-
-    def _remember(self, record: CallRecord) -> None:
-        self._ended[record.call.call_id] = self._calls.pop(record.call.call_id)
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
-
-    def _refuse_unknown(self, call: Call) -> None:
-        if call.call_id in self._calls or call.call_id in self._ended:
-            raise self._impossible(call.call_id, "Submitted a second time")
-        unknown = [engine_id for engine_id in call.engines if engine_id not in self._engines]
-        if unknown or not call.engines:
-            msg = (
-                f"call {call.call_id!r} names {unknown or 'no'} engines this scheduler does not "
-                f"know; known are {sorted(self._engines)}; register the engine first"
-            )
-            raise EngineError(msg)
-
-    def _impossible(self, call_id: str, what: str) -> InvalidTransitionError:
-        return InvalidTransitionError(call_id=call_id, what=what, story=self.story(call_id))
-
-    def _retire(self, program: Program, now: float | None = None) -> Retire:
-        return Retire(program=program.snapshot(self._now if now is None else now))
+    def _retire(self, program: Program, now: float) -> Retire:
+        self._guard.forget(program.program_id)
+        self._policy.retired(program)
+        for engine in self._engines:
+            engine.memory.leave(program.program_id)
+        return Retire(program=program.snapshot(now))
 
     # Views
 
     def story(self, call_id: str) -> tuple[str, ...]:
         """Return the recent transitions of a call, oldest first; empty for an unknown call."""
-        record = self._calls.get(call_id) or self._ended.get(call_id)
-        if record is None:
-            return ()
-        where = f" on {record.engine_id}" if record.engine_id else ""
-        return tuple(f"{state.value}{where} at {at:.6f} s" for at, state in record.story)
+        record = self._book.get(call_id)
+        return () if record is None else record.tell()
 
     def record(self, call_id: str) -> CallRecord | None:
         """Return a live or recently ended call, to be read only; None if unknown."""
-        return self._calls.get(call_id) or self._ended.get(call_id)
+        return self._book.get(call_id)
 
     def is_live(self, call_id: str) -> bool:
         """Return whether the call waits or holds a slot."""
-        return call_id in self._calls
+        return call_id in self._book.live
 
     @property
     def now(self) -> float:
@@ -316,14 +374,24 @@ class SchedulerCore:
         return self._now
 
     @property
+    def wakeup_s(self) -> float | None:
+        """When a `Tick` is due if nothing else happens; None if time alone changes nothing."""
+        return self._engines.wakeup_s(self._now) if len(self._waiting) else None
+
+    @property
     def engines(self) -> Mapping[str, EngineLoad]:
         """Engines by id, in order of registration; to be read only."""
-        return self._engines
+        return self._engines.loads
 
     @property
     def programs(self) -> ProcessTable:
         """The process table; to be read only."""
         return self._table
+
+    @property
+    def tenants(self) -> Tenants:
+        """The tenants; to be read only."""
+        return self._tenants
 
     @property
     def waiting(self) -> WaitingRoom:
@@ -338,4 +406,4 @@ class SchedulerCore:
         """
         from langgraph_rsm.invariants import check_core
 
-        check_core(self._calls, self._waiting, self._engines, self._table)
+        check_core(self._book.live, self._waiting, self._engines, self._table, self._now)

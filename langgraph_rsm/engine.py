@@ -6,12 +6,16 @@ property of the server, not of the Python object.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.events import EngineLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from langchain_core.language_models import BaseChatModel
 
 _URL_ATTRIBUTES = (
@@ -44,6 +48,8 @@ class Engine:
     identity, else the scheduler's `default_capacity`."""
     name: str | None = None
     """Identity of the engine; None derives it from class, base URL and model name."""
+    limits: EngineLimits | None = None
+    """Requests and tokens per minute that it takes, and context that its cache holds."""
 
     def __post_init__(self) -> None:
         require_chat_model(self.model, "Engine(model=...)")
@@ -61,6 +67,13 @@ class Engine:
         """Where the model's server is; None when the model does not say."""
         return _first_text(self.model, _URL_ATTRIBUTES)
 
+    def with_model(self, model: BaseChatModel) -> Engine:
+        """Return this engine for a variant of its model, such as one of another temperature."""
+        name = self.name
+        if name is None and not is_named(self.model):
+            name = self.engine_id  # a copied object is the same engine
+        return replace(self, model=model, name=name)
+
 
 def derive_engine_id(model: BaseChatModel) -> str:
     """Return the identity of a model's endpoint.
@@ -74,6 +87,11 @@ def derive_engine_id(model: BaseChatModel) -> str:
     if url is None and name is None:
         return f"{kind}#{id(model):x}"
     return f"{kind}@{(url or 'default').rstrip('/')}#{name or 'default'}"
+
+
+def is_named(model: BaseChatModel) -> bool:
+    """Tell whether a model names its server or itself, and so has an identity beyond its object."""
+    return _first_text(model, _URL_ATTRIBUTES + _NAME_ATTRIBUTES) is not None
 
 
 def require_chat_model(model: Any, where: str) -> None:
@@ -102,12 +120,51 @@ def require_chat_model(model: Any, where: str) -> None:
     raise ConfigError(msg)
 
 
+def choose_engines(inner: Any, engines: Any) -> tuple[Engine, ...]:
+    """Return the engines that the constructor's arguments mean, checked."""
+    if (inner is None) == (engines is None):
+        given = "neither" if inner is None else "both"
+        msg = (
+            f"ScheduledChatModel got {given} of `inner` and `engines`; write "
+            "ScheduledChatModel(inner=model) or ScheduledChatModel(engines=[model, ...])"
+        )
+        raise ConfigError(msg)
+    if inner is not None:
+        require_chat_model(inner, "ScheduledChatModel(inner=...)")
+        return (Engine(inner),)
+    if not isinstance(engines, list | tuple) or not engines:
+        msg = "ScheduledChatModel(engines=...) must be a non-empty list of models or engines"
+        raise ConfigError(msg)
+    chosen = tuple(_as_engine(item, index) for index, item in enumerate(engines))
+    _require_distinct(chosen)
+    return chosen
+
+
+def _as_engine(item: Any, index: int) -> Engine:
+    if isinstance(item, Engine):
+        return item
+    require_chat_model(item, f"ScheduledChatModel(engines=...)[{index}]")
+    return Engine(item)
+
+
+def _require_distinct(engines: Sequence[Engine]) -> None:
+    seen: set[str] = set()
+    for engine in engines:
+        if engine.engine_id in seen:
+            msg = (
+                f"two engines have the identity {engine.engine_id!r}; one server is one engine: "
+                "list it once with a larger capacity, or tell them apart with Engine(model, name=)"
+            )
+            raise ConfigError(msg)
+        seen.add(engine.engine_id)
+
+
 def note_unreachable(error: BaseException, engine: Engine) -> None:
     """Add to a connection error which engine it was and what to check; other errors are left alone.
 
     The type stays, so that retry rules still recognize it.
     """
-    if not _is_connection_error(error):
+    if not is_connection_error(error):
         return
     where = f" at {engine.base_url}" if engine.base_url else ""
     error.add_note(
@@ -116,7 +173,8 @@ def note_unreachable(error: BaseException, engine: Engine) -> None:
     )
 
 
-def _is_connection_error(error: BaseException) -> bool:
+def is_connection_error(error: BaseException) -> bool:
+    """Tell whether an error, or one that it wraps, says that no connection came about."""
     cause: BaseException | None = error
     for _ in range(8):  # clients wrap the socket's error two or three times
         if cause is None:
@@ -133,7 +191,27 @@ _CONNECT_ERRORS = frozenset({"ConnectError", "ClientConnectorError", "gaierror"}
 
 def _first_text(model: Any, names: tuple[str, ...]) -> str | None:
     for name in names:
-        value = getattr(model, name, None)
+        value = read_setting(model, name)
         if isinstance(value, str) and value:
             return value
     return None
+
+
+def read_setting(model: Any, name: str) -> Any:
+    """Return an attribute of a model, None if it has none of that name.
+
+    As `getattr` with a default, but a miss does not cost the exception that pydantic makes of it:
+    each call of a model looks at several names of which few exist.
+    """
+    fields = getattr(model, "__dict__", None)
+    if fields is None or getattr(model, "__pydantic_extra__", None):
+        return getattr(model, name, None)
+    if name in fields:
+        return fields[name]
+    kind: Any = type(model)
+    return getattr(model, name, None) if _on_class(kind, name) else None
+
+
+@lru_cache(maxsize=1024)
+def _on_class(kind: type, name: str) -> bool:
+    return any(name in base.__dict__ for base in kind.__mro__)

@@ -5,12 +5,14 @@ SchedulerError
 ├── ConfigError (also a TypeError)   arguments that do not fit together; change the code
 ├── EngineError                      an engine is unknown, or was registered twice differently
 ├── QueueFullError                   too many calls wait; retrying later can succeed
+├── QueueTimeoutError                no slot within `queue_timeout_s`; retrying can succeed
+├── CallTimeoutError                 no answer within `call_timeout_s`; retrying can succeed
 ├── InvalidTransitionError           an event that is impossible in the call's present state
 └── InvariantError                   `SchedulerCore.validate` found a broken promise (a bug here)
 ```
 
-`QueueFullError` deliberately has no builtin base: LangGraph's default retry rule refuses to retry
-subclasses of `RuntimeError`, `ValueError` and `OSError`, and a full queue is worth a retry.
+The retryable ones deliberately have no builtin base, not even `TimeoutError`: LangGraph's default
+retry rule refuses to retry subclasses of `RuntimeError`, `ValueError` and `OSError`.
 """
 
 from __future__ import annotations
@@ -34,21 +36,54 @@ class EngineError(SchedulerError):
 
 
 class QueueFullError(SchedulerError):
-    """Raised when a call arrives while `max_queue` calls already wait; retryable.
+    """Raised when a call arrives while too many calls wait, or its program has too many; retryable.
 
     Args:
         call_id: The call that was turned away.
-        waiting: Number of calls that waited at that moment.
-        max_queue: The configured bound.
+        reason: What is full, with numbers, and what to do.
     """
 
-    def __init__(self, *, call_id: str, waiting: int, max_queue: int) -> None:
+    def __init__(self, *, call_id: str, reason: str) -> None:
         self.call_id = call_id
-        self.waiting = waiting
-        self.max_queue = max_queue
+        self.reason = reason
+        super().__init__(f"call {call_id!r} was turned away: {reason}")
+
+
+class QueueTimeoutError(SchedulerError):
+    """Raised when a call got no slot in time; retryable.
+
+    Args:
+        call_id: The call that gave up.
+        timeout_s: How long it waited, in seconds.
+        engines: Ids of the engines that it waited for.
+    """
+
+    def __init__(self, *, call_id: str, timeout_s: float, engines: Sequence[str]) -> None:
+        self.call_id = call_id
+        self.timeout_s = timeout_s
+        self.engines = tuple(engines)
         super().__init__(
-            f"call {call_id!r} was turned away: {waiting} calls wait, max_queue is {max_queue}; "
-            "add an engine, raise an engine's capacity or SchedulerConfig(max_queue=...)"
+            f"call {call_id!r} got no slot of {', '.join(engines)} within {timeout_s:g} s; add an "
+            "engine, raise a capacity, or allow more with SchedulerConfig(queue_timeout_s=..., "
+            "call_timeout_s=...)"
+        )
+
+
+class CallTimeoutError(SchedulerError):
+    """Raised when a call had no complete answer in time, waiting and retries included; retryable.
+
+    Args:
+        engine_id: The engine that was working on it.
+        timeout_s: The configured bound, in seconds.
+    """
+
+    def __init__(self, *, engine_id: str, timeout_s: float) -> None:
+        self.engine_id = engine_id
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"no complete answer within {timeout_s:g} s, lastly from engine {engine_id!r}; the "
+            "bound is SchedulerConfig(call_timeout_s=...), counted from the call on, waiting and "
+            "retries included"
         )
 
 

@@ -9,7 +9,11 @@ Program, first that applies:
 4. the call itself (a thread started by hand knows no parent).
 
 The branch is the chain of checkpoint namespaces (one per fan-out task and sub-graph); the call site
-is the node, prefixed by the agent's or graph's name where there is one.
+is the node, prefixed by the agent's or graph's name where there is one. Parents are the calls that
+were over when the call's task began, see `langgraph_rsm.lineage`.
+
+A compiler of graphs may stamp a node's metadata with `{"langgraph_parallel": {"remaining_path_s":
+12.5}}`, the expected engine time of the longest chain of calls that begins there.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.programs import current_scope
@@ -25,6 +30,7 @@ from langgraph_rsm.run_tree import run_tree
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from langgraph_rsm.lineage import Lineage
     from langgraph_rsm.run_tree import ChatRun
 
 _UNNAMED = "LangGraph"
@@ -44,6 +50,15 @@ class Identity:
     """Chain of checkpoint namespaces; empty outside of a graph."""
     call_site: str = ""
     """`name/node`, or the node alone; empty outside of a graph."""
+    graph: str = ""
+    """Name of the root run; programs with the same one are expected to cost alike. Empty for
+    a graph without a name."""
+    parents: tuple[str, ...] = ()
+    """Ids of the calls whose answers this one may have needed; empty when none was observed."""
+    remaining_path_s: float | None = None
+    """Expected engine time of the longest chain that begins here; None when nobody stamped it."""
+    lineage: Lineage | None = None
+    """Where to tell that the call was answered; None outside of a run."""
     transient: bool = False
     """Whether nobody will tell when the program ends, so that it must end with this call."""
 
@@ -56,27 +71,44 @@ def identify(run_id: UUID | None = None) -> Identity:
     """
     run = run_tree.chat_run(run_id)
     scope = current_scope()
-    thread_id = str(run.metadata.get("langgraph_checkpoint_ns", "")) if run else ""
-    call_site = _call_site(run) if run else ""
     if scope is not None:
         return Identity(
             program_id=scope.program_id,
-            run_id=run.run_id if run else None,
             tenant=scope.tenant,
             weight=scope.weight,
-            thread_id=thread_id,
-            call_site=call_site,
+            **(_place_of(run) if run else {}),
         )
     if run is None:
         return Identity(program_id=f"call-{uuid.uuid4()}", transient=True)
     program_id = str(_host_run_id(run) or run.root.root_id)
     return Identity(
         program_id=program_id,
-        run_id=run.run_id,
-        thread_id=thread_id,
-        call_site=call_site,
         transient=not run_tree.claim(run.root, program_id),
+        **_place_of(run),
     )
+
+
+def _place_of(run: ChatRun) -> dict[str, Any]:
+    """Return what the run tells besides the program."""
+    namespace = str(run.metadata.get("langgraph_checkpoint_ns", ""))
+    lineage = run.root.lineage
+    return {
+        "run_id": run.run_id,
+        "thread_id": namespace,
+        "call_site": _call_site(run),
+        "graph": run.root.name if run.root.name != _UNNAMED else "",
+        "parents": lineage.parents(namespace),
+        "remaining_path_s": _remaining_path_s(run.metadata.get("langgraph_parallel")),
+        "lineage": lineage,
+    }
+
+
+def _remaining_path_s(stamp: Any) -> float | None:
+    """Return what a compiler stamped on the node; what is not a length of time is ignored."""
+    value = stamp.get("remaining_path_s") if isinstance(stamp, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < inf else None
 
 
 def _call_site(run: ChatRun) -> str:

@@ -2,7 +2,8 @@
 
 1. Each live call is in exactly one place: the waiting room, or the slot of one engine.
 2. An engine holds no more calls than its capacity, or than were left when it was lowered.
-3. Work conservation: no call waits while an engine that can serve it has room.
+3. Work conservation: no call waits while an engine that it waits for has room, and is up, and has
+   memory for it.
 4. The process table counts exactly the live calls.
 """
 
@@ -17,27 +18,30 @@ from langgraph_rsm.events import CallState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langgraph_rsm.balancer import EngineLoad
-    from langgraph_rsm.core import CallRecord
+    from langgraph_rsm.call_record import CallRecord
+    from langgraph_rsm.engine_load import EngineLoad
+    from langgraph_rsm.engines import Engines
     from langgraph_rsm.process_table import ProcessTable
     from langgraph_rsm.waiting import WaitingRoom
 
-_HOLDING = (CallState.DISPATCHED, CallState.RUNNING)
+_HOLDING = (CallState.DISPATCHED, CallState.RUNNING, CallState.PREEMPTING)
 
 
 def check_core(
     calls: Mapping[str, CallRecord],
     waiting: WaitingRoom,
-    engines: Mapping[str, EngineLoad],
+    engines: Engines,
     table: ProcessTable,
+    now: float,
 ) -> None:
     """Check all invariants.
 
     Raises:
         InvariantError: One is broken; the message names the call, engine or program.
     """
-    _check_places(calls, waiting, engines)
-    _check_work_conservation(calls, engines)
+    _check_places(calls, waiting, engines.loads)
+    _check_engines(calls, engines)
+    _check_work_conservation(calls, engines, now)
     _check_table(calls, table)
 
 
@@ -66,13 +70,34 @@ def _check_places(
             )
 
 
-def _check_work_conservation(
-    calls: Mapping[str, CallRecord], engines: Mapping[str, EngineLoad]
-) -> None:
-    idle = {engine_id for engine_id, load in engines.items() if load.has_room}
+def _check_engines(calls: Mapping[str, CallRecord], engines: Engines) -> None:
+    bound = Counter(
+        record.ticket.engines[0]
+        for record in calls.values()
+        if record.state is CallState.WAITING and len(record.ticket.engines) == 1
+    )
+    for load in engines:
+        holders = [calls[call_id] for call_id in load.in_flight]
+        counts = (
+            sum(record.boosted for record in holders),
+            sum(record.state is CallState.PREEMPTING for record in holders),
+            bound[load.engine_id],
+        )
+        _require(
+            counts == (load.boosted, load.preempting, load.bound),
+            f"engine {load.engine_id!r} miscounts its boosted, preempting or bound calls",
+        )
+
+
+def _check_work_conservation(calls: Mapping[str, CallRecord], engines: Engines, now: float) -> None:
+    idle = {
+        load.engine_id
+        for load in engines
+        if load.has_room(now) and not load.memory.bounded and not engines.any_down
+    }
     for call_id, record in calls.items():
         if record.state is CallState.WAITING:
-            free = idle.intersection(record.call.engines)
+            free = idle.intersection(record.ticket.engines)
             _require(not free, f"call {call_id!r} waits while {sorted(free)} have room")
 
 

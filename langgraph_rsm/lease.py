@@ -12,7 +12,9 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.events import Cancelled, Failed, Finished
+from langgraph_rsm.errors import QueueTimeoutError
+from langgraph_rsm.events import Cancelled, Failed, Fault, Finished
+from langgraph_rsm.retry import fault_of, retry_after_s
 from langgraph_rsm.telemetry.recorder import Ending
 
 if TYPE_CHECKING:
@@ -35,11 +37,15 @@ class Lease:
 
     __slots__ = (
         "__weakref__",
+        "_last_chunk_s",
         "_scheduler",
         "call",
+        "chunks",
         "engine",
         "engine_id",
+        "longest_gap_s",
         "open",
+        "place",
         "started_s",
         "tokens",
         "ttft_s",
@@ -53,6 +59,7 @@ class Lease:
         engine: Engine,
         engine_id: str,
         started_s: float,
+        place: int,
     ) -> None:
         self._scheduler = scheduler
         self.call = call
@@ -62,17 +69,42 @@ class Lease:
         """Its id, looked up once: `engine.engine_id` may have to be derived."""
         self.started_s = started_s
         """When the call began, in seconds of the scheduler's clock."""
+        self.place = place
+        """Position of the call in the order of all submissions."""
         self.open = True
         """Whether the slot is still held."""
         self.ttft_s: float | None = None
         """Seconds from start to first token; None before it came."""
         self.tokens: TokenUsage | None = None
         """Set it before the end to have it in the record of the call."""
+        self.chunks = 0
+        """Chunks of the answer so far; 0 for an answer that is not streamed."""
+        self.longest_gap_s: float | None = None
+        """Longest time between two chunks; None before the second."""
+        self._last_chunk_s = started_s
+
+    def chunk(self) -> None:
+        """Tell that a chunk arrived; the first one is the first token."""
+        self.chunks += 1
+        if self.ttft_s is None:
+            self._scheduler._first_token(self)
+            self._last_chunk_s = self.started_s + (self.ttft_s or 0.0)
+            return
+        now = self._scheduler.clock()
+        self.longest_gap_s = max(self.longest_gap_s or 0.0, now - self._last_chunk_s)
+        self._last_chunk_s = now
 
     def first_token(self) -> None:
         """Tell that the first chunk arrived; later calls change nothing."""
         if self.ttft_s is None:
             self._scheduler._first_token(self)
+
+    @property
+    def mean_gap_s(self) -> float | None:
+        """Mean time between chunks, in seconds; None before the second."""
+        if self.chunks < 2 or self.ttft_s is None:
+            return None
+        return (self._last_chunk_s - self.started_s - self.ttft_s) / (self.chunks - 1)
 
     def end(self, error: BaseException | None = None) -> None:
         """Give the slot back; only the first call counts.
@@ -88,6 +120,11 @@ class Lease:
             ttft_s=self.ttft_s,
             tokens=self.tokens,
             error_type=type(error).__name__ if kind is Failed else None,
+            fault=Fault.CALL if error is None else fault_of(error),
+            retry_after_s=None if error is None else retry_after_s(error),
+            chunks=self.chunks,
+            mean_gap_s=self.mean_gap_s,
+            longest_gap_s=self.longest_gap_s,
         )
         self._scheduler._end(self.call.call_id, kind, how)
 
@@ -114,11 +151,10 @@ class SyncWaiter:
         self._gate.release()
         return True
 
-    def wait(self) -> str:
-        """Block until a slot is assigned; returns its engine."""
+    def wait(self, timeout_s: float | None) -> str | None:
+        """Block until a slot is assigned; returns its engine, or None after `timeout_s`."""
         if self.engine_id is None:
-            self._gate.acquire()
-        assert self.engine_id is not None
+            self._gate.acquire(timeout=-1 if timeout_s is None else timeout_s)
         return self.engine_id
 
 
@@ -141,13 +177,15 @@ class AsyncWaiter:
             return False
         return True
 
-    async def wait(self) -> str:
-        """Wait until a slot is assigned; returns its engine."""
+    async def wait(self, timeout_s: float | None) -> str | None:
+        """Wait until a slot is assigned; returns its engine, or None after `timeout_s`."""
         if self.engine_id is None:
             # Made before the second look: `_wake` runs on this loop, hence not in between.
             self._future = self._loop.create_future()
-            await self._future
-        assert self.engine_id is not None
+            if timeout_s is None:
+                await self._future
+            else:
+                await asyncio.wait((self._future,), timeout=timeout_s)
         return self.engine_id
 
     def _wake(self) -> None:
@@ -162,11 +200,15 @@ class Slot:
     or cancelled when an exception passes.
     """
 
-    __slots__ = ("_call", "_lease", "_scheduler")
+    __slots__ = ("_call", "_lease", "_place", "_scheduler", "_timeout_s")
 
-    def __init__(self, scheduler: Scheduler, call: Call) -> None:
+    def __init__(
+        self, scheduler: Scheduler, call: Call, *, timeout_s: float | None, place: int | None
+    ) -> None:
         self._scheduler = scheduler
+        self._place = place
         self._call = call
+        self._timeout_s = timeout_s
         self._lease: Lease | None = None
 
     def __enter__(self) -> Lease:
@@ -174,8 +216,8 @@ class Slot:
         # A thread that runs an event loop would stop the very coroutines whose slots it waits for.
         may_wait = not _holds_a_lease() and asyncio._get_running_loop() is None
         try:
-            self._scheduler._submit(self._call, waiter, may_wait=may_wait)
-            return self._begin(waiter.wait())
+            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
+            return self._begin(waiter.wait(self._timeout_s))
         except BaseException:  # KeyboardInterrupt while blocked, too
             self._scheduler._end(self._call.call_id, Cancelled, Ending())
             raise
@@ -183,8 +225,9 @@ class Slot:
     async def __aenter__(self) -> Lease:
         waiter = AsyncWaiter()
         try:
-            self._scheduler._submit(self._call, waiter, may_wait=not _holds_a_lease())
-            return self._begin(await waiter.wait())
+            may_wait = not _holds_a_lease()
+            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
+            return self._begin(await waiter.wait(self._timeout_s))
         except BaseException:
             self._scheduler._end(self._call.call_id, Cancelled, Ending())
             raise
@@ -207,7 +250,13 @@ class Slot:
         if self._lease is not None:
             self._lease.end(error)
 
-    def _begin(self, engine_id: str) -> Lease:
+    def _begin(self, engine_id: str | None) -> Lease:
+        if engine_id is None:
+            raise QueueTimeoutError(
+                call_id=self._call.call_id,
+                timeout_s=self._timeout_s or 0.0,
+                engines=self._call.engines,
+            )
         self._lease = lease = self._scheduler._begin(self._call, engine_id)
         still_open = (ref for ref in _held.get() if (held := ref()) is not None and held.open)
         _held.set((*still_open, weakref.ref(lease)))

@@ -11,14 +11,19 @@ import uuid
 import weakref
 from collections import Counter
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from langgraph_rsm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ProgramWatcher(Protocol):
@@ -80,6 +85,27 @@ def program(
 def current_scope() -> ProgramScope | None:
     """Return the innermost `program()` block of this context; None outside."""
     return _scope.get()
+
+
+def keep_context(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that runs in the context of this moment, wherever it is called.
+
+    LangGraph, LangChain, `asyncio.to_thread` and tasks carry the context along; a bare
+    `threading.Thread`, `ThreadPoolExecutor.submit` and `loop.run_in_executor` do not, and model
+    calls in there belong to no program. Hand them `keep_context(function)`; it may be called many
+    times, also at once.
+
+    Example:
+        `pool.map(keep_context(research), topics)`
+    """
+    context = copy_context()
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # A copy per call: one context can be entered by one thread at a time only.
+        return context.copy().run(function, *args, **kwargs)
+
+    return run
 
 
 def watch_program_ends(watcher: ProgramWatcher) -> None:

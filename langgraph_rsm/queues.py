@@ -1,94 +1,196 @@
-"""Queues of waiting calls: a policy's order, with removal from the middle in constant time.
+"""Queues of waiting calls: calls inside programs, programs inside tenants.
 
-An `OrderedDict` is a linked list with an index, so a cancelled call leaves its queue at once and
-no tombstones pile up behind a head that waits long.
+```text
+tenant ─┬─ program (level, tie) ── calls by (level, order, seq)
+        ├─ program ...             the program stands where its rank and its first call put it
+        └─ aside: the oldest calls, the promoted programs, the urgent calls
+```
+
+A program whose rank changes moves as a whole, in O(log n), however many of its calls wait.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from langgraph_rsm.lazy_heap import LazyHeap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langgraph_rsm.fairness import Tenant
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Rank = tuple[float, float]
+"""(level, tie): programs of a lower level first, then those with the lower tie."""
+Place = tuple[float, float]
+"""(level, order): calls of a lower level first, then those with the lower order."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Ticket:
-    """A waiting call's place."""
+    """A waiting call's place, for one wait: a call that waits again gets a new one."""
 
     call_id: str
+    program_id: str
+    tenant: str
+    engines: tuple[str, ...]
+    """Engines it waits for; a balancer may have narrowed the call's own."""
+    resident: bool
+    """Whether its context is in the memory of the one engine that it waits for."""
     level: int
-    """The queue it waits in, 0 first."""
+    """Queue it waits or waited in, 0 first; for display and for engines with priorities."""
+    place: Place
     seq: int
     """Position in the order of all submissions; breaks ties."""
     submitted_s: float
+    waiting: bool = False
+    """Whether it is in a queue; its entries are dead once it has left."""
+
+    def __lt__(self, other: Ticket) -> bool:
+        # Asked only when a preempted call meets a dead entry of its former wait: either will do.
+        return self.waiting and not other.waiting
 
 
-class CallQueue(Protocol):
-    """What a policy's queue offers; one instance per set of eligible engines."""
-
-    def push(self, ticket: Ticket) -> None:
-        """Add a ticket whose call is not in the queue; `seq` is the largest so far."""
-
-    def discard(self, call_id: str) -> None:
-        """Remove the ticket of a call; `KeyError` if it is not here."""
-
-    def peek(self) -> Ticket:
-        """Return the ticket that the policy serves next; `IndexError` when empty."""
-
-    def oldest(self) -> Ticket:
-        """Return the ticket submitted first; `IndexError` when empty."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Ticket]: ...
+Entry = tuple[float, float, int, Ticket]
 
 
-class MultilevelQueue:
-    """First-come queues, the lower level always before the higher; every operation O(levels).
+class ProgramQueue:
+    """Waiting calls of one program, by (level, order, seq)."""
 
-    Args:
-        levels: Number of queues, at least 1; one level is plain first come, first served.
-    """
+    __slots__ = ("_entries", "_size", "rank")
 
-    __slots__ = ("_by_age", "_levels")
-
-    def __init__(self, levels: int) -> None:
-        self._levels: list[OrderedDict[str, Ticket]] = [OrderedDict() for _ in range(levels)]
-        self._by_age: OrderedDict[str, Ticket] = OrderedDict()
+    def __init__(self, rank: Rank) -> None:
+        self.rank = rank
+        self._entries: list[Entry] = []
+        self._size = 0
 
     def push(self, ticket: Ticket) -> None:
-        """Append a ticket to its level; levels beyond the last count as the last."""
-        self._level_of(ticket)[ticket.call_id] = ticket
-        self._by_age[ticket.call_id] = ticket
+        """Add a ticket."""
+        heappush(self._entries, (*ticket.place, ticket.seq, ticket))
+        self._size += 1
 
-    def discard(self, call_id: str) -> None:
-        """Remove the ticket of a call; `KeyError` if it is not here."""
-        ticket = self._by_age.pop(call_id)
-        del self._level_of(ticket)[call_id]
+    def drop(self) -> None:
+        """Count one ticket that has ceased to wait; it is thrown away when it comes up."""
+        self._size -= 1
+        if len(self._entries) > 2 * self._size + 8:
+            self._entries = [entry for entry in self._entries if entry[3].waiting]
+            heapify(self._entries)
 
-    def peek(self) -> Ticket:
-        """Return the first ticket of the lowest level in use; `IndexError` when empty."""
-        for level in self._levels:
-            if level:
-                return next(iter(level.values()))
-        msg = "peek at an empty queue"
-        raise IndexError(msg)
+    def first(self) -> Ticket:
+        """Return the first waiting ticket; `IndexError` when empty."""
+        entries = self._entries
+        while not entries[0][3].waiting:
+            heappop(entries)
+        return entries[0][3]
 
-    def oldest(self) -> Ticket:
-        """Return the ticket submitted first; `IndexError` when empty."""
-        if not self._by_age:
-            msg = "oldest of an empty queue"
-            raise IndexError(msg)
-        return next(iter(self._by_age.values()))
-
-    def _level_of(self, ticket: Ticket) -> OrderedDict[str, Ticket]:
-        return self._levels[min(ticket.level, len(self._levels) - 1)]
+    def key(self) -> tuple[float, float, float, float, int]:
+        """Return where the program stands among the others."""
+        ticket = self.first()
+        return (*self.rank, *ticket.place, ticket.seq)
 
     def __len__(self) -> int:
-        return len(self._by_age)
+        return self._size
 
     def __iter__(self) -> Iterator[Ticket]:
-        return iter(self._by_age.values())
+        return (entry[3] for entry in self._entries if entry[3].waiting)
+
+
+class TenantQueue:
+    """Waiting calls of one tenant that wait for the same engines."""
+
+    __slots__ = ("_by_age", "_order", "_programs", "_promoted", "_size", "_urgent", "tenant")
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self._programs: dict[str, ProgramQueue] = {}
+        self._order = LazyHeap()
+        self._promoted = LazyHeap()
+        self._urgent = LazyHeap()
+        self._by_age: list[tuple[int, Ticket]] = []
+        self._size = 0
+
+    def push(self, ticket: Ticket, rank: Rank) -> None:
+        """Add a ticket of a program that has this rank now."""
+        ticket.waiting = True
+        program = self._programs.get(ticket.program_id)
+        if program is None:
+            program = self._programs[ticket.program_id] = ProgramQueue(rank)
+        changed = program.rank != rank
+        program.rank = rank
+        program.push(ticket)
+        if changed or program.first() is ticket:
+            self._order.set(ticket.program_id, program.key())
+        self._size += 1
+        heappush(self._by_age, (ticket.seq, ticket))
+
+    def discard(self, ticket: Ticket) -> None:
+        """Take a ticket out that is here."""
+        ticket.waiting = False
+        self._size -= 1
+        program = self._programs[ticket.program_id]
+        program.drop()
+        if program:
+            self._order.set(ticket.program_id, program.key())
+        else:
+            del self._programs[ticket.program_id]
+            self._order.discard(ticket.program_id)
+            self._promoted.discard(ticket.program_id)
+        self._urgent.discard(ticket.call_id)
+        if len(self._by_age) > 2 * self._size + 16:
+            self._by_age = [entry for entry in self._by_age if entry[1].waiting]
+            heapify(self._by_age)
+
+    def rerank(self, program_id: str, rank: Rank) -> None:
+        """Move a program, if it has calls here."""
+        program = self._programs.get(program_id)
+        if program is not None and program.rank != rank:
+            program.rank = rank
+            self._order.set(program_id, program.key())
+
+    def promote(self, program_id: str, number: int) -> None:
+        """Put a program that has calls here among the promoted ones, in the order of `number`."""
+        if program_id in self._programs:
+            self._promoted.set(program_id, (number,))
+
+    def demote(self, program_id: str) -> None:
+        """Let a promoted program be like any other again."""
+        self._promoted.discard(program_id)
+
+    def urge(self, ticket: Ticket, due_s: float) -> None:
+        """Put a ticket that is here among the urgent ones, the earliest due first."""
+        self._urgent.set(ticket.call_id, (due_s, ticket.seq, ticket))
+
+    def first(self) -> ProgramQueue:
+        """Return the program whose turn it is; the queue must not be empty."""
+        entry = self._order.first()
+        assert entry is not None, "asked of a queue in use"
+        return self._programs[entry[1]]
+
+    def first_promoted(self) -> ProgramQueue | None:
+        """Return the program promoted first; None if none is."""
+        entry = self._promoted.first()
+        return None if entry is None else self._programs[entry[1]]
+
+    def first_urgent(self) -> Ticket | None:
+        """Return the urgent ticket that is due first; None if none is urgent."""
+        entry = self._urgent.first()
+        if entry is None:
+            return None
+        ticket: Ticket = entry[0][2]
+        return ticket
+
+    def oldest(self) -> Ticket:
+        """Return the ticket submitted first; the queue must not be empty."""
+        by_age = self._by_age
+        while not by_age[0][1].waiting:
+            heappop(by_age)
+        return by_age[0][1]
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Ticket]:
+        for program in self._programs.values():
+            yield from program

@@ -1,4 +1,4 @@
-"""Rebase: put the scheduled model in the place of the plain one inside what the plain one built.
+"""Rebase: put scheduled models in the place of plain ones inside runnables composed of them.
 
 `ChatOpenAI.bind_tools` and `with_structured_output` return runnables around the plain model. Left
 alone, every call through them would bypass the scheduler, so the tree is copied with the model
@@ -7,21 +7,16 @@ exchanged. The plain model's own methods build it, so provider-specific details 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.runnables import (
-    Runnable,
-    RunnableParallel,
-    RunnableSequence,
-    RunnableWithFallbacks,
-)
-from langchain_core.runnables.base import RunnableBindingBase
-from langchain_core.runnables.passthrough import RunnableAssign
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable, RunnableSerializable
 
 from langgraph_rsm.errors import EngineError
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    Swap = Callable[[BaseChatModel], Any]
 
 
 def rebase(tree: Runnable[Any, Any], old: BaseChatModel, new: BaseChatModel) -> Runnable[Any, Any]:
@@ -30,7 +25,9 @@ def rebase(tree: Runnable[Any, Any], old: BaseChatModel, new: BaseChatModel) -> 
     Raises:
         EngineError: `old` is not found, so that calls through the result would not be scheduled.
     """
-    rebased: Runnable[Any, Any] = _exchange(tree, old, new)
+    rebased: Runnable[Any, Any] = exchange_models(
+        tree, lambda model: new if model is old else model
+    )
     if rebased is tree:
         msg = (
             f"cannot schedule the {type(tree).__name__} that {type(old).__name__} returned: the "
@@ -40,41 +37,37 @@ def rebase(tree: Runnable[Any, Any], old: BaseChatModel, new: BaseChatModel) -> 
     return rebased
 
 
-def _exchange(node: Any, old: BaseChatModel, new: BaseChatModel) -> Any:
-    """Return `node` itself when `old` is nowhere below it."""
-    if node is old:
-        return new
+def exchange_models(tree: Any, swap: Swap) -> Any:
+    """Return a copy of a composed runnable with every chat model in it exchanged.
+
+    Args:
+        tree: A model, or bindings, retries, fallbacks, sequences, branches … of models. Functions
+            are not looked into.
+        swap: Returns the replacement of a model, or the model itself to keep it.
+
+    Returns:
+        `tree` itself when nothing changed; O(parts of the tree).
+    """
+    if isinstance(tree, BaseChatModel):
+        return swap(tree)
+    if not isinstance(tree, RunnableSerializable):
+        return tree
     changed = {
         name: after
-        for name, before in _parts(node).items()
-        if (after := _exchange_all(before, old, new)) is not before
+        for name in type(tree).model_fields
+        if (after := _exchange_part(before := getattr(tree, name), swap)) is not before
     }
-    return node.model_copy(update=changed) if changed else node
+    return tree.model_copy(update=changed) if changed else tree
 
 
-def _exchange_all(value: Any, old: BaseChatModel, new: BaseChatModel) -> Any:
-    if isinstance(value, dict):
-        items = {key: _exchange(item, old, new) for key, item in value.items()}
+def _exchange_part(value: Any, swap: Swap) -> Any:
+    if isinstance(value, Runnable):
+        return exchange_models(value, swap)
+    if isinstance(value, Mapping):
+        items = {key: _exchange_part(item, swap) for key, item in value.items()}
         return items if any(items[key] is not value[key] for key in value) else value
     if isinstance(value, list | tuple):
-        rebuilt = [_exchange(item, old, new) for item in value]
+        rebuilt = [_exchange_part(item, swap) for item in value]
         same = all(after is before for after, before in zip(rebuilt, value, strict=True))
-        return value if same else rebuilt
-    return _exchange(value, old, new)
-
-
-def _parts(node: Any) -> dict[str, Any]:
-    """Return the fields of a composed runnable that hold runnables; empty for a leaf."""
-    for kind, names in _COMPOSED.items():
-        if isinstance(node, kind):
-            return {name: getattr(node, name) for name in names}
-    return {}
-
-
-_COMPOSED: dict[type, tuple[str, ...]] = {
-    RunnableBindingBase: ("bound",),
-    RunnableSequence: ("first", "middle", "last"),
-    RunnableParallel: ("steps__",),
-    RunnableAssign: ("mapper",),
-    RunnableWithFallbacks: ("runnable", "fallbacks"),
-}
+        return value if same else type(value)(rebuilt)
+    return value

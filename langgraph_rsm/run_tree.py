@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
+from langgraph_rsm.lineage import Lineage
 from langgraph_rsm.programs import hold_program, release_program
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MAX_ROOTS = 65_536
 _METADATA = (
     "run_id",
     "lc_agent_name",
+    "langgraph_parallel",
     "langgraph_node",
     "langgraph_checkpoint_ns",
 )
@@ -54,6 +56,8 @@ class Root:
     ended: deque[UUID] = field(default_factory=deque)
     programs: set[str] = field(default_factory=set)
     """Programs that calls below this root belong to; held until it ends."""
+    lineage: Lineage = field(default_factory=Lineage)
+    """Order of its tasks and calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +113,18 @@ class RunTree(BaseCallbackHandler):
     # Callbacks
 
     def on_chain_start(
-        self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        *_: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Link a chain, node or graph to its root."""
-        self._enter(run_id, parent_run_id, kwargs.get("name"))
+        root = self._enter(run_id, parent_run_id, kwargs.get("name"))
+        namespace = (metadata or {}).get("langgraph_checkpoint_ns")
+        if namespace:
+            root.lineage.task_began(namespace)
 
     def on_tool_start(
         self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any

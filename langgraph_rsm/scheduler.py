@@ -1,19 +1,21 @@
 """Scheduler: a thin shell that lets threads and coroutines of one process share the core.
 
 One lock guards the core and is held for microseconds; never across I/O, a wait, or a hook. There is
-no background thread and no timer: every decision is made by the event that makes it possible, on
-the thread where that happens.
+no background thread: every decision is made by the event that makes it possible, on the thread
+where that happens. A timer is set only while an engine must be left alone, see `Alarm`.
 """
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.balancer import create_balancer
+from langgraph_rsm.alarm import Alarm
 from langgraph_rsm.config import PolicyName, SchedulerConfig
 from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
@@ -27,7 +29,9 @@ from langgraph_rsm.events import (
     Reject,
     Started,
     Submitted,
+    Tick,
 )
+from langgraph_rsm.history import History
 from langgraph_rsm.lease import Lease, Slot
 from langgraph_rsm.policies import create_policy
 from langgraph_rsm.programs import watch_program_ends
@@ -36,9 +40,10 @@ from langgraph_rsm.telemetry.recorder import Ending, Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from langgraph_rsm.balancer import EngineLoad
     from langgraph_rsm.engine import Engine
+    from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
+    from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
     from langgraph_rsm.policies import Policy
     from langgraph_rsm.process_table import ProgramSnapshot
@@ -51,7 +56,26 @@ class EngineSnapshot:
 
     engine_id: str
     capacity: int
+    limit: int
+    """Calls that may be in flight now; below the capacity while an adaptive window is."""
     in_flight: int
+    health: str
+    """`up`, `down` or `probing`."""
+    resident_programs: int
+    """Programs whose context the engine is to keep; 0 when its memory is not bounded."""
+    resident_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSnapshot:
+    """Service of a tenant at one moment."""
+
+    tenant_id: str
+    weight: float
+    active: int
+    """Calls waiting or running."""
+    service_s: float
+    """Service of its calls since it was last forgotten, which is when it owes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +89,8 @@ class SchedulerSnapshot:
     """Waiting calls per level, ascending; empty when nothing waits."""
     engines: tuple[EngineSnapshot, ...]
     """In order of registration."""
+    tenants: tuple[TenantSnapshot, ...]
+    """In order of appearance."""
     programs: tuple[ProgramSnapshot, ...]
     """In order of arrival; ended programs are gone."""
 
@@ -78,6 +104,7 @@ class Scheduler:
         config: All other settings; None means the defaults.
         clock: Monotonic clock in seconds.
         hooks: Observers, see `langgraph_rsm.telemetry`.
+        rng: Source of the random part of pauses before retries; None makes one.
 
     Raises:
         ConfigError: The policy name is unknown.
@@ -89,26 +116,27 @@ class Scheduler:
         config: SchedulerConfig | None = None,
         clock: Callable[[], float] = time.monotonic,
         hooks: Sequence[Hook] = (),
+        rng: random.Random | None = None,
     ) -> None:
         self.config = _choose_config(policy, config)
         """Settings in force."""
         self._policy: Policy = (
             create_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
-        self._core = SchedulerCore(
-            policy=self._policy,
-            balancer=create_balancer(self.config),
-            max_wait_s=self.config.max_wait_s,
-            max_queue=self.config.max_queue,
-            program_ttl_s=self.config.program_ttl_s,
-        )
-        self._clock = clock
+        self._core = SchedulerCore(self.config, policy=self._policy)
+        self.clock = clock
+        """Monotonic clock in seconds."""
+        self.rng = rng or random.Random()
+        """Source of randomness."""
+        self.name: str | None = None
+        """Name in this process, if `get_scheduler` made it; set once."""
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
         self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
         self._granted: deque[tuple[str, str]] = deque()
         self._orphans: deque[str] = deque()
         self._recorder = Recorder(self._core, hooks)
+        self._alarm = Alarm(self._tick)
         watch_program_ends(self)
 
     def register(self, engine: Engine) -> Engine:
@@ -134,27 +162,44 @@ class Scheduler:
                 )
                 raise EngineError(msg)
             self._engines[engine.engine_id] = engine
-            capacity = engine.capacity or self.config.default_capacity
-            self._handle(EngineChanged, engine_id=engine.engine_id, capacity=capacity)
+            self._handle(
+                EngineChanged,
+                engine_id=engine.engine_id,
+                capacity=engine.capacity or self.config.default_capacity,
+                limits=engine.limits,
+            )
         self._settle()
         return engine
 
-    def slot(self, call: Call) -> Slot:
+    def knows(self, engine_id: str) -> bool:
+        """Return whether an engine is registered."""
+        return engine_id in self._engines
+
+    def slot(self, call: Call, *, timeout_s: float | None = None, place: int | None = None) -> Slot:
         """Return a context manager that blocks the thread until the call has a slot.
 
         `with scheduler.slot(call) as lease:` gives the `Lease`, whose `engine` serves the call.
         A caller that cannot afford to wait (it already holds a lease, or its thread runs an event
         loop) gets a slot at once, beyond the capacity if need be: waiting could never end.
 
+        Args:
+            call: The call.
+            timeout_s: Longest wait in seconds; None waits for ever.
+            place: `Lease.place` of a failed attempt at the same answer, to wait where it stood;
+                None for a new call.
+
         Raises:
             QueueFullError: On entering, when `max_queue` calls wait.
+            QueueTimeoutError: On entering, when no slot came in time.
             EngineError: On entering, when the call names an engine that is not registered.
         """
-        return Slot(self, call)
+        return Slot(self, call, timeout_s=timeout_s, place=place)
 
-    def aslot(self, call: Call) -> Slot:
+    def aslot(
+        self, call: Call, *, timeout_s: float | None = None, place: int | None = None
+    ) -> Slot:
         """Return an async context manager like `slot` that suspends the task instead."""
-        return Slot(self, call)
+        return Slot(self, call, timeout_s=timeout_s, place=place)
 
     def end_program(self, program_id: str) -> None:
         """Tell that the program makes no more calls; its entry goes with its last active call."""
@@ -164,51 +209,110 @@ class Scheduler:
             self._handle(ProgramEnded, program_id=program_id)
         self._settle()
 
+    def drain(self, engine: Engine) -> None:
+        """Give an engine no more calls; those it has go on, those that wait for it move.
+
+        Calls that no other engine can serve wait until it is opened with `reopen`.
+
+        Raises:
+            EngineError: The engine is not registered.
+        """
+        self._resize(engine, 0)
+
+    def reopen(self, engine: Engine) -> None:
+        """Undo `drain`.
+
+        Raises:
+            EngineError: The engine is not registered.
+        """
+        self._resize(engine, engine.capacity or self.config.default_capacity)
+
+    def save_history(self, path: str | os.PathLike[str]) -> None:
+        """Write what the policy has learned of past programs to a file; see `config.history`.
+
+        Raises:
+            ConfigError: The policy does not learn.
+        """
+        history = getattr(self._policy, "history", None)
+        if not isinstance(history, History):
+            msg = f"policy {self._policy.name!r} keeps no history; use 'auto' or 'gittins'"
+            raise ConfigError(msg)
+        with self._lock:
+            history.save(path)
+
     def snapshot(self) -> SchedulerSnapshot:
         """Return the present state; O(programs + engines)."""
         self._settle()
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             return SchedulerSnapshot(
                 at_s=now,
                 policy=self._policy.name,
                 waiting=self._core.waiting.depths(),
-                engines=tuple(map(_engine_snapshot, self._core.engines.values())),
+                engines=tuple(_engine_snapshot(load, now) for load in self._core.engines.values()),
+                tenants=tuple(map(_tenant_snapshot, self._core.tenants)),
                 programs=tuple(program.snapshot(now) for program in self._core.programs),
             )
+
+    def __deepcopy__(self, _memo: object) -> Scheduler:
+        return self  # copies of a model share its scheduler, that is what it is for
+
+    def __reduce__(self) -> tuple[Callable[..., Scheduler], tuple[str]]:
+        if self.name is None:
+            msg = (
+                "cannot pickle a scheduler without a name: another process finds its own by name "
+                "only; make this one with get_scheduler('name', config=...)"
+            )
+            raise ConfigError(msg)
+        from langgraph_rsm.registry import get_scheduler
+
+        return get_scheduler, (self.name,)
 
     def __repr__(self) -> str:
         engines = ", ".join(self._engines)
         return f"<Scheduler policy={self._policy.name} engines=[{engines}]>"
 
+    def _resize(self, engine: Engine, capacity: int) -> None:
+        engine_id = engine.engine_id
+        with self._lock:
+            if engine_id not in self._engines:
+                known = ", ".join(sorted(self._engines)) or "none"
+                msg = f"engine {engine_id!r} is not registered; known are {known}"
+                raise EngineError(msg)
+            self._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+        self._settle()
+
     # What leases ask for
 
-    def _submit(self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool) -> None:
+    def _submit(
+        self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool, place: int | None
+    ) -> None:
         with self._lock:
             self._waiters[call.call_id] = waiter
-            instructions = self._handle(Submitted, call=call, may_wait=may_wait)
-            waiting = len(self._core.waiting)
+            instructions = self._handle(Submitted, call=call, may_wait=may_wait, place=place)
         self._settle()
         if instructions and isinstance(instructions[0], Reject):
-            raise QueueFullError(
-                call_id=call.call_id, waiting=waiting, max_queue=self.config.max_queue
-            )
+            raise QueueFullError(call_id=call.call_id, reason=instructions[0].reason)
 
     def _begin(self, call: Call, engine_id: str) -> Lease:
         with self._lock:
             self._handle(Started, call_id=call.call_id)
             started_s = self._core.now
+            record = self._core.record(call.call_id)
+            assert record is not None, "it has just begun"
+            place = record.ticket.seq
         return Lease(
             scheduler=self,
             call=call,
             engine=self._engines[engine_id],
             engine_id=engine_id,
             started_s=started_s,
+            place=place,
         )
 
     def _first_token(self, lease: Lease) -> None:
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             lease.ttft_s = now - lease.started_s
             self._recorder.first_token(lease.call, lease.engine_id, now, lease.ttft_s)
         self._settle()
@@ -219,7 +323,7 @@ class Scheduler:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
                 return
-            self._handle(kind, ending=how, call_id=call_id)
+            self._handle(kind, ending=how, call_id=call_id, **_told(kind, how))
         self._settle()
 
     def _orphan(self, call_id: str) -> None:
@@ -239,15 +343,21 @@ class Scheduler:
         self, kind: Callable[..., Event], *, ending: Ending | None = None, **fields: object
     ) -> tuple[Instruction, ...]:
         """Feed one event, stamped now, to the core. The lock must be held."""
-        event = kind(now=self._clock(), **fields)
+        event = kind(now=self.clock(), **fields)
         instructions = self._core.handle(event)
         for instruction in instructions:
             if isinstance(instruction, Dispatch):
                 self._granted.append((instruction.call_id, instruction.engine_id))
         self._recorder.observe(event, instructions, ending)
+        self._alarm.set(self._core.wakeup_s, event.now)
         if self.config.validate_steps:
             self._core.validate()
         return instructions
+
+    def _tick(self) -> None:
+        with self._lock:
+            self._handle(Tick)
+        self._settle()
 
     def _settle(self) -> None:
         """Do what steps leave for after the lock: wake callers, bury orphans, call hooks."""
@@ -285,7 +395,31 @@ def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) 
     return config.model_copy(update={"policy": PolicyName(policy)})
 
 
-def _engine_snapshot(load: EngineLoad) -> EngineSnapshot:
+def _told(kind: type[Finished | Failed | Cancelled], how: Ending) -> dict[str, object]:
+    """Return what the core is to know of an end, by the fields of its event."""
+    if kind is Finished:
+        return {"tokens": how.tokens, "ttft_s": how.ttft_s}
+    if kind is Failed:
+        return {"tokens": how.tokens, "fault": how.fault, "retry_after_s": how.retry_after_s}
+    return {"tokens": how.tokens}
+
+
+def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
     return EngineSnapshot(
-        engine_id=load.engine_id, capacity=load.capacity, in_flight=len(load.in_flight)
+        engine_id=load.engine_id,
+        capacity=load.capacity,
+        limit=load.limit,
+        in_flight=len(load.in_flight),
+        health=load.health.state(now).value,
+        resident_programs=len(load.memory),
+        resident_tokens=load.memory.used_tokens,
+    )
+
+
+def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
+    return TenantSnapshot(
+        tenant_id=tenant.tenant_id,
+        weight=tenant.weight,
+        active=tenant.active,
+        service_s=tenant.service_s,
     )

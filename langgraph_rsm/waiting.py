@@ -1,93 +1,232 @@
-"""All waiting calls, grouped by the engines that can serve them.
+"""All waiting calls, grouped by the engines that can serve them, and whose turn it is.
 
-A call may name a subset of the engines. Calls with the same set share one queue (a *pool*), so that
-a call whose engines are all busy never blocks one whose engine is free, and a freed slot looks only
-at the heads of the few pools that use its engine.
+A call may name a subset of the engines. Calls with the same set share one *pool*, so that a call
+whose engines are all busy never blocks one whose engine is free, and a freed slot looks only at the
+heads of the few pools that use its engine. Calls whose context an engine still holds have a pool of
+their own, because an engine short of memory can take them and not the others.
+
+The turn is decided in this order: the tenant that is furthest below its share; then, within it,
+calls that have waited too long and programs that were promoted (as long as these hold no more than
+a set share of the slots), urgent calls, and last what the policy says.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from langgraph_rsm.lazy_heap import LazyHeap
+from langgraph_rsm.queues import TenantQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from langgraph_rsm.queues import CallQueue, Ticket
+    from langgraph_rsm.fairness import Tenant
+    from langgraph_rsm.queues import Rank, Ticket
+
+
+class Lane(IntEnum):
+    """Why a call goes next; the lower goes first."""
+
+    OVERDUE = 0
+    """It has waited as long as any call may."""
+    PROMOTED = 1
+    """Its program has waited too long for what it was given."""
+    URGENT = 2
+    """A person waits for it, or its deadline is near."""
+    POLICY = 3
+    """The policy says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The call that goes next, and why."""
+
+    ticket: Ticket
+    lane: Lane
+
+
+class Pool:
+    """Waiting calls that wait for the same engines."""
+
+    __slots__ = ("_by_share", "engines", "resident", "size", "tenants")
+
+    def __init__(self, engines: tuple[str, ...], *, resident: bool) -> None:
+        self.engines = engines
+        self.resident = resident
+        self.tenants: dict[str, TenantQueue] = {}
+        self.size = 0
+        self._by_share = LazyHeap()
+
+    def push(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> TenantQueue:
+        """Add a ticket; returns the queue it is in."""
+        queue = self.tenants.get(tenant.tenant_id)
+        if queue is None:
+            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
+            self.charged(tenant)
+            if len(self.tenants) == 2:  # alone, the other one was not followed
+                for other in self.tenants.values():
+                    self.charged(other.tenant)
+        queue.push(ticket, rank)
+        self.size += 1
+        return queue
+
+    def discard(self, ticket: Ticket) -> None:
+        """Take a ticket out that is here."""
+        queue = self.tenants[ticket.tenant]
+        queue.discard(ticket)
+        self.size -= 1
+        if not queue:
+            del self.tenants[ticket.tenant]
+            self._by_share.discard(ticket.tenant)
+
+    def charged(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has changed."""
+        if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
+            self._by_share.set(tenant.tenant_id, (tenant.virtual_s, tenant.index))
+
+    def _first_tenant(self) -> TenantQueue:
+        entry = self._by_share.first() if len(self.tenants) > 1 else None
+        return next(iter(self.tenants.values())) if entry is None else self.tenants[entry[1]]
+
+    def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
+        """Return the first call and the key by which it compares with those of other pools.
+
+        Args:
+            overdue_before_s: Calls submitted up to this time have waited too long.
+            boost: Whether overdue calls and promoted programs may go first.
+        """
+        queue = self._first_tenant()
+        share = (queue.tenant.virtual_s, queue.tenant.index)
+        if boost:
+            oldest = queue.oldest()
+            if oldest.submitted_s <= overdue_before_s:
+                return (*share, Lane.OVERDUE, oldest.seq), Turn(oldest, Lane.OVERDUE)
+            promoted = queue.first_promoted()
+            if promoted is not None:
+                ticket = promoted.first()
+                return (*share, Lane.PROMOTED, ticket.seq), Turn(ticket, Lane.PROMOTED)
+        urgent = queue.first_urgent()
+        if urgent is not None:
+            return (*share, Lane.URGENT, urgent.seq), Turn(urgent, Lane.URGENT)
+        program = queue.first()
+        return (*share, Lane.POLICY, *program.key()), Turn(program.first(), Lane.POLICY)
 
 
 class WaitingRoom:
-    """Waiting calls of a scheduler, with one rule above every policy: nobody waits forever.
+    """Waiting calls of a scheduler.
 
     Args:
-        make_queue: Makes the queue of a new pool.
-        max_wait_s: Seconds after which the oldest call goes before all others.
+        max_wait_s: Seconds after which the oldest call of a tenant goes before its others.
     """
 
-    def __init__(self, *, make_queue: Callable[[], CallQueue], max_wait_s: float) -> None:
-        self._make_queue = make_queue
+    def __init__(self, *, max_wait_s: float) -> None:
         self._max_wait_s = max_wait_s
-        self._pools: dict[tuple[str, ...], CallQueue] = {}
-        self._pools_of: dict[str, list[CallQueue]] = {}
-        self._depths: Counter[int] = Counter()
+        self._pools: dict[tuple[tuple[str, ...], bool], Pool] = {}
+        self._pools_of: dict[str, list[Pool]] = {}
         self._size = 0
 
-    def add(self, ticket: Ticket, engines: tuple[str, ...]) -> None:
-        """Queue a call that any of `engines` can serve."""
-        pool = self._pools.get(engines)
+    def add(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> None:
+        """Queue a call that any of the ticket's engines can serve."""
+        pool = self._pools.get((ticket.engines, ticket.resident))
         if pool is None:
-            pool = self._open_pool(engines)
-        pool.push(ticket)
-        self._depths[ticket.level] += 1
+            pool = self._open_pool(ticket)
+        pool.push(ticket, tenant, rank)
         self._size += 1
 
-    def discard(self, ticket: Ticket, engines: tuple[str, ...]) -> None:
-        """Take a call out; it must have been added with the same ticket and engines."""
-        self._pools[engines].discard(ticket.call_id)
-        self._depths[ticket.level] -= 1
+    def discard(self, ticket: Ticket) -> None:
+        """Take a call out that is here."""
+        self._pools[ticket.engines, ticket.resident].discard(ticket)
         self._size -= 1
 
-    def next_for(self, engine_id: str, now: float) -> Ticket | None:
+    def rerank(self, program_id: str, tenant: str, rank: Rank) -> None:
+        """Move all waiting calls of a program; O(pools x log n)."""
+        for pool in self._pools.values():
+            queue = pool.tenants.get(tenant)
+            if queue is not None:
+                queue.rerank(program_id, rank)
+
+    def promote(self, program_id: str, tenant: str, number: int) -> None:
+        """Let a program go first, after those promoted with a lower number."""
+        for pool in self._pools.values():
+            queue = pool.tenants.get(tenant)
+            if queue is not None:
+                queue.promote(program_id, number)
+
+    def demote(self, program_id: str, tenant: str) -> None:
+        """Let a promoted program be like any other again."""
+        for pool in self._pools.values():
+            queue = pool.tenants.get(tenant)
+            if queue is not None:
+                queue.demote(program_id)
+
+    def urge(self, ticket: Ticket, due_s: float) -> None:
+        """Make a waiting call urgent, with the time by which it should be served."""
+        pool = self._pools[ticket.engines, ticket.resident]
+        pool.tenants[ticket.tenant].urge(ticket, due_s)
+
+    def charged(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has changed."""
+        for pool in self._pools.values():
+            pool.charged(tenant)
+
+    def next_for(
+        self,
+        engine_id: str,
+        now: float,
+        *,
+        boost: bool = True,
+        admits: Callable[[Pool, Ticket], bool] | None = None,
+    ) -> Turn | None:
         """Return the call that should have the engine's next free slot.
 
         Args:
             engine_id: The engine with a free slot.
             now: Present time in seconds, for the waiting-time rule.
+            boost: Whether overdue calls and promoted programs may go first.
+            admits: Whether the engine can take the first call of a pool; if not, the pool stands
+                back. None means it can.
 
         Returns:
-            The oldest call if it has waited `max_wait_s` or longer, else the policy's choice;
-            None when no waiting call can use the engine.
+            The call and why it goes first; None when no waiting call can use the engine.
         """
-        best: Ticket | None = None
-        best_key: tuple[int, int] = (0, 0)
+        best: Turn | None = None
+        best_key: tuple[float, ...] = ()
         for pool in self._pools_of.get(engine_id, ()):
-            if not pool:
+            if not pool.size:
                 continue
-            key, ticket = self._head(pool, now)
-            if best is None or key < best_key:
-                best, best_key = ticket, key
+            key, turn = pool.head(now - self._max_wait_s, boost=boost)
+            if (best is None or key < best_key) and (admits is None or admits(pool, turn.ticket)):
+                best, best_key = turn, key
         return best
 
-    def _head(self, pool: CallQueue, now: float) -> tuple[tuple[int, int], Ticket]:
-        oldest = pool.oldest()
-        if now - oldest.submitted_s >= self._max_wait_s:
-            return (-1, oldest.seq), oldest
-        ticket = pool.peek()
-        return (ticket.level, ticket.seq), ticket
+    def bound_to(self, engine_id: str) -> list[Ticket]:
+        """Return the calls that wait for this engine alone, in the order of submission."""
+        pools = (pool for pool in self._pools_of.get(engine_id, ()) if len(pool.engines) == 1)
+        bound = [ticket for pool in pools for queue in pool.tenants.values() for ticket in queue]
+        return sorted(bound, key=lambda ticket: ticket.seq)
 
-    def _open_pool(self, engines: tuple[str, ...]) -> CallQueue:
-        pool = self._pools[engines] = self._make_queue()
-        for engine_id in engines:
+    def pools_of(self, engine_id: str) -> list[Pool]:
+        """Return the pools, empty ones included, that an engine serves."""
+        return self._pools_of.get(engine_id, [])
+
+    def _open_pool(self, ticket: Ticket) -> Pool:
+        pool = Pool(ticket.engines, resident=ticket.resident)
+        self._pools[ticket.engines, ticket.resident] = pool
+        for engine_id in ticket.engines:
             self._pools_of.setdefault(engine_id, []).append(pool)
         return pool
 
     def depths(self) -> Mapping[int, int]:
-        """Return the number of waiting calls per level; levels in ascending order, none empty."""
-        return {level: count for level, count in sorted(self._depths.items()) if count}
+        """Return the number of waiting calls per level; levels ascending, none empty; O(calls)."""
+        return dict(sorted(Counter(ticket.level for ticket in self).items()))
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[Ticket]:
         for pool in self._pools.values():
-            yield from pool
+            for queue in pool.tenants.values():
+                yield from queue

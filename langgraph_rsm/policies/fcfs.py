@@ -1,25 +1,27 @@
-"""First come, first served: what an engine does by itself, the baseline of every comparison."""
+"""First come, first served: by calls, which is what an engine does by itself, or by programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.queues import MultilevelQueue
+from langgraph_rsm.policies.base import Policy
 
 if TYPE_CHECKING:
-    from langgraph_rsm.events import Call
     from langgraph_rsm.process_table import Program
+    from langgraph_rsm.queues import Rank
 
 
-class Fcfs:
+class Fcfs(Policy):
     """Serve calls in the order of their arrival, whatever program they belong to."""
 
     name = "fcfs"
 
-    def level(self, call: Call, program: Program) -> int:  # noqa: ARG002
-        """Return 0: all calls share one queue."""
-        return 0
 
-    def make_queue(self) -> MultilevelQueue:
-        """Return a single first-come queue."""
-        return MultilevelQueue(1)
+class ProgramFcfs(Policy):
+    """Serve programs in the order of their arrival, and the calls of each in theirs."""
+
+    name = "program_fcfs"
+
+    def rank(self, program: Program, now: float) -> Rank:  # noqa: ARG002
+        """Return the order of arrival of the program as the tie of a single level."""
+        return (0, program.index)

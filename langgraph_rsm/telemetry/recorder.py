@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.events import CallState, Dispatch, Reject, Retire, Submitted
+from langgraph_rsm.events import CallState, Dispatch, Fault, Reject, Retire, Submitted
 from langgraph_rsm.telemetry.outbox import Outbox
 from langgraph_rsm.telemetry.records import (
     CallDispatched,
@@ -19,7 +19,8 @@ from langgraph_rsm.telemetry.records import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langgraph_rsm.core import CallRecord, SchedulerCore
+    from langgraph_rsm.call_record import CallRecord
+    from langgraph_rsm.core import SchedulerCore
     from langgraph_rsm.events import Call, Event, Instruction
     from langgraph_rsm.telemetry.records import Hook, TokenUsage
 
@@ -37,6 +38,13 @@ class Ending:
     ttft_s: float | None = None
     tokens: TokenUsage | None = None
     error_type: str | None = None
+    fault: Fault = Fault.CALL
+    """Of a failed call."""
+    retry_after_s: float | None = None
+    """How long the engine asked to be left alone; None when it did not."""
+    chunks: int = 0
+    mean_gap_s: float | None = None
+    longest_gap_s: float | None = None
 
 
 class Recorder:
@@ -111,6 +119,9 @@ class Recorder:
                 ttft_s=ending.ttft_s,
                 tokens=ending.tokens,
                 error_type=ending.error_type,
+                chunks=ending.chunks,
+                mean_gap_s=ending.mean_gap_s,
+                longest_gap_s=ending.longest_gap_s,
             )
         )
 

@@ -84,6 +84,12 @@ class CallFinished:
     """None when the provider reported none."""
     error_type: str | None
     """Class name of the exception of a failed call; None otherwise."""
+    chunks: int = 0
+    """Chunks of a streamed answer."""
+    mean_gap_s: float | None = None
+    """Mean time between chunks; None below two of them."""
+    longest_gap_s: float | None = None
+    """Longest time between two chunks; None below two of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

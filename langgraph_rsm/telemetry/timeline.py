@@ -40,6 +40,8 @@ class Span:
     """None when the answer was not streamed."""
     finished_s: float
     tokens: TokenUsage | None
+    graph: str = ""
+    """Fingerprint of the graph that the program ran; empty when unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,7 @@ class Timeline:
                 first_token_s=opened.first_token_s,
                 finished_s=record.at_s,
                 tokens=record.tokens,
+                graph=call.graph,
             )
         )
 

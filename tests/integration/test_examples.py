@@ -40,11 +40,11 @@ def test_notebook_is_its_script_with_outputs(script):
     assert script.with_suffix(".ipynb").stat().st_size < 50_000
 
 
-def test_parallelize_script_runs_offline_and_keeps_the_answer():
+def run_script(name):
     env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
     env["PYTHONPATH"] = str(EXAMPLES.parent)
     done = subprocess.run(
-        [sys.executable, "01_parallelize.py"],
+        [sys.executable, name],
         cwd=EXAMPLES,
         env=env,
         capture_output=True,
@@ -52,10 +52,22 @@ def test_parallelize_script_runs_offline_and_keeps_the_answer():
         timeout=55,
     )
     assert done.returncode == 0, done.stderr
-    assert "Parallel: 5 -> 3 calls, predicted speed-up 1.67x" in done.stdout
-    assert "same answer: True" in done.stdout
-    assert '@effects(reads={"text"}, writes={"product"}, external="read")' in done.stdout
-    assert done.stdout.endswith("(('summarize', 'look_up', 'find_mood'),) 3.00x\n")
-    speedup = re.search(r"parallel [\d.]+ s: ([\d.]+)x", done.stdout)
+    return done.stdout
+
+
+def test_parallelize_script_runs_offline_and_keeps_the_answer():
+    printed = run_script("01_parallelize.py")
+    assert "Parallel: 5 -> 3 calls, predicted speed-up 1.67x" in printed
+    assert "same answer: True" in printed
+    assert '@effects(reads={"text"}, writes={"product"}, external="read")' in printed
+    assert printed.endswith("(('summarize', 'look_up', 'find_mood'),) 3.00x\n")
+    speedup = re.search(r"parallel [\d.]+ s: ([\d.]+)x", printed)
     assert speedup is not None
     assert float(speedup[1]) > 1.0
+
+
+def test_scheduler_script_runs_offline_and_serves_chats_first():
+    printed = run_script("03_scheduler.py")
+    assert re.findall(r"^(\w+) +[\d.]+ +[\d.]+$", printed, re.MULTILINE) == ["fcfs", "plas", "auto"]
+    assert printed.count("c") > 3 * 10
+    assert printed.endswith("chats wait less under plas: True\n")

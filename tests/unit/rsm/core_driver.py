@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from langgraph_rsm.balancer import LeastUsed
+from langgraph_rsm.config import SchedulerConfig
 from langgraph_rsm.core import SchedulerCore
 from langgraph_rsm.events import (
     Call,
     Cancelled,
     Dispatch,
     EngineChanged,
+    EngineLimits,
+    EngineObserved,
     Failed,
     Finished,
+    Preempt,
+    Preempted,
     ProgramEnded,
+    Progress,
     Reject,
     Started,
     Submitted,
+    Tick,
 )
 from langgraph_rsm.policies import Fcfs
 
@@ -22,7 +29,9 @@ from langgraph_rsm.policies import Fcfs
 class CoreDriver:
     def __init__(self, policy=None, *, capacity=None, balancer=None, **settings):
         self.core = SchedulerCore(
-            policy=policy or Fcfs(), balancer=balancer or LeastUsed(), **settings
+            SchedulerConfig(**settings),
+            policy=policy or Fcfs(),
+            balancer=balancer or LeastUsed(),
         )
         self.now = 0.0
         for engine_id, slots in (capacity or {"e": 1}).items():
@@ -44,17 +53,34 @@ class CoreDriver:
     def start(self, call_id):
         return self._handle(Started, call_id=call_id)
 
-    def finish(self, call_id):
-        return self._handle(Finished, call_id=call_id)
+    def progress(self, call_id, **fields):
+        return self._handle(Progress, call_id=call_id, **fields)
 
-    def fail(self, call_id):
-        return self._handle(Failed, call_id=call_id)
+    def preempted(self, call_id, **fields):
+        return self._handle(Preempted, call_id=call_id, **fields)
+
+    def finish(self, call_id, **fields):
+        return self._handle(Finished, call_id=call_id, **fields)
+
+    def fail(self, call_id, **fields):
+        return self._handle(Failed, call_id=call_id, **fields)
+
+    def tick(self):
+        return self._handle(Tick)
+
+    def observe(self, engine_id="e", **fields):
+        return self._handle(EngineObserved, engine_id=engine_id, **fields)
 
     def cancel(self, call_id):
         return self._handle(Cancelled, call_id=call_id)
 
-    def engine(self, engine_id, capacity):
-        return self._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+    def engine(self, engine_id, capacity, **limits):
+        return self._handle(
+            EngineChanged,
+            engine_id=engine_id,
+            capacity=capacity,
+            limits=EngineLimits(**limits) if limits else None,
+        )
 
     def end(self, program_id):
         return self._handle(ProgramEnded, program_id=program_id)
@@ -77,4 +103,6 @@ def _short(instruction):
         return f"{instruction.call_id}->{instruction.engine_id}"
     if isinstance(instruction, Reject):
         return f"reject {instruction.call_id}"
+    if isinstance(instruction, Preempt):
+        return f"preempt {instruction.call_id}"
     return f"retire {instruction.program.program_id}"

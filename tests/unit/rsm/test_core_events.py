@@ -4,7 +4,7 @@ import pytest
 
 from langgraph_rsm.balancer import RoundRobin
 from langgraph_rsm.errors import EngineError, InvalidTransitionError, InvariantError, SchedulerError
-from langgraph_rsm.policies import Plas
+from langgraph_rsm.policies import Levels, Plas
 
 
 def test_free_slot_is_given_at_once(drive):
@@ -132,7 +132,7 @@ def test_call_that_may_not_wait_goes_beyond_the_capacity(drive):
 
 
 def test_oldest_call_goes_first_after_max_wait(drive):
-    core = drive(Plas(levels=4, base_s=1.0), max_wait_s=10)
+    core = drive(Plas(Levels(levels=4, base_s=1.0)), max_wait_s=10)
     core.run("warm", "old", seconds=5)
     core.submit("hold", "x")
     core.submit("served", "old")  # level 3
@@ -145,7 +145,7 @@ def test_oldest_call_goes_first_after_max_wait(drive):
 
 
 def test_plas_serves_the_less_served_program_first(drive):
-    core = drive(Plas(levels=4, base_s=1.0))
+    core = drive(Plas(Levels(levels=4, base_s=1.0)))
     core.run("a1", "a", seconds=3)
     core.submit("hold", "x")
     core.submit("a2", "a")
@@ -237,7 +237,7 @@ def test_validate_finds_an_idle_engine_beside_a_waiting_call(drive):
 
 def test_same_events_give_the_same_instructions(drive):
     def play():
-        core = drive(Plas(levels=4, base_s=1.0), capacity={"a": 2, "b": 1})
+        core = drive(Plas(Levels(levels=4, base_s=1.0)), capacity={"a": 2, "b": 1})
         out = []
         for n in range(30):
             out += core.at(n).submit(f"c{n}", f"p{n % 4}", engines=("a", "b") if n % 3 else ("b",))

@@ -236,15 +236,3 @@ def test_wrong_arguments_are_explained(arguments, message):
 def test_scheduled_model_is_not_scheduled_again(schedule):
     with pytest.raises(ConfigError, match="scheduled already"):
         ScheduledChatModel(inner=schedule(ScriptedModel()))
-
-
-def test_engines_of_different_kinds_are_refused(make_scheduler):
-    class OtherProvider(ScriptedModel):
-        def bind_tools(self, tools, **kwargs):
-            return self.bind(functions=tools, **kwargs)
-
-    with pytest.raises(ConfigError, match="with_fallbacks"):
-        ScheduledChatModel(
-            engines=[ScriptedModel(base_url="a"), OtherProvider(base_url="b")],
-            scheduler=make_scheduler(),
-        )

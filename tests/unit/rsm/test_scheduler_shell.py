@@ -235,7 +235,7 @@ def test_keyboard_interrupt_while_blocked_leaves_the_queue(make_scheduler, monke
 
     with scheduler.slot(call()):
         monkeypatch.setattr(lease_module, "_holds_a_lease", lambda: False)
-        monkeypatch.setattr(lease_module.SyncWaiter, "wait", lambda self: Interrupting().acquire())
+        monkeypatch.setattr(lease_module.SyncWaiter, "wait", lambda *_: Interrupting().acquire())
         with pytest.raises(KeyboardInterrupt), scheduler.slot(call()):
             pytest.fail("entered without a slot")
     assert [record.outcome for record in finished()] == [Outcome.CANCELLED, Outcome.DONE]

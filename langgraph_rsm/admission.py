@@ -1,0 +1,151 @@
+"""Admission: how much of what waits an engine may be given now.
+
+The *window* bounds calls in flight so that the engine's own queue, which is first come, first
+served, stays near empty and the order here governs. *Rate limits* are kept by reserving what a call
+is expected to use and settling when it is known, and by believing what the engine says of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from langgraph_rsm.config import SchedulerConfig
+    from langgraph_rsm.process_table import Program
+
+_SLOW_RATIO = 1.5
+"""A first token that takes this many times the usual is a sign of a queue inside the engine."""
+_CUT_RATIO = 0.7
+"""Of the window after a sign of overload; gentler than TCP's half, as nothing is lost."""
+_FIRST_WINDOW = 8
+"""Calls in flight to begin with: fills a small engine at once, floods none."""
+_DEFAULT_PAUSE_S = 1.0
+"""After a refusal for rate that does not say how long to wait; doubles up to the maximum."""
+_MAX_PAUSE_S = 60.0
+
+
+class AdaptiveWindow:
+    """Calls in flight that an engine takes without queueing them.
+
+    It grows by one per round of calls while nothing is wrong, and shrinks by a factor at signs of
+    overload (Chiu and Jain, 1989).
+
+    Args:
+        ceiling: Never more than this, at least 1.
+    """
+
+    __slots__ = ("_base_ttft_s", "_calm_at_s", "_window", "ceiling")
+
+    def __init__(self, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self._window = float(min(ceiling, _FIRST_WINDOW))
+        self._base_ttft_s: float | None = None
+        self._calm_at_s = float("-inf")
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be in flight now, at least 1."""
+        return max(1, min(self.ceiling, int(self._window)))
+
+    def succeeded(self, now: float, *, in_flight: int, ttft_s: float | None) -> None:
+        """Take note of an answer; `in_flight` as it was before the end."""
+        if ttft_s is not None:
+            base_s = self._base_ttft_s
+            if base_s is not None and ttft_s > _SLOW_RATIO * base_s:
+                # A slow one may be the new normal (longer prompts): believe it, slowly.
+                self._base_ttft_s = base_s * 1.02
+                self.overloaded(now, recovery_s=ttft_s)
+                return
+            self._base_ttft_s = ttft_s if base_s is None else min(base_s * 1.02, ttft_s)
+        if in_flight >= self.limit:  # else nothing was learned: more was not asked for
+            self._window = min(float(self.ceiling), self._window + 1 / self._window)
+
+    def overloaded(self, now: float, *, recovery_s: float) -> None:
+        """Shrink, but once only for all signs of the same overload.
+
+        Args:
+            now: Time in seconds.
+            recovery_s: How long signs that come in still speak of the larger window.
+        """
+        if now < self._calm_at_s:
+            return
+        self._window = max(1.0, self._window * _CUT_RATIO)
+        self._calm_at_s = now + recovery_s
+
+
+class RateLimit:
+    """A budget that refills evenly, at most to what one minute gives.
+
+    Args:
+        per_minute: Units per minute, above 0.
+        now: Time in seconds; the budget is full then.
+    """
+
+    __slots__ = ("_at_s", "_level", "per_minute")
+
+    def __init__(self, per_minute: float, now: float) -> None:
+        self.per_minute = per_minute
+        self._level = per_minute
+        self._at_s = now
+
+    def ready_s(self, amount: float, now: float) -> float:
+        """Return when the amount can be taken, `now` or later; at once from a full budget.
+
+        An amount above the whole budget is let through when the budget is full: it would never fit.
+        """
+        self._refill(now)
+        missing = min(amount, self.per_minute) - self._level
+        return now if missing <= 1e-9 else now + missing * 60 / self.per_minute
+
+    def take(self, amount: float) -> None:
+        """Use up an amount, or give back a negative one."""
+        self._level = min(self.per_minute, self._level - amount)
+
+    def observe(self, remaining: float, now: float) -> None:
+        """Believe what the engine says is left, if it is less."""
+        self._refill(now)
+        self._level = min(self._level, remaining)
+
+    def _refill(self, now: float) -> None:
+        gained = (now - self._at_s) * self.per_minute / 60
+        self._level = min(self.per_minute, self._level + gained)
+        self._at_s = now
+
+
+@dataclass(slots=True)
+class Pause:
+    """When an engine that refused calls for their rate may be asked again."""
+
+    until_s: float = float("-inf")
+    refusals: int = 0
+    """In a row."""
+
+    def refused(self, now: float, retry_after_s: float | None) -> None:
+        """Wait for as long as the engine said, or longer each time if it did not."""
+        backoff_s = min(_MAX_PAUSE_S, _DEFAULT_PAUSE_S * 2.0 ** min(self.refusals, 10))
+        wait_s = backoff_s if retry_after_s is None else max(0.0, retry_after_s)
+        self.until_s = max(self.until_s, now + wait_s)
+        self.refusals += 1
+
+
+def refusal(config: SchedulerConfig, waiting: int | None, program: Program | None) -> str | None:
+    """Return why a call must be turned away, and what to do about it; None if it may come in.
+
+    Args:
+        config: The bounds.
+        waiting: Calls that wait already; None if it need not.
+        program: Its program; None if it is the first call.
+    """
+    if waiting is not None and waiting >= config.max_queue:
+        return (
+            f"{waiting} calls wait, max_queue is {config.max_queue}; add an engine, raise an "
+            "engine's capacity or SchedulerConfig(max_queue=...)"
+        )
+    if program is not None and program.active >= config.max_program_calls:
+        return (
+            f"program {program.program_id!r} has {program.active} calls waiting or running, "
+            f"max_program_calls is {config.max_program_calls}; let it await answers before "
+            "it asks for more, or raise SchedulerConfig(max_program_calls=...)"
+        )
+    return None

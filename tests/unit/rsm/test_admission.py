@@ -1,0 +1,307 @@
+"""Admission: windows, rate limits, working sets, health, and moves between engines."""
+
+import pytest
+
+from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
+from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
+from langgraph_rsm.events import Fault, RateHeaders
+from langgraph_rsm.health import EngineHealth, HealthState
+from langgraph_rsm.telemetry.records import TokenUsage
+from langgraph_rsm.working_set import WorkingSet
+
+
+def test_window_grows_by_one_per_round_while_it_is_used():
+    window = AdaptiveWindow(64)
+    first = window.limit
+    for _ in range(first + 1):
+        window.succeeded(0.0, in_flight=window.limit, ttft_s=0.1)
+    assert window.limit == first + 1
+
+
+def test_window_that_is_not_used_does_not_grow():
+    window = AdaptiveWindow(64)
+    for _ in range(1000):
+        window.succeeded(0.0, in_flight=1, ttft_s=None)
+    assert window.limit == 8
+
+
+def test_window_shrinks_once_per_overload_and_never_below_one():
+    window = AdaptiveWindow(10)
+    window.overloaded(0.0, recovery_s=5)
+    window.overloaded(4.9, recovery_s=5)
+    assert window.limit == 5
+    for second in range(5, 500, 5):
+        window.overloaded(float(second), recovery_s=5)
+    assert window.limit == 1
+
+
+def test_window_shrinks_when_first_tokens_take_longer():
+    window = AdaptiveWindow(64)
+    window.succeeded(0.0, in_flight=8, ttft_s=0.1)
+    window.succeeded(1.0, in_flight=8, ttft_s=0.2)
+    assert window.limit < 8
+
+
+def test_adaptive_window_bounds_the_calls_in_flight(drive):
+    core = drive(capacity={"e": 100}, adaptive_window=True)
+    got = [core.submit(f"c{n}") for n in range(12)]
+    assert sum(map(len, got)) == 8
+    core.observe(waiting=3)
+    core.start("c0")
+    assert core.at(1).finish("c0") == []  # seven in flight, five allowed
+
+
+def test_rate_limit_refills_evenly():
+    limit = RateLimit(60, 0.0)
+    limit.take(60)
+    assert limit.ready_s(1, 0.0) == pytest.approx(1)
+    assert limit.ready_s(30, 0.0) == pytest.approx(30)
+    assert limit.ready_s(30, 31.0) == 31
+    assert limit.ready_s(1e9, 0.0 + 60) == 60  # more than ever fits goes when it is full
+
+
+def test_calls_wait_for_the_request_limit_and_the_core_says_until_when(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, requests_per_minute=2)
+    assert [core.submit(f"c{n}") for n in range(3)] == [["c0->e"], ["c1->e"], []]
+    assert core.core.wakeup_s == pytest.approx(30)
+    assert core.at(29.9).tick() == []
+    assert core.at(30.1).tick() == ["c2->e"]
+    assert core.core.wakeup_s is None
+
+
+def test_tokens_are_reserved_and_settled(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, tokens_per_minute=1000)
+    core.submit("big", prompt_tokens=700, output_tokens=300)
+    assert core.submit("next", prompt_tokens=500) == []
+    core.start("big")
+    usage = TokenUsage(input_tokens=100, output_tokens=100)
+    assert core.at(0.5).finish("big", tokens=usage) == ["next->e"]
+
+
+def test_small_calls_do_not_overtake_a_large_one_forever(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, tokens_per_minute=1000)
+    core.submit("first", prompt_tokens=900)
+    assert core.submit("large", prompt_tokens=900) == []
+    assert core.submit("small", prompt_tokens=50) == []
+    assert core.at(48.1).tick()[0] == "large->e"
+
+
+def test_refused_engine_is_left_alone_as_long_as_it_asks(drive):
+    core = drive(capacity={"e": 10})
+    core.submit("c1")
+    core.start("c1")
+    core.fail("c1", fault=Fault.RATE_LIMIT, retry_after_s=7.0)
+    assert core.submit("c2") == []
+    assert core.core.wakeup_s == 7
+    assert core.at(7).tick() == ["c2->e"]
+
+
+def test_refusals_without_a_time_back_off():
+    pause = Pause()
+    times = []
+    for _ in range(8):
+        pause.until_s = 0.0
+        pause.refused(0.0, None)
+        times.append(pause.until_s)
+    assert times == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_headers_of_a_response_are_believed(drive):
+    core = drive(capacity={"e": 10})
+    core.observe(headers=RateHeaders(remaining_requests=0, reset_requests_s=12.0))
+    assert core.submit("c1") == []
+    assert core.at(12).tick() == ["c1->e"]
+    core.engine("e", 10, tokens_per_minute=6000)
+    core.observe(headers=RateHeaders(remaining_tokens=10))
+    assert core.submit("c2", prompt_tokens=110) == []
+    assert core.at(13.1).tick() == ["c2->e"]
+
+
+def test_working_set_counts_contexts_once():
+    memory = WorkingSet(1000)
+    memory.hold("a", 300)
+    memory.hold("a", 500)
+    memory.hold("b", 400)
+    assert memory.used_tokens == 900
+    assert memory.fits("a", 10**6)  # resident: never turned away
+    assert not memory.fits("c", 1)
+    memory.leave("a")
+    assert memory.fits("c", 500)
+
+
+def test_working_set_pauses_the_program_that_has_acted_longest():
+    memory = WorkingSet(1000)
+    for name in "abc":
+        memory.hold(name, 300)
+    memory.rest("b", 1.0)
+    memory.rest("a", 2.0)
+    assert memory.make_room(300, 2.5, idle=False) == 3.0
+    assert memory.make_room(300, 3.0, idle=False) is None
+    assert "b" not in memory
+    assert "a" in memory
+    assert memory.make_room(600, 3.0, idle=True) is None
+    assert "a" not in memory
+    assert memory.make_room(900, 9.0, idle=True) == float("inf")
+
+
+def test_program_that_does_not_fit_waits_for_another_to_end(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, kv_tokens=1000)
+    core.submit("a1", "a", prompt_tokens=600)
+    assert core.submit("b1", "b", prompt_tokens=600) == []
+    assert core.submit("a2", "a", prompt_tokens=600) == ["a2->e"]  # its context is there
+    core.cancel("a2")
+    core.start("a1")
+    core.finish("a1")
+    assert core.core.record("b1").engine_id == "e"  # nothing else to do: a is paused
+    assert core.submit("a3", "a", prompt_tokens=600) == []
+    core.cancel("b1")
+    assert core.core.record("a3").engine_id == "e"
+
+
+def test_acting_program_keeps_its_place_for_a_moment(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, kv_tokens=1000)
+    core.submit("hold", "x", prompt_tokens=100)
+    core.submit("a1", "a", prompt_tokens=600)
+    core.submit("b1", "b", prompt_tokens=600)
+    core.start("a1")
+    assert core.finish("a1") == []
+    assert core.core.wakeup_s == 2
+    assert core.at(1).submit("a2", "a", prompt_tokens=650) == ["a2->e"]
+    core.start("a2")
+    assert core.at(3).finish("a2") == []
+    assert core.at(5).tick() == ["b1->e"]
+
+
+def test_context_larger_than_the_memory_runs_alone(drive):
+    core = drive(capacity={"e": 10})
+    core.engine("e", 10, kv_tokens=1000)
+    assert core.submit("huge", prompt_tokens=5000) == ["huge->e"]
+
+
+def test_health_goes_down_after_failures_in_a_row_and_is_probed():
+    health = EngineHealth()
+    assert [health.failed(0.0) for _ in range(3)] == [False, False, True]
+    assert health.state(4.9) is HealthState.DOWN
+    assert health.state(5.0) is HealthState.PROBING
+    assert health.failed(5.0)
+    assert health.state(14.9) is HealthState.DOWN
+    health.succeeded()
+    assert health.state(15.0) is HealthState.UP
+
+
+def break_down(core, engine):
+    for n in range(3):
+        core.submit(f"{engine}-fault{n}", f"{engine}-fault{n}", engines=(engine,))
+        core.start(f"{engine}-fault{n}")
+        core.fail(f"{engine}-fault{n}", fault=Fault.ENGINE)
+
+
+def test_calls_go_around_an_engine_that_is_down_until_a_probe_succeeds(drive):
+    core = drive(capacity={"a": 2, "b": 2})
+    both = ("a", "b")
+    break_down(core, "a")
+    got = [core.submit(f"c{n}", f"p{n}", engines=both) for n in range(3)]
+    assert got == [["c0->b"], ["c1->b"], []]
+    assert core.core.wakeup_s == 5
+    assert core.at(5).tick() == ["c2->a"]
+    assert core.submit("c3", "p3", engines=both) == []  # one probe at a time
+    core.start("c2")
+    assert core.at(6).finish("c2") == ["c3->a"]
+    assert core.submit("c4", "p4", engines=both) == ["c4->a"]
+
+
+def test_call_of_one_engine_only_fails_rather_than_waits(drive):
+    core = drive(capacity={"a": 2, "b": 2})
+    break_down(core, "a")
+    assert core.submit("only", engines=("a",)) == ["only->a"]
+
+
+def bound(drive, balancer=None, **capacity):
+    """`old` has its home at `a`, all engines are full, and its next call waits."""
+    core = drive(balancer=balancer or Cost(prefill_s=1.0), capacity=capacity or {"a": 1, "b": 1})
+    core.submit("o1", "old", engines=("a", "b"), prompt_tokens=5000)
+    core.submit("hold-b", "y", engines=("b",))
+    core.start("o1")
+    core.finish("o1")
+    core.submit("hold-a", "x", engines=("a",))
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=5000) == []
+    return core
+
+
+@pytest.mark.parametrize("balancer", [Cost(prefill_s=1.0), Autellix()])
+def test_program_with_a_long_context_waits_for_its_engine(drive, balancer):
+    core = bound(drive, balancer)
+    assert core.cancel("hold-b") == []
+    assert core.cancel("hold-a") == ["o2->a"]
+
+
+def test_program_moves_when_computing_its_context_is_cheap(drive):
+    core = bound(drive, Cost(prefill_s=1e-6))
+    assert core.cancel("hold-b") == ["o2->b"]
+
+
+def test_short_prompts_go_anywhere_under_autellix(drive):
+    core = drive(balancer=Autellix(), capacity={"a": 1, "b": 1})
+    core.submit("o1", "old", engines=("a", "b"), prompt_tokens=2048)
+    core.submit("o2", "old", engines=("a", "b"), prompt_tokens=2048)
+    assert core.core.record("o2").engine_id == "b"
+
+
+def test_drained_engine_hands_its_waiting_calls_on(drive):
+    core = bound(drive)
+    core.cancel("hold-b")
+    assert core.engine("a", 0) == ["o2->b"]
+
+
+def test_lost_engine_hands_its_waiting_calls_on(drive):
+    core = drive(balancer=Cost(prefill_s=1.0), capacity={"a": 3, "b": 1})
+    core.submit("o1", "old", engines=("a", "b"), prompt_tokens=5000)
+    core.start("o1")
+    core.finish("o1")
+    for n in range(3):
+        core.submit(f"h{n}", f"h{n}", engines=("a",))
+        core.start(f"h{n}")
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=5000) == []
+    core.fail("h0", fault=Fault.CALL)
+    assert core.core.record("o2").engine_id == "a"
+    core.submit("h3", "h3", engines=("a",))
+    core.submit("o3", "old", engines=("a", "b"), prompt_tokens=5000)
+    core.fail("h1", fault=Fault.ENGINE)
+    core.fail("h2", fault=Fault.ENGINE)
+    core.start("o2")
+    core.submit("o4", "old", engines=("a", "b"), prompt_tokens=5000)
+    core.fail("o2", fault=Fault.ENGINE)
+    assert core.core.engines["a"].health.state(core.now) is HealthState.DOWN
+    waiting = {ticket.call_id: ticket.engines for ticket in core.core.waiting}
+    assert all(engines != ("a",) for name, engines in waiting.items() if name.startswith("o"))
+
+
+def test_prefix_keeps_calls_with_a_shared_prefix_together(drive):
+    core = drive(balancer=Prefix(), capacity={"a": 5, "b": 5, "c": 5})
+    homes = {}
+    for n in range(9):
+        prefix = f"system-{n % 3}"
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b", "c"), prefix_id=prefix)
+        homes.setdefault(prefix, set()).add(core.core.record(f"c{n}").engine_id)
+    assert all(len(engines) == 1 for engines in homes.values())
+
+
+def test_cost_sends_new_programs_where_their_prefix_is(drive):
+    core = drive(balancer=Cost(prefill_s=0.01), capacity={"a": 4, "b": 4})
+    shared = {"prefix_id": "system", "prefix_tokens": 1000, "prompt_tokens": 1100}
+    for n in range(3):
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b"), **shared)
+    assert {core.core.record(f"c{n}").engine_id for n in range(3)} == {"a"}
+
+
+def test_power_of_two_repeats_with_the_same_seed(drive):
+    def play(seed):
+        core = drive(balancer=PowerOfTwo(seed), capacity=dict.fromkeys("abcd", 8))
+        return [core.submit(f"c{n}", engines=tuple("abcd")) for n in range(20)]
+
+    assert play(1) == play(1) != play(2)
