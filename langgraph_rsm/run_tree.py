@@ -9,7 +9,10 @@ run manager to streams.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
+import weakref
 from collections import OrderedDict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -83,6 +86,10 @@ class RunTree(BaseCallbackHandler):
         self._root_of: dict[UUID, Root] = {}
         self._roots: OrderedDict[UUID, Root] = OrderedDict()
         self._chats: dict[UUID, ChatRun] = {}
+        # LangChain tells no end of a call that is cancelled before it reaches the model: such a run
+        # goes with its task.
+        self._tasks: dict[UUID, weakref.ref[asyncio.Task[Any]]] = {}
+        self._lost: deque[UUID] = deque()
 
     def chat_run(self, run_id: UUID | None) -> ChatRun | None:
         """Return the live model run of that id, or with None the one of the present context."""
@@ -108,6 +115,7 @@ class RunTree(BaseCallbackHandler):
     def count_links(self) -> int:
         """Return how many runs are known; 0 when no root run is open."""
         # Not `__len__`: LangChain tests handlers for truth, and an empty tree must count.
+        self._forget_lost()
         return len(self._root_of)
 
     # Callbacks
@@ -147,6 +155,10 @@ class RunTree(BaseCallbackHandler):
         chat = ChatRun(run_id=run_id, root=root, metadata=where)
         self._chats[run_id] = chat
         _current.set(chat)
+        task = _current_task()
+        if task is not None:
+            # Called at any moment, perhaps under the lock: so it only takes a note.
+            self._tasks[run_id] = weakref.ref(task, lambda _: self._lost.append(run_id))
 
     def on_chain_end(self, *_: Any, run_id: UUID, **_kwargs: Any) -> None:
         """Forget the run, and with a root everything below."""
@@ -174,7 +186,13 @@ class RunTree(BaseCallbackHandler):
 
     # Links
 
+    def _forget_lost(self) -> None:
+        with contextlib.suppress(IndexError):  # empty, perhaps by the hand of another thread
+            while True:
+                self._leave(self._lost.popleft())
+
     def _enter(self, run_id: UUID, parent_run_id: UUID | None, name: str | None) -> Root:
+        self._forget_lost()
         evicted: set[str] = set()
         with self._lock:
             root = self._root_of.get(parent_run_id) if parent_run_id is not None else None
@@ -201,6 +219,7 @@ class RunTree(BaseCallbackHandler):
 
     def _leave(self, run_id: UUID) -> None:
         over: set[str] = set()
+        self._tasks.pop(run_id, None)
         with self._lock:
             root = self._root_of.get(run_id)
             if root is None:
@@ -228,6 +247,13 @@ class RunTree(BaseCallbackHandler):
     def _unlink(self, root: Root, run_id: UUID) -> None:
         root.members.discard(run_id)
         self._root_of.pop(run_id, None)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop in this thread
+        return None
 
 
 run_tree = RunTree()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import operator
 import threading
 import uuid
@@ -296,6 +297,23 @@ async def test_failing_run_leaves_nothing_behind(scheduler, programs):
         await build(async_node(model)).ainvoke({"said": []})
     assert len(programs()) == 1
     assert scheduler.snapshot().programs == ()
+    assert run_tree.count_links() == 0
+
+
+@pytest.mark.looptime
+async def test_call_cancelled_before_it_reaches_the_model_leaves_nothing_behind(make_scheduler):
+    scheduler = make_scheduler()
+    model = ScheduledChatModel(inner=ScriptedModel(delay_s=5), scheduler=scheduler)
+    tasks = [asyncio.create_task(model.ainvoke("hi")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert run_tree.count_links() > 0  # LangChain has told no end
+    tasks.clear()
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
     assert run_tree.count_links() == 0
 
 
