@@ -207,7 +207,7 @@ def calm_chains(draw) -> StateGraph:
 
 
 @st.composite
-def graphs(draw) -> StateGraph:
+def graphs(draw, beside=SPELLINGS) -> StateGraph:
     """A chain of nodes, perhaps behind a parallel part, with a loop back or a branch at its end."""
     names = draw(NAMES)
     style = draw(st.sampled_from([SPELLINGS, CALM, CALM]))
@@ -221,7 +221,7 @@ def graphs(draw) -> StateGraph:
     for u, v in itertools.pairwise(names):
         builder.add_edge(u, v)
     entry = draw(st.sampled_from(["start", "start", "join", "merge", "uneven", "map", "sub-graph"]))
-    add_entry(builder, entry, names[0], [make_node(n, draw(SPELLINGS)) for n in ("x", "y", "z")])
+    add_entry(builder, entry, names[0], [make_node(n, draw(beside)) for n in ("x", "y", "z")])
     shape = draw(st.sampled_from(["chain", "chain", "loop", "branch", "open end"]))
     if shape == "loop":
         builder.add_node("count", lambda state: {"n": state["n"] + 1})
