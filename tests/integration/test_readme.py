@@ -19,7 +19,7 @@ def server():
 def test_python_blocks_run_in_order(server, tmp_path, capsys):
     text = README.read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     source = "\n".join(blocks).replace("http://127.0.0.1:8000/v1", server.base_url)
     script = tmp_path / "app.py"
     script.write_text(source)
@@ -28,4 +28,5 @@ def test_python_blocks_run_in_order(server, tmp_path, capsys):
     promised = re.search(r"```text\n(.*?)  \.\.\.\n", text, re.DOTALL)
     assert promised is not None
     assert promised[1] in out
+    assert "[['flights', 'hotels'], ['offer']]" in out
     assert "EngineSnapshot(engine_id=" in out
