@@ -1,9 +1,9 @@
 """From the words of a plan to pairs of steps that need not wait for each other.
 
-text -> features -> model -> choice -> decisions
+text -> features -> model -> candidates -> choice -> decisions
 
-Fitted on plans whose dependencies are known; a plan that offers no relaxation worth its risk keeps
-its order.
+The weights are numbers, fitted by `benchmarks/fit_heuristic.py` on plans whose dependencies are
+known; a plan that offers no relaxation worth its risk keeps its order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from langgraph_parallel.plan.dependencies import Decision, Findings
 from langgraph_parallel.plan.heuristic.choice import choose_ancestors
 from langgraph_parallel.plan.heuristic.features import pair_features, word_features
 from langgraph_parallel.plan.heuristic.model import probability, sum_words
-from langgraph_parallel.plan.heuristic.text import StepText, as_text, read_step
+from langgraph_parallel.plan.heuristic.text import StepText, as_text, cut_ending, read_step
 from langgraph_parallel.plan.task import Task
 
 __all__ = ["HeuristicAnalyzer"]
@@ -34,8 +34,9 @@ class HeuristicAnalyzer:
         steps = [read_step(as_text(task)) for task in tasks]
         if not all(step.content for step in steps):
             return Findings(notes=("heuristic: a step has no words to go by, the order stands",))
-        pairs = predict_pairs(steps)
-        choice = choose_ancestors(steps, pairs)
+        rows = complete_rows(steps)
+        pairs = {pair: probability("pairs", row) for pair, row in rows.items()}
+        choice = choose_ancestors(steps, rows, pairs)
         if choice is None:
             return Findings()
         ancestors, sound = choice
@@ -55,25 +56,29 @@ class HeuristicAnalyzer:
         )
 
 
-def predict_pairs(steps: Sequence[StepText]) -> dict[tuple[int, int], float]:
-    """Return for each pair the probability that the later step needs the earlier one."""
+def complete_rows(steps: Sequence[StepText]) -> dict[tuple[int, int], list[float]]:
+    """Return the numbers of each pair that are named in `NAMES`."""
     n = len(steps)
     return {
-        (i, j): probability("pairs", [*row, sum_words(word_features(steps[i], steps[j], n, i, j))])
+        (i, j): [*row, sum_words(word_features(steps[i], steps[j], n, i, j))]
         for (i, j), row in pair_features(steps).items()
     }
 
 
 def _introduced(steps: Sequence[StepText], i: int, j: int) -> list[str]:
-    """Return stems that step `i` is the first to have and step `j` has too."""
-    known = {word for step in steps[:i] for word in step.content}
+    """Return stems that step `i` is the first to have and step `j` has too.
+
+    Verbs and names of arguments are none: they say what a step does, not what it brings in.
+    """
+    known = steps[i].labels.union({steps[i].verb}, *(step.content for step in steps[:i]))
     return [w for w in steps[j].content if w in steps[i].content and w not in known]
 
 
 def _reason(steps: Sequence[StepText], i: int, j: int, *, ordered: bool) -> str:
     named = _introduced(steps, i, j)
     if ordered:
-        return f"it names {named[0]!r}, which the earlier step brings in"
+        word = next(word for word in steps[j].words if cut_ending(word) == named[0])
+        return f"it names {word!r}, which the earlier step brings in"
     if steps[j].tool and not steps[j].open_arguments:
         return "all arguments of the later call are given"
     if steps[i].verb == steps[j].verb:

@@ -67,7 +67,8 @@ NAMES: Final = (
     "plan_length",
     "words",
 )
-"""What each number of a pair is, in the order of `pair_features`; the model adds `words`."""
+"""What each number of a pair is, in the order of `pair_features`; last comes what the model of
+words says."""
 
 
 def word_features(i: StepText, j: StepText, n: int, at_i: int, at_j: int) -> list[str]:
@@ -88,7 +89,7 @@ def word_features(i: StepText, j: StepText, n: int, at_i: int, at_j: int) -> lis
 def pair_features(steps: Sequence[StepText]) -> dict[tuple[int, int], list[float]]:
     """Return the numbers of every pair of steps, those named in `NAMES` without `words`.
 
-    Quadratic in the number of steps, and in that number only.
+    Cubic in the number of steps, which is small.
     """
     n = len(steps)
     sets = [frozenset(step.content) for step in steps]

@@ -12,7 +12,7 @@ from typing import Any
 
 @lru_cache(maxsize=1)
 def load_weights() -> dict[str, Any]:
-    """Return the fitted weights: `words`, `bias`, and the trees `pairs` and `plans`."""
+    """Return the fitted weights: `words`, `bias`, trees for `pairs` and `plans`, `price`."""
     text = files(__package__).joinpath("weights.json").read_text("utf-8")
     weights: dict[str, Any] = json.loads(text)
     return weights

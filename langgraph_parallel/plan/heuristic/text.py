@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from langgraph_parallel.plan.task import Task
@@ -288,6 +287,8 @@ class StepText:
     """For each argument without a value of its own, the stems of its name."""
     arguments: int
     """How many arguments the call has; 0 when it is none."""
+    labels: frozenset[str]
+    """Stems of the words in the arguments' names."""
     values: frozenset[str]
     """Numbers and texts in quotes."""
     marks: tuple[int, ...]
@@ -295,7 +296,7 @@ class StepText:
     synthesizing verb, -ed words, a full stop at the end, a capital at the start."""
 
 
-def stem(word: str) -> str:
+def cut_ending(word: str) -> str:
     """Return a word without its common endings."""
     for ending in (
         "ations",
@@ -320,37 +321,42 @@ def stem(word: str) -> str:
 
 
 def as_text(task: Task) -> str:
-    """Return a task in words, a tool call as `tool("name": value, …)`."""
+    """Return a task in words, a tool call as `tool("name": value, …)` with rising names."""
     if not task.tool:
         return task.description or task.expected_output or task.id
     inside = ", ".join(
         f"{json.dumps(name)}: {json.dumps(value, default=str)}"
-        for name, value in task.inputs.items()
+        for name, value in sorted(task.inputs.items())
     )
     return f"{task.tool}({inside})"
 
 
-@lru_cache(maxsize=4096)
 def read_step(text: str) -> StepText:
     """Return what can be read off a step's text, of which only the start is looked at."""
     text = text.strip()[:_MOST_CHARACTERS]
     call = _CALL.fullmatch(text)
     call = call if call and (_ARGUMENT.search(call[2]) or not call[2].strip()) else None
     words = tuple(_WORD.findall(_CAMEL.sub(" ", text).lower()))
-    stems = [stem(word) for word in words if word not in _STOP]
-    tool = call[1] if call else ""
+    stems = [cut_ending(word) for word in words if word not in _STOP]
+    tool, inside = (call[1], call[2]) if call else ("", "")
     return StepText(
         words=words,
         content=tuple(dict.fromkeys(stems)),
         verb=stems[0] if stems else "",
         last=stems[-1] if stems else "",
         tool=tool,
-        tool_words=frozenset(map(stem, _WORD.findall(_CAMEL.sub(" ", tool).lower()))),
-        open_arguments=_open_arguments(call[2]) if call else (),
-        arguments=len(_ARGUMENT.findall(call[2])) if call else 0,
+        tool_words=_name_words(tool),
+        open_arguments=_open_arguments(inside),
+        arguments=len(_ARGUMENT.findall(inside)),
+        labels=frozenset().union(*map(_name_words, _ARGUMENT.findall(inside))),
         values=frozenset(re.findall(r"'[^']{2,40}'|\"[^\"]{2,40}\"|\d+", text)),
         marks=_marks(text, words, stems),
     )
+
+
+def _name_words(name: str) -> frozenset[str]:
+    """Return the stems of the words in a name such as `getUser` or `user_id`."""
+    return frozenset(map(cut_ending, _WORD.findall(_CAMEL.sub(" ", name).lower())))
 
 
 def _open_arguments(inside: str) -> tuple[frozenset[str], ...]:
@@ -361,7 +367,7 @@ def _open_arguments(inside: str) -> tuple[frozenset[str], ...]:
         end = names[k + 1][0] if k + 1 < len(names) else len(inside)
         value = inside[start:end]
         if _OPEN.search(value):
-            found.append(frozenset(map(stem, _WORD.findall(_CAMEL.sub(" ", name).lower()))))
+            found.append(_name_words(name))
     return tuple(found)
 
 
