@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from langgraph_parallel.mermaid import escape_label
@@ -31,11 +32,26 @@ def plan_as_text(plan: ParallelPlan) -> str:
                     f"    after {decision.earlier!r}: {decision.reason}"
                     f" ({decision.source}, {decision.confidence:.0%})"
                 )
+            lines += _beside(plan, batch, j)
     lines.append("critical path: " + " -> ".join(repr(task.id) for task in plan.critical_path))
     if plan.cost_tokens:
         lines.append(f"analysis: {plan.cost_tokens} tokens")
     lines += [f"note: {note}" for note in plan.notes]
     return "\n".join(lines)
+
+
+def _beside(plan: ParallelPlan, batch: Sequence[Task], j: int) -> list[str]:
+    """Return why a task may run beside the one before it in its batch, if that is a guess."""
+    earlier = [plan.index[task.id] for task in batch if plan.index[task.id] < j]
+    if not earlier:
+        return []
+    decision = plan.decide(earlier[-1], j)
+    if decision.source not in ("heuristic", "llm"):
+        return []
+    return [
+        f"    beside {decision.earlier!r}: {decision.reason}"
+        f" ({decision.source}, {decision.confidence:.0%})"
+    ]
 
 
 def label(task: Task) -> str:
