@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Mapping
 from typing import Any
 
-from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel._compat import is_fold_channel, is_plain_channel, reducer_of
 from langgraph_parallel._compat_tasks import MISSING, fold
+from langgraph_parallel.lowering.exact.reducers import does_nothing_else, is_gentle
 from langgraph_parallel.lowering.exact.values import copied
 from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned
-
-_GENTLE = (operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages)
-"""Reducers that leave their operands as they are; new messages may get their id, which is what
-makes the ids of an early run those of the real one."""
 
 
 class Foresight:
@@ -91,10 +85,11 @@ class Foresight:
     def _fold(self, key: str, base: Any, updates: list[list[Any]]) -> Any:
         channel = self._channels[key]
         reducer = reducer_of(channel)
-        while isinstance(reducer, functools.partial):
-            reducer = reducer.func
+        if reducer is not None and not does_nothing_else(reducer):
+            msg = f"the reducer of {key!r} may do more than fold"
+            raise EarlyRunAbandoned(msg)
         try:
-            if reducer is not None and reducer not in _GENTLE:
+            if reducer is not None and not is_gentle(reducer):
                 updates = copied(updates)
                 base = base if base is MISSING else copied(base)
             return fold(channel, base, updates)

@@ -16,17 +16,20 @@ strict:
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import StateGraph
+from pydantic import BaseModel
 
 from langgraph_parallel import _compat_tasks
 from langgraph_parallel._compat import has_default
 from langgraph_parallel.dependence import Step, fence_of
 from langgraph_parallel.effects import Effects
+from langgraph_parallel.inference.external import is_data_class
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
 from langgraph_parallel.refusals import Refusal
 
@@ -43,6 +46,10 @@ class PlannedRegion:
     """For each node, the earlier ones of the region that must have ended before it starts early."""
     early: frozenset[str]
     """Nodes that may start early."""
+    watchful: frozenset[str]
+    """Early nodes that read the world, which other branches of the graph may change meanwhile."""
+    is_alone: bool
+    """Whether no other branch runs beside it when it is entered at its first row."""
     remaining: Mapping[str, float]
     """For each node, the longest way from its start to the end of the region."""
 
@@ -122,10 +129,10 @@ def plan_early(
         trusts_calls=trusts_calls,
     )
     regions = []
-    for rows, choices in forecast(builder, effects):
+    for rows, choices, is_alone in forecast(builder, effects):
         made = planner.region(rows, choices if speculates else frozenset())
         if made.early:
-            regions.append(made)
+            regions.append(replace(made, is_alone=is_alone))
     return EarlyPlan(
         regions=tuple(regions),
         place=_place(regions),
@@ -158,11 +165,21 @@ def _why_in_place(
     for what in ("cache_policy", "timeout"):
         if getattr(spec, what, None) is not None or has_default(builder, what) is not None:
             return f"its {what} is LangGraph's to keep."
+    if not _is_made_quietly(spec.input_schema):
+        return "making its state object runs code of its class, which counts as often as it runs."
     if getattr(spec, "is_error_handler", False):
         return "it handles errors."
     if getattr(spec, "defer", False):
         return "a deferred node waits for the progress of the whole graph."
     return _why_effects(found, trusts_calls=trusts_calls)
+
+
+def _is_made_quietly(schema: Any) -> bool:
+    """Tell whether making one more state object of a schema is noticed by nobody."""
+    made = isinstance(schema, type) and (
+        issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
+    )
+    return not made or is_data_class(schema)
 
 
 def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
@@ -204,13 +221,19 @@ class _Planner:
             if index:
                 early |= {name for name in row if walk.gains(waits[name], rows[index - 1])}
             walk.pass_by(row, waits)
+        outside = set(self.effects) - set(after)
+        disturbed = any("write" in self.effects[n].external or self.is_opaque(n) for n in outside)
         guesses = frozenset(filter(self._may_guess, choices - set(after)))
         after |= {name: walk.wait_for(name, guess=True) for name in guesses}
+        starts = frozenset(early | guesses) - self.stays
+        readers = {name for name in starts if "read" in self.effects[name].external}
         return PlannedRegion(
             rows=rows,
             choices=guesses,
             after=after,
-            early=frozenset(early | guesses) - self.stays,
+            early=starts,
+            watchful=frozenset(readers if disturbed else ()),
+            is_alone=False,
             remaining=self._remaining(after),
         )
 

@@ -24,15 +24,16 @@ Rows = tuple[tuple[str, ...], ...]
 
 def forecast(
     builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
-) -> Iterator[tuple[Rows, frozenset[str]]]:
+) -> Iterator[tuple[Rows, frozenset[str], bool]]:
     """Yield the rows from every place where a run can start or be routed to.
 
-    Each comes with the nodes that the routers at its end may choose from; empty when there are no
-    routers, or when they may choose any node.
+    Each comes with the nodes that the routers at its end may choose from, empty when there are no
+    routers or when they may choose any node; and with whether no other branch of the graph can run
+    beside it.
     """
     ways = _Ways(builder, effects)
     for entry in ways.entries():
-        yield ways.rows(entry), ways.choices
+        yield ways.rows(entry), ways.choices, ways.is_alone(entry)
 
 
 class _Ways:
@@ -84,6 +85,14 @@ class _Ways:
         for name in self._builder.nodes:
             if name in routed and {name} != first:
                 yield frozenset({name})
+
+    def is_alone(self, entry: frozenset[str]) -> bool:
+        """Tell whether nothing but the start of a run leads to an entry, and nowhere else."""
+        led_to = set().union(*self._targets.values()) if self._targets else set()
+        for source, targets in self._plain.items():
+            led_to |= set(targets) if source != START else set()
+        led_to |= {target for joins in self._joins.values() for _, target in joins}
+        return START not in self._targets and not entry & led_to
 
     def rows(self, entry: Iterable[str]) -> Rows:
         """Return the rows from an entry to the first router, loop or end."""

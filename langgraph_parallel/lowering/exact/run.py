@@ -191,12 +191,11 @@ class EarlyRun:
         return reads.hold_for(real)
 
     def result_for(self, real: Any) -> Any:
-        """Return the result, with the real values for what it only gives back."""
-        if type(self.result) is not dict or not isinstance(real, Mapping) or not self._reads:
+        """Return the result, with the real values, and parts of them, for what it gives back."""
+        if self._reads is None:
             return self.result
-        result = settle(self.result, real)
-        given = {id(copy): key for key, copy in self._reads.given.items() if copy is not MISSING}
-        return {k: real[given[id(v)]] if id(v) in given else v for k, v in result.items()}
+        result = settle(self.result, real) if isinstance(real, Mapping) else self.result
+        return self._reads.likeness.restored(result)
 
 
 def call_sync(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:

@@ -53,6 +53,8 @@ class Session:
         self._row = 0
         self._last_row = 0
         """Rows from here on are not started: the run pauses or turns off before them."""
+        self._is_alone = False
+        """Whether no other branch of the graph runs beside the region."""
         self._guesses = 0
         """Nodes that were started for the next choice of a router."""
         self._missing: dict[str, int] = {}
@@ -167,6 +169,7 @@ class Session:
         self._entry_step = step - row
         self._foresight.forget()
         self._started.clear()
+        self._is_alone = found.is_alone and row == 0
         self._guesses = 0
         self._drop(run for run in self._runs.values() if run.step > step)
         self._rebase(row, config, name)
@@ -264,6 +267,8 @@ class Session:
         while self._ready and len(self._active) < self._room():
             row, name = heapq.heappop(self._ready)
             if not self._row < row < self._last_row or self.program.runtime.is_off(name):
+                continue
+            if name in region.watchful and not self._is_alone:
                 continue
             if name in region.choices:
                 self._guesses += 1

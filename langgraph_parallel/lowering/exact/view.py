@@ -18,7 +18,7 @@ from langgraph.types import Command
 
 from langgraph_parallel._compat_tasks import MISSING
 from langgraph_parallel.inference.twins import share, subclass_silently
-from langgraph_parallel.lowering.exact.values import copied, same
+from langgraph_parallel.lowering.exact.values import Likeness, copied
 
 
 class EarlyRunAbandoned(BaseException):
@@ -37,13 +37,16 @@ class Reads:
             `EarlyRunAbandoned`.
     """
 
-    __slots__ = ("_look_up", "given", "keys")
+    __slots__ = ("_look_up", "_memo", "given", "keys", "likeness")
 
     def __init__(self, keys: list[str], look_up: Callable[[str], Any]) -> None:
         self.keys = keys
         self.given: dict[str, Any] = {}
         """Copies by key; `MISSING` for a key that had no value."""
         self._look_up = look_up
+        self._memo: dict[int, Any] = {}
+        self.likeness = Likeness()
+        """Which copies stand for which real parts, since `hold_for`."""
 
     def read(self, key: str) -> Any:
         """Return this run's copy of a value, or `MISSING`."""
@@ -52,7 +55,7 @@ class Reads:
         value = self._look_up(key) if key in self.keys else MISSING
         if value is not MISSING:
             try:
-                value = copied(value)
+                value = copied(value, self._memo)
             except Exception as exc:
                 msg = f"the value of {key!r} cannot be copied"
                 raise EarlyRunAbandoned(msg) from exc
@@ -60,11 +63,12 @@ class Reads:
 
     def hold_for(self, real: Mapping[str, Any]) -> bool:
         """Tell whether a run on the real input would have read the same values."""
+        self.likeness = likeness = Likeness()
         for key, value in list(self.given.items()):
             found = real.get(key, MISSING)
             if (found is MISSING) != (value is MISSING):
                 return False
-            if value is not MISSING and not same(value, found):
+            if value is not MISSING and not likeness.same(value, found):
                 return False
         return True
 
