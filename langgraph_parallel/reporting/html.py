@@ -70,9 +70,10 @@ def as_page(reports: Iterable[tuple[str, ParallelReport]]) -> str:
 
 def _drawings(part: RegionReport) -> str:
     nodes = part.region.nodes
+    rounds = "supersteps" if part.has_barriers else "rounds of starts"
     if len(nodes) > _MOST_NODES_DRAWN:
         return (
-            f"<p>A run of {len(nodes)} nodes, now in {part.schedule.depth} supersteps: "
+            f"<p>A run of {len(nodes)} nodes, now in {part.schedule.depth} {rounds}: "
             "too large to draw here.</p>"
         )
     chain = [(i,) for i in range(len(nodes) - 1)]

@@ -68,7 +68,7 @@ def _level_table(part: RegionReport, predicted: Durations) -> Any:
     from rich.text import Text
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("superstep", justify="right")
+    table.add_column("superstep" if part.has_barriers else "earliest start", justify="right")
     table.add_column("nodes")
     table.add_column(predicted.unit, justify="right")
     for number, level in enumerate(part.levels, start=1):

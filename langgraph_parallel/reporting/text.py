@@ -49,8 +49,10 @@ def headline(report: ParallelReport) -> str:
 def _region_lines(part: RegionReport) -> Iterator[str]:
     nodes = part.region.nodes
     yield f"Run {' -> '.join(nodes)}"
+    # Where results are committed in order the supersteps stay, and only the starts move.
+    place = "superstep" if part.has_barriers else "earliest start, round"
     for number, level in enumerate(part.levels, start=1):
-        yield f"  superstep {number}: {', '.join(level)}"
+        yield f"  {place} {number}: {', '.join(level)}"
     yield "  Effects:"
     yield from (f"    {name}: {part.effects[name]}" for name in nodes[:MOST_EFFECTS])
     if len(nodes) > MOST_EFFECTS:

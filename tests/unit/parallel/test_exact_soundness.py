@@ -332,3 +332,17 @@ def test_a_reader_of_the_world_starts_early_where_it_is_alone():
     exact = parallelize(graph.compile(), mode="exact", effects=known)
     exact.invoke({})
     assert exact.parallel_report.runtime.total.hit == 1
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+def test_the_report_does_not_claim_that_supersteps_have_changed():
+    def second(state):
+        return {"w": state["x"]}
+
+    graph = chain(first, second)
+    exact = str(parallelize(graph, mode="exact").parallel_report)
+    assert "earliest start, round 1: first, second" in exact
+    assert "superstep 1" not in exact
+    assert "superstep 1: first, second" in str(parallelize(graph).parallel_report)
