@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 _MOST_MISSES: Final = 3
 """Results in a row that a node may have thrown away before it is no longer started early."""
@@ -51,6 +51,11 @@ class EarlyRuntime:
 
     _nodes: dict[str, _NodeCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let graphs be copied: a copy goes on from these counts, with a lock of its own."""
+        with self._lock:
+            return EarlyRuntime, (dict(self._nodes),)
 
     def is_off(self, name: str) -> bool:
         """Tell whether a node has missed too often to be started early."""

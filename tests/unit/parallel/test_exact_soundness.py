@@ -1,5 +1,6 @@
 """`mode="exact"` where an early run sees a copy, or is one call more than the original makes."""
 
+import copy
 import itertools
 import operator
 from dataclasses import dataclass
@@ -165,9 +166,9 @@ def test_parts_that_are_shared_in_one_value_only_are_not_alike():
 def test_a_result_that_holds_itself_is_restored():
     likeness = Likeness()
     real = [{"n": 1}]
-    copy = copied(real)
-    assert likeness.same(copy, real)
-    result: dict[str, Any] = {"part": copy[0]}
+    made = copied(real)
+    assert likeness.same(made, real)
+    result: dict[str, Any] = {"part": made[0]}
     result["self"] = result
     assert likeness.restored(result)["self"]["part"] is real[0]
 
@@ -332,6 +333,17 @@ def test_a_reader_of_the_world_starts_early_where_it_is_alone():
     exact = parallelize(graph.compile(), mode="exact", effects=known)
     exact.invoke({})
     assert exact.parallel_report.runtime.total.hit == 1
+
+
+def test_counts_can_be_copied_like_the_graph_that_has_them():
+    def second(state):
+        return {"w": state["x"]}
+
+    graph = parallelize(chain(first, second).compile(), mode="exact")
+    graph.invoke({"x": 1})
+    made = copy.deepcopy(graph).parallel_program.runtime
+    assert made.total == graph.parallel_report.runtime.total
+    assert made is not graph.parallel_report.runtime
 
 
 # -- the report ------------------------------------------------------------------------------------
