@@ -13,6 +13,13 @@ for needed in ("langchain", "langchain_tests", "deepagents", "langgraph_supervis
     except ModuleNotFoundError:
         collect_ignore_glob = ["*"]
         break
+else:
+
+    def pytest_configure(config):
+        # LangChain's suites make clients in many event loops and close none of them.
+        for what in ("socket", "transport", "event loop"):
+            config.addinivalue_line("filterwarnings", f"ignore:unclosed .*{what}:ResourceWarning")
+
 
 _MADE_UP = ("test_tool_calling[", "test_tool_calling_async", "test_unicode_tool_call_integration")
 """Tests of LangChain's suites that look at the values in tool calls, which the engine makes up."""
