@@ -189,6 +189,7 @@ class SchedulerCore:
             record.call, program, served_s=record.charged_s, seq=record.ticket.seq, now=now
         )
         self._placement.enqueue(record, now)
+        self._placement.note_activity(program, now)
         yield from self._fill(engine.engine_id, now)
         for other in self._engines.with_room(record.ticket.engines, now):
             yield from self._fill(other.engine_id, now)
@@ -206,6 +207,7 @@ class SchedulerCore:
             retired = self._complete(record, event)
         self._tenants.leave(record.tenant)
         self._guard.watch(program, now)
+        self._placement.note_activity(program, now)
         if retired is not None:
             yield self._retire(retired, now)
         if engine_id is None:
@@ -257,6 +259,7 @@ class SchedulerCore:
             arrived_s=now,
         )
         self._placement.enqueue(record, now)
+        self._placement.note_activity(program, now)
         self._guard.watch(program, now)
         return record
 
@@ -275,6 +278,8 @@ class SchedulerCore:
         self._placement.dequeue(record)
         record.reserved_tokens = call.prompt_tokens + call.output_tokens
         engine.take(call.call_id, record.reserved_tokens)
+        if program.home not in (None, engine.engine_id):
+            self._engines[program.home].memory.leave(program.program_id)
         if engine.memory.bounded:
             engine.memory.hold(program.program_id, record.context_tokens())
         self._guard.before(program, now)
@@ -299,8 +304,6 @@ class SchedulerCore:
             program.context_tokens = call.prompt_tokens + call.output_tokens
         if program.program_id in engine.memory:
             engine.memory.hold(program.program_id, program.context_tokens)
-            if program.active == 1:
-                engine.memory.rest(program.program_id, now)
         path_s = record.inherited_s + record.charged_s
         retired = self._table.complete(call, path_s=path_s, now=now)
         if retired is None:

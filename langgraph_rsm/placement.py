@@ -158,7 +158,21 @@ class Placement:
         if turn.lane <= Lane.PROMOTED:
             record.boosted = True
             chosen.boosted += 1
+        if chosen.memory.bounded:
+            self._make_room(chosen, record, now)
         return record, chosen
+
+    def note_activity(self, program: Program, now: float) -> None:
+        """Tell the memory that holds a program's context what the program does, if no call runs."""
+        if program.home is None or program.running:
+            return
+        memory = self._engines[program.home].memory
+        if program.program_id not in memory:
+            return
+        if program.waiting:
+            memory.wait(program.program_id, self._policy.rank(program, now), program.index)
+        else:
+            memory.rest(program.program_id, now)
 
     def must_yield(self, record: CallRecord, levels: int, now: float) -> bool:
         """Return whether a running call should make way for a waiting one of its tenant.
@@ -216,20 +230,37 @@ class Placement:
         def admits(pool: Pool, ticket: Ticket) -> bool:
             if not self._engines.may_serve(engine, pool.engines, now):
                 return False
-            return pool.resident or self._fits(engine, self._calls[ticket.call_id], now)
+            return self._fits(engine, self._calls[ticket.call_id], now)
 
         return admits
 
     def _fits(self, engine: EngineLoad, record: CallRecord, now: float) -> bool:
-        """Return whether the engine's memory has room for a call, pausing programs if need be."""
+        """Return whether the engine's memory has, or can make, room for a call."""
         memory = engine.memory
-        tokens = record.context_tokens()
-        if not memory.bounded or memory.fits(record.call.program_id, tokens):
+        if not memory.bounded or record.call.program_id in memory:
             return True
-        retry_s = memory.make_room(tokens, now, idle=not engine.in_flight)
-        if retry_s is not None:
-            engine.memory_retry_s = min(engine.memory_retry_s, retry_s)
-        return retry_s is None
+        ready_s = memory.ready_s(
+            record.context_tokens(),
+            self._policy.rank(record.program, now)[0],
+            now,
+            idle=not engine.in_flight,
+        )
+        if ready_s > now:
+            engine.memory_retry_s = min(engine.memory_retry_s, ready_s)
+        return ready_s <= now
+
+    def _make_room(self, engine: EngineLoad, record: CallRecord, now: float) -> None:
+        """Pause programs for a call that gets a slot; what they have waiting may go anywhere."""
+        paused = engine.memory.make_room(
+            record.call.program_id,
+            record.context_tokens(),
+            self._policy.rank(record.program, now)[0],
+            now,
+            idle=not engine.in_flight,
+        )
+        for program_id in paused:
+            for ticket in self._waiting.resident(engine.engine_id, program_id):
+                self.rebind(self._calls[ticket.call_id], now)
 
     def _taken_over(self, engine: EngineLoad, now: float) -> Turn | None:
         """Return a call bound to another engine that this one, which is idle, may take over."""

@@ -208,6 +208,12 @@ class WaitingRoom:
         bound = [ticket for pool in pools for queue in pool.tenants.values() for ticket in queue]
         return sorted(bound, key=lambda ticket: ticket.seq)
 
+    def resident(self, engine_id: str, program_id: str) -> list[Ticket]:
+        """Return the calls of a program that wait for the engine that has its context."""
+        pool = self._pools.get(((engine_id,), True))
+        queues = [] if pool is None else pool.tenants.values()
+        return [ticket for queue in queues for ticket in queue.of(program_id)]
+
     def pools_of(self, engine_id: str) -> list[Pool]:
         """Return the pools, empty ones included, that an engine serves."""
         return self._pools_of.get(engine_id, [])

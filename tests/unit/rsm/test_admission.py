@@ -7,6 +7,7 @@ from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.events import Fault, RateHeaders
 from langgraph_rsm.health import EngineHealth, HealthState
 from langgraph_rsm.telemetry.records import TokenUsage
+from langgraph_rsm.policies import Plas
 from langgraph_rsm.working_set import WorkingSet
 
 
@@ -126,10 +127,9 @@ def test_working_set_counts_contexts_once():
     memory.hold("a", 500)
     memory.hold("b", 400)
     assert memory.used_tokens == 900
-    assert memory.fits("a", 10**6)  # resident: never turned away
-    assert not memory.fits("c", 1)
+    assert memory.ready_s(1, 0, 5.0, idle=False) == float("inf")
     memory.leave("a")
-    assert memory.fits("c", 500)
+    assert memory.ready_s(500, 0, 5.0, idle=False) == 5.0
 
 
 def test_working_set_pauses_the_program_that_has_acted_longest():
@@ -138,13 +138,54 @@ def test_working_set_pauses_the_program_that_has_acted_longest():
         memory.hold(name, 300)
     memory.rest("b", 1.0)
     memory.rest("a", 2.0)
-    assert memory.make_room(300, 2.5, idle=False) == 3.0
-    assert memory.make_room(300, 3.0, idle=False) is None
+    assert memory.ready_s(300, 0, 2.5, idle=False) == 3.0
+    assert memory.ready_s(300, 0, 3.0, idle=False) == 3.0
+    assert memory.make_room("d", 300, 0, 3.0, idle=False) == []
     assert "b" not in memory
     assert "a" in memory
-    assert memory.make_room(600, 3.0, idle=True) is None
+    memory.make_room("d", 600, 0, 3.0, idle=True)
     assert "a" not in memory
-    assert memory.make_room(900, 9.0, idle=True) == float("inf")
+    assert memory.ready_s(900, 0, 9.0, idle=False) == float("inf")
+
+
+def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first():
+    memory = WorkingSet(1000)
+    for index, (name, level) in enumerate([("a", 1), ("b", 3), ("c", 3)]):
+        memory.hold(name, 300)
+        memory.wait(name, (level, 0), index)
+    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # of equals nobody makes way
+    assert memory.ready_s(200, 2, 9.0, idle=False) == 9.0
+    assert memory.make_room("d", 200, 2, 9.0, idle=False) == ["c"]
+    memory.hold("d", 200)
+    # A resident whose own context has grown displaces whoever has no slot, whatever the rank.
+    assert memory.make_room("d", 500, 9, 9.0, idle=False) == ["b"]
+    assert "a" in memory
+
+
+def test_resident_program_that_waits_does_not_count_as_acting(drive):
+    core = drive(Plas(), capacity={"e": 1})
+    core.engine("e", 1, kv_tokens=1000)
+    core.run("a1", "a", seconds=40, prompt_tokens=500)
+    core.submit("b1", "b", prompt_tokens=300)
+    core.start("b1")
+    core.at(41).submit("a2", "a", prompt_tokens=600)
+    memory = core.core.engines["e"].memory
+    assert "a" in memory
+    core.at(60).submit("c1", "c", prompt_tokens=700)  # little served: a makes way, and waits on
+    assert core.finish("b1") == ["c1->e"]
+    assert "a" not in memory
+    core.start("c1")
+    assert core.at(61).finish("c1") == ["a2->e"]  # an idle engine waits for nobody who acts
+
+
+def test_program_leaves_the_memory_it_moves_away_from(drive):
+    core = drive(capacity={"a": 1, "b": 1})
+    core.engine("a", 1, kv_tokens=1000)
+    core.engine("b", 1, kv_tokens=1000)
+    core.run("c1", "p", engines=("a",), seconds=1, prompt_tokens=500)
+    core.submit("c2", "p", engines=("b",), prompt_tokens=500)
+    assert "p" not in core.core.engines["a"].memory
+    assert "p" in core.core.engines["b"].memory
 
 
 def test_program_that_does_not_fit_waits_for_another_to_end(drive):
