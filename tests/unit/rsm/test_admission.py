@@ -6,8 +6,8 @@ from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
 from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.events import Fault, RateHeaders
 from langgraph_rsm.health import EngineHealth, HealthState
-from langgraph_rsm.telemetry.records import TokenUsage
 from langgraph_rsm.policies import Plas
+from langgraph_rsm.telemetry.records import TokenUsage
 from langgraph_rsm.working_set import WorkingSet
 
 
@@ -176,6 +176,21 @@ def test_resident_program_that_waits_does_not_count_as_acting(drive):
     assert "a" not in memory
     core.start("c1")
     assert core.at(61).finish("c1") == ["a2->e"]  # an idle engine waits for nobody who acts
+
+
+def test_program_comes_in_when_it_will_fit_as_grown_as_others_of_its_graph_were(drive):
+    core = drive(capacity={"e": 2})
+    core.engine("e", 2, kv_tokens=1000)
+    usage = TokenUsage(input_tokens=500, output_tokens=100, cached_tokens=0)
+    core.submit("a1", "a", graph="chat", prompt_tokens=10)
+    core.start("a1")
+    core.at(1).finish("a1", tokens=usage)
+    core.end("a")
+    assert core.submit("b1", "b", graph="chat", prompt_tokens=10) == ["b1->e"]
+    assert core.submit("c1", "c", graph="chat", prompt_tokens=10) == []  # 600 + 600 > 900
+    assert core.submit("d1", "d", graph="other", prompt_tokens=10) == []  # nor does it pass c
+    core.start("b1")
+    assert core.at(2).finish("b1", tokens=usage) == ["c1->e", "d1->e"]
 
 
 def test_program_leaves_the_memory_it_moves_away_from(drive):
