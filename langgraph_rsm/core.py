@@ -54,7 +54,7 @@ from langgraph_rsm.process_table import ProcessTable
 from langgraph_rsm.waiting import WaitingRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from langgraph_rsm.engine_load import EngineLoad
@@ -110,7 +110,7 @@ class SchedulerCore:
         )
         self._now = float("-inf")
         self._seq = 0
-        self._handlers: dict[type, Callable[[Any], Iterator[Instruction]]] = {
+        self._handlers: dict[type, Callable[[Any, list[Instruction]], None]] = {
             Submitted: self._on_submitted,
             Started: self._on_started,
             Progress: self._on_progress,
@@ -133,18 +133,22 @@ class SchedulerCore:
             SchedulerError: `event.now` lies before an earlier event. The state is unchanged after
                 any of these.
         """
-        if event.now < self._now:
-            msg = f"time went back from {self._now} to {event.now}; use one monotonic clock"
+        now = event.now
+        if now < self._now:
+            msg = f"time went back from {self._now} to {now}; use one monotonic clock"
             raise SchedulerError(msg)
-        self._placement.boost_due(event.now)
-        instructions = tuple(self._handlers[type(event)](event))
-        self._now = event.now
-        stale = self._table.expire(event.now)
-        return instructions if stale is None else (*instructions, self._retire(stale, event.now))
+        self._placement.boost_due(now)
+        out: list[Instruction] = []
+        self._handlers[type(event)](event, out)
+        self._now = now
+        stale = self._table.expire(now)
+        if stale is not None:
+            out.append(self._retire(stale, now))
+        return tuple(out)
 
     # Events
 
-    def _on_submitted(self, event: Submitted) -> Iterator[Instruction]:
+    def _on_submitted(self, event: Submitted, out: list[Instruction]) -> None:
         call, now = event.call, event.now
         self._book.refuse_known(call.call_id)
         self._engines.require(call.engines, call.call_id)
@@ -152,20 +156,21 @@ class SchedulerCore:
         waiting = None if free else len(self._waiting)
         program = self._table.get(call.program_id)
         if event.may_wait and (reason := refusal(self._config, waiting, program)):
-            yield Reject(call_id=call.call_id, reason=reason)
+            out.append(Reject(call_id=call.call_id, reason=reason))
             return
         record = self._admit(call, now)
         if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
-            yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
+            out.append(
+                self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
+            )
         for engine in free:
-            yield from self._fill(engine.engine_id, now)
+            self._fill(engine.engine_id, now, out)
 
-    def _on_started(self, event: Started) -> Iterator[Instruction]:
+    def _on_started(self, event: Started, _: list[Instruction]) -> None:
         self._accounts.start(self._advance(event), event.now)
-        yield from ()
 
-    def _on_progress(self, event: Progress) -> Iterator[Instruction]:
+    def _on_progress(self, event: Progress, out: list[Instruction]) -> None:
         record = self._advance(event)
         self._accounts.charge(record, event.now, event.tokens)
         self._guard.watch(record.program, event.now)
@@ -173,9 +178,9 @@ class SchedulerCore:
         if self._placement.must_yield(record, self._config.preemption_levels, event.now):
             self._engine_of(record).preempting += 1
             record.note(CallState.PREEMPTING, event.now)
-            yield Preempt(call_id=event.call_id)
+            out.append(Preempt(call_id=event.call_id))
 
-    def _on_preempted(self, event: Preempted) -> Iterator[Instruction]:
+    def _on_preempted(self, event: Preempted, out: list[Instruction]) -> None:
         now = event.now
         record = self._advance(event)
         engine, program = self._engine_of(record), record.program
@@ -190,11 +195,11 @@ class SchedulerCore:
         )
         self._placement.enqueue(record, now)
         self._placement.note_activity(program, now)
-        yield from self._fill(engine.engine_id, now)
+        self._fill(engine.engine_id, now, out)
         for other in self._engines.with_room(record.ticket.engines, now):
-            yield from self._fill(other.engine_id, now)
+            self._fill(other.engine_id, now, out)
 
-    def _on_ended(self, event: Finished | Failed | Cancelled) -> Iterator[Instruction]:
+    def _on_ended(self, event: Finished | Failed | Cancelled, out: list[Instruction]) -> None:
         now = event.now
         record = self._advance(event)
         program, engine_id = record.program, record.engine_id
@@ -209,35 +214,35 @@ class SchedulerCore:
         self._guard.watch(program, now)
         self._placement.note_activity(program, now)
         if retired is not None:
-            yield self._retire(retired, now)
+            out.append(self._retire(retired, now))
         if engine_id is None:
             return
         if self._engines.learn(self._engines[engine_id], record, event):
-            yield from self._rehome(engine_id, now)
-        yield from self._fill(engine_id, now)
+            self._rehome(engine_id, now, out)
+        self._fill(engine_id, now, out)
 
-    def _on_engine_changed(self, event: EngineChanged) -> Iterator[Instruction]:
+    def _on_engine_changed(self, event: EngineChanged, out: list[Instruction]) -> None:
         engine = self._engines.change(event)
         if not engine.capacity:
-            yield from self._rehome(event.engine_id, event.now)
-        yield from self._fill(event.engine_id, event.now)
+            self._rehome(event.engine_id, event.now, out)
+        self._fill(event.engine_id, event.now, out)
 
-    def _on_engine_observed(self, event: EngineObserved) -> Iterator[Instruction]:
+    def _on_engine_observed(self, event: EngineObserved, out: list[Instruction]) -> None:
         self._engines.require((event.engine_id,), "of an observation")
         self._engines[event.engine_id].observe(event.waiting, event.headers, event.now)
-        yield from self._fill(event.engine_id, event.now)
+        self._fill(event.engine_id, event.now, out)
 
-    def _on_program_ended(self, event: ProgramEnded) -> Iterator[Instruction]:
+    def _on_program_ended(self, event: ProgramEnded, out: list[Instruction]) -> None:
         program = self._table.end(event.program_id)
         if program is None:
             return
-        yield self._retire(program, event.now)
+        out.append(self._retire(program, event.now))
         if program.home is not None:  # its memory is free now
-            yield from self._fill(program.home, event.now)
+            self._fill(program.home, event.now, out)
 
-    def _on_tick(self, event: Tick) -> Iterator[Instruction]:
+    def _on_tick(self, event: Tick, out: list[Instruction]) -> None:
         for engine in self._engines:
-            yield from self._fill(engine.engine_id, event.now)
+            self._fill(engine.engine_id, event.now, out)
 
     # Steps
 
@@ -263,7 +268,7 @@ class SchedulerCore:
         self._guard.watch(program, now)
         return record
 
-    def _fill(self, engine_id: str, now: float) -> Iterator[Instruction]:
+    def _fill(self, engine_id: str, now: float, out: list[Instruction]) -> None:
         """Give every free slot of the engine to the call whose turn it is."""
         engine = self._engines[engine_id]
         engine.memory_retry_s = float("inf")
@@ -271,7 +276,7 @@ class SchedulerCore:
             turn = self._placement.next(engine, now)
             if turn is None:
                 return
-            yield self._dispatch(*turn, now)
+            out.append(self._dispatch(*turn, now))
 
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
@@ -323,7 +328,7 @@ class SchedulerCore:
         engine.settle(reserved_tokens=record.reserved_tokens, used_tokens=used)
         return engine
 
-    def _rehome(self, engine_id: str, now: float) -> Iterator[Instruction]:
+    def _rehome(self, engine_id: str, now: float, out: list[Instruction]) -> None:
         """Let the calls that wait for a lost engine alone wait for others that can serve them."""
         self._engines[engine_id].memory.clear()
         for ticket in self._waiting.bound_to(engine_id):
@@ -333,7 +338,7 @@ class SchedulerCore:
             self._placement.rebind(record, now)
             for other in record.call.engines:
                 if other != engine_id:
-                    yield from self._fill(other, now)
+                    self._fill(other, now, out)
 
     def _engine_of(self, record: CallRecord) -> EngineLoad:
         assert record.engine_id is not None, "it has a slot"

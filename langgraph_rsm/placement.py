@@ -164,7 +164,7 @@ class Placement:
 
     def note_activity(self, program: Program, now: float) -> None:
         """Tell the memory that holds a program's context what the program does, if no call runs."""
-        if program.home is None or program.running:
+        if not self._engines.any_bounded or program.home is None or program.running:
             return
         memory = self._engines[program.home].memory
         if program.program_id not in memory:
@@ -204,9 +204,10 @@ class Placement:
         if len(call.engines) == 1:
             return call.engines, program.program_id in self._engines[call.engines[0]].memory
         sound = self._engines.sound(call.engines, now)
-        for engine in sound:
-            if program.program_id in engine.memory:
-                return (engine.engine_id,), True
+        if self._engines.any_bounded:
+            for engine in sound:
+                if program.program_id in engine.memory:
+                    return (engine.engine_id,), True
         if len(sound) > 1:
             bound = self._balancer.bind(call, program, sound)
             if len(bound) == 1:

@@ -170,7 +170,8 @@ class WaitingRoom:
     def charged(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has changed."""
         for pool in self._pools.values():
-            pool.charged(tenant)
+            if len(pool.tenants) > 1:
+                pool.charged(tenant)
 
     def next_for(
         self,
