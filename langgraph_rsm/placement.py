@@ -81,8 +81,10 @@ class Placement:
         ticket, program, call = record.ticket, record.program, record.call
         rank = self._policy.rank(program, now)
         ticket.level = int(rank[0] + ticket.place[0])
-        if program.waiting > 1:
-            self._waiting.rerank(program.program_id, program.tenant, rank)
+        if rank != program.rank:
+            program.rank = rank
+            if program.waiting > 1:
+                self._waiting.rerank(program.program_id, program.tenant, rank)
         self._waiting.add(ticket, record.tenant, rank)
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound += 1
@@ -145,7 +147,7 @@ class Placement:
         candidates = [
             each
             for each in self._candidates(record, engine, now)
-            if each.ready_s(tokens, now) <= now
+            if each.tokens is None or each.ready_s(tokens, now) <= now
         ]
         if not candidates:
             # The first in line is too large for what the rate limit has left. All wait with it:

@@ -113,6 +113,8 @@ class Program:
     """Calls whose service runs by the clock now, since `open_since_s / open_calls` on average."""
     open_since_s: float = 0.0
     """Sum, over these calls, of the time up to which their service is in `attained_s`."""
+    rank: tuple[float, float] | None = None
+    """Rank by which its waiting calls are queued."""
     level: int | None = None
     """Level that a policy gave it last; for policies with hysteresis."""
     turn: int = -1
