@@ -86,8 +86,9 @@ class Engines:
     def sound(self, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
         """Return those of the engines that are open and up; all of them if none is."""
         loads = self.of(engine_ids)
-        sound = [load for load in loads if load.capacity and not self.is_down(load, now)]
-        return sound or loads
+        if self._down:
+            return [x for x in loads if x.capacity and not self.is_down(x, now)] or loads
+        return [load for load in loads if load.capacity] or loads
 
     @property
     def any_down(self) -> bool:

@@ -83,13 +83,26 @@ class Pool:
             self._by_share.discard(ticket.tenant)
 
     def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed."""
+        """Take note that the virtual time of a tenant has changed.
+
+        Only a lower one is noted at once; a key that has become too low is found when it comes up.
+        """
         if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
-            self._by_share.set(tenant.tenant_id, (tenant.virtual_s, tenant.index))
+            share = (tenant.virtual_s, tenant.index)
+            noted = self._by_share.key(tenant.tenant_id)
+            if noted is None or share < noted:
+                self._by_share.set(tenant.tenant_id, share)
 
     def _first_tenant(self) -> TenantQueue:
-        entry = self._by_share.first() if len(self.tenants) > 1 else None
-        return next(iter(self.tenants.values())) if entry is None else self.tenants[entry[1]]
+        if len(self.tenants) == 1:
+            return next(iter(self.tenants.values()))
+        while True:
+            entry = self._by_share.first()
+            assert entry is not None, "all tenants are in it when there are several"
+            queue = self.tenants[entry[1]]
+            if entry[0][0] == queue.tenant.virtual_s:
+                return queue
+            self._by_share.set(entry[1], (queue.tenant.virtual_s, queue.tenant.index))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
