@@ -140,7 +140,8 @@ class StarvationGuard:
         self._memory_s = memory_s if beta == math.inf else max(memory_s, 2 * beta * floor_s)
         self._floor_s = floor_s
         self._due = LazyHeap()
-        self._next_s = math.inf  # no timer is due before
+        self.next_s = math.inf
+        """No program is to be promoted before."""
         self._watched: dict[str, Program] = {}
 
     def watch(self, program: Program, now: float) -> None:
@@ -166,8 +167,6 @@ class StarvationGuard:
 
     def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        if now < self._next_s:
-            return None
         while (program_id := self._due.pop_due((now,))) is not None:
             program = self._watched.pop(program_id)
             if not program.waiting or program.promoted_left:
@@ -177,7 +176,7 @@ class StarvationGuard:
                 return program
             self._set(program, now)
         first = self._due.first()
-        self._next_s = math.inf if first is None else first[0][0]
+        self.next_s = math.inf if first is None else first[0][0]
         return None
 
     def forget(self, program_id: str) -> None:
@@ -188,7 +187,7 @@ class StarvationGuard:
     def _set(self, program: Program, now: float) -> None:
         self._fade(program, now)
         due_s = now + self._delay_s(program)
-        self._next_s = min(self._next_s, due_s)
+        self.next_s = min(self.next_s, due_s)
         self._due.set(program.program_id, (due_s,))
         self._watched[program.program_id] = program
 

@@ -58,6 +58,7 @@ class Placement:
         self._guard = guard
         self._promotions = 0
         self._deadlines = LazyHeap()
+        self._has_deadlines = False
 
     def ticket(
         self, call: Call, program: Program, *, served_s: float, seq: int, now: float
@@ -93,6 +94,7 @@ class Placement:
             self._waiting.urge(ticket, due_s)
         elif call.deadline_s is not None:
             self._deadlines.set(call.call_id, (call.deadline_s - self._urgent_before_s,))
+            self._has_deadlines = True
 
     def dequeue(self, record: CallRecord) -> None:
         """Take a call out of the waiting room."""
@@ -105,15 +107,15 @@ class Placement:
 
     def boost_due(self, now: float) -> None:
         """Move up the calls whose deadline has come near and the programs that starve."""
-        while len(self._deadlines) and (call_id := self._deadlines.pop_due((now,))) is not None:
+        if self._guard.next_s <= now:
+            self._promote_due(now)
+        if not self._has_deadlines:
+            return
+        while (call_id := self._deadlines.pop_due((now,))) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)
-        while (program := self._guard.pop_due(now)) is not None:
-            self._guard.reset(program, now)
-            program.promoted_left = program.waiting
-            self._promotions += 1
-            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+        self._has_deadlines = len(self._deadlines) > 0
 
     def end_promotion(self, program: Program) -> None:
         """Take note that a call of the program was served: the promotion is for those that wait."""
@@ -200,6 +202,13 @@ class Placement:
         return theirs + levels <= own
 
     # Steps
+
+    def _promote_due(self, now: float) -> None:
+        while (program := self._guard.pop_due(now)) is not None:
+            self._guard.reset(program, now)
+            program.promoted_left = program.waiting
+            self._promotions += 1
+            self._waiting.promote(program.program_id, program.tenant, self._promotions)
 
     def _bind(self, call: Call, program: Program, now: float) -> tuple[tuple[str, ...], bool]:
         """Return the engines that a call is to wait for, and whether its context is there."""

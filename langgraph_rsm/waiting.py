@@ -157,8 +157,7 @@ class WaitingRoom:
     def rerank(self, program_id: str, tenant: str, rank: Rank) -> None:
         """Move all waiting calls of a program; O(pools x log n)."""
         for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
+            if pool.size and (queue := pool.tenants.get(tenant)) is not None:
                 queue.rerank(program_id, rank)
 
     def promote(self, program_id: str, tenant: str, number: int) -> None:
