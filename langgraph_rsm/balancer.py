@@ -165,11 +165,14 @@ class Prefix(Balancer):
         slots = sum(engine.capacity for engine in engines)
         calls = sum(len(engine.in_flight) + engine.bound for engine in engines)
         share = _BALANCE_RATIO * (calls + 1) / max(1, slots)
+        full = 1.0 if calls < slots else share  # nobody waits while there are free slots
         fitting = [
             engine
             for engine in engines
-            if len(engine.in_flight) + engine.bound < share * engine.capacity
+            if len(engine.in_flight) + engine.bound < min(share, full) * engine.capacity
         ]
+        if home := home_of(program, fitting):  # it has the program's own context as well
+            return home
         # Rendezvous hashing: an engine that comes or goes moves only its own share of the keys.
         return [max(fitting or engines, key=lambda engine: _digest(key, engine.engine_id))]
 

@@ -361,3 +361,22 @@ def test_power_of_two_repeats_with_the_same_seed(drive):
         return [core.submit(f"c{n}", engines=tuple("abcd")) for n in range(20)]
 
     assert play(1) == play(1) != play(2)
+
+
+def test_one_common_prefix_does_not_fill_one_engine_while_others_idle(drive):
+    core = drive(balancer=Prefix(), capacity={"a": 8, "b": 8, "c": 8})
+    for n in range(24):
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b", "c"), prefix_id="system")
+        # Never more than a quarter above its share, rounded up.
+        most = max(len(engine.in_flight) for engine in core.core.engines.values())
+        assert most <= 1.25 * (n + 1) / 3 + 1
+    assert len(core.core.waiting) == 0
+
+
+def test_cost_computes_a_common_prefix_on_further_engines(drive):
+    core = drive(balancer=Cost(prefill_s=0.001), capacity={"a": 64, "b": 64})
+    shared = {"prefix_id": "system", "prefix_tokens": 1000, "prompt_tokens": 1100}
+    for n in range(20):
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b"), **shared)
+    loads = [len(engine.in_flight) for engine in core.core.engines.values()]
+    assert min(loads) >= 6
