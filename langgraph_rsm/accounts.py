@@ -89,4 +89,6 @@ class Accounts:
         program = record.program
         if program.waiting:
             rank = self._policy.rank(program, now)
-            self._waiting.rerank(program.program_id, program.tenant, rank)
+            if rank != program.rank:
+                program.rank = rank
+                self._waiting.rerank(program.program_id, program.tenant, rank)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import BalancerName
@@ -41,7 +42,9 @@ _MOVE_GAIN = 4.0
 """A context is moved when that saves this many times what computing it anew costs: the estimate of
 the delay is rough, and a move makes the next one likelier."""
 _KNOWN_PREFIXES = 4096
-"""Shared prefixes remembered per engine."""
+"""Shared prefixes remembered."""
+_BALANCE_RATIO = 1.25
+"""Of its fair share, up to which an engine is given the calls of its prefixes."""
 
 
 class Balancer:
@@ -148,21 +151,43 @@ class Autellix(Balancer):
 
 
 class Prefix(Balancer):
-    """Bind calls that share a prefix to the same engine, unless its queue is much longer."""
+    """Bind calls that share a prefix to the same engine, or the next ones when it has too many.
+
+    Consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2016): no engine gets
+    much more than its share, however common one prefix is.
+    """
 
     def bind(
         self, call: Call, program: Program, engines: Sequence[EngineLoad]
     ) -> Sequence[EngineLoad]:
-        """Return the engine that the prefix hashes to, as long as it is not far behind."""
+        """Return the first engine, in the order that the prefix hashes to, with not too many."""
         key = call.prefix_id or program.program_id
+        slots = sum(engine.capacity for engine in engines)
+        calls = sum(len(engine.in_flight) + engine.bound for engine in engines)
+        share = _BALANCE_RATIO * (calls + 1) / max(1, slots)
+        full = 1.0 if calls < slots else share  # nobody waits while there are free slots
+        fitting = [
+            engine
+            for engine in engines
+            if len(engine.in_flight) + engine.bound < min(share, full) * engine.capacity
+        ]
+        if home := home_of(program, fitting):  # it has the program's own context as well
+            return home
         # Rendezvous hashing: an engine that comes or goes moves only its own share of the keys.
-        home = max(engines, key=lambda engine: _digest(key, engine.engine_id))
-        shortest_s = min(engine.delay_s for engine in engines)
-        return [home] if home.delay_s <= shortest_s + home.service_s else engines
+        return [max(fitting or engines, key=lambda engine: _digest(key, engine.engine_id))]
 
     def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:  # noqa: ARG002
         """Return whether the queue at home is longer than a call takes."""
         return home.delay_s > home.service_s
+
+
+@dataclass(slots=True)
+class SharedPrefix:
+    """What is known of a prefix that calls of several programs share."""
+
+    calls: int = 0
+    engine_ids: set[str] = field(default_factory=set)
+    """Engines that have computed it."""
 
 
 class Cost(Balancer):
@@ -177,7 +202,7 @@ class Cost(Balancer):
 
     def __init__(self, prefill_s: float = 0.0002) -> None:
         self._prefill_s = prefill_s
-        self._prefixes: dict[str, OrderedDict[str, None]] = {}
+        self._prefixes: OrderedDict[str, SharedPrefix] = OrderedDict()
 
     def bind(
         self, call: Call, program: Program, engines: Sequence[EngineLoad]
@@ -195,11 +220,12 @@ class Cost(Balancer):
             engines, key=lambda engine: (self._cost_s(call, program, engine), engine.index)
         )
         if call.prefix_id:
-            known = self._prefixes.setdefault(chosen.engine_id, OrderedDict())
-            known[call.prefix_id] = None
-            known.move_to_end(call.prefix_id)
-            if len(known) > _KNOWN_PREFIXES:
-                known.popitem(last=False)
+            known = self._prefixes.setdefault(call.prefix_id, SharedPrefix())
+            known.calls += 1
+            known.engine_ids.add(chosen.engine_id)
+            self._prefixes.move_to_end(call.prefix_id)
+            if len(self._prefixes) > _KNOWN_PREFIXES:
+                self._prefixes.popitem(last=False)
         return chosen
 
     def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:
@@ -207,12 +233,14 @@ class Cost(Balancer):
         return home.delay_s > _MOVE_GAIN * self._reload_s(call, program)
 
     def _cost_s(self, call: Call, program: Program, engine: EngineLoad) -> float:
-        if engine.engine_id == program.home:
-            missing = 0
-        elif call.prefix_id in self._prefixes.get(engine.engine_id, ()):
-            missing = max(0, _context_tokens(call, program) - call.prefix_tokens)
-        else:
-            missing = _context_tokens(call, program)
+        missing = 0.0
+        if engine.engine_id != program.home:
+            known = self._prefixes.get(call.prefix_id)
+            shared = call.prefix_tokens if known is not None else 0
+            missing = max(0, _context_tokens(call, program) - shared)
+            if known is not None and engine.engine_id not in known.engine_ids:
+                # Computed once more, it serves as many calls again as it has served so far.
+                missing += call.prefix_tokens / (1 + known.calls)
         # A batch that is half full slows a call down by something like half its duration.
         return missing * self._prefill_s + engine.utilization_ratio * engine.service_s / 2
 

@@ -102,8 +102,10 @@ class CallRecord:
         return self.sliced_s + running_s
 
     def context_tokens(self) -> int:
-        """Return the expected length of prompt and answer; at least that of the program so far."""
-        return max(self.call.prompt_tokens + self.call.output_tokens, self.program.context_tokens)
+        """Return the length to which the program's context is expected to grow."""
+        call, program = self.call, self.program
+        tokens = call.prompt_tokens + call.output_tokens
+        return max(tokens, program.context_tokens, program.expected_tokens)
 
     def note(self, state: CallState, now: float) -> None:
         """Enter a state."""

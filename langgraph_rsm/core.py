@@ -22,12 +22,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.accounts import Accounts
 from langgraph_rsm.admission import refusal
-from langgraph_rsm.balancer import Balancer, create_balancer
-from langgraph_rsm.call_record import CallBook, CallRecord
+from langgraph_rsm.balancer import Balancer
+from langgraph_rsm.call_record import CallRecord
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.engines import Engines
+from langgraph_rsm.core_state import CoreState
 from langgraph_rsm.errors import SchedulerError
 from langgraph_rsm.events import (
     CallState,
@@ -47,14 +46,10 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.fairness import StarvationGuard, Tenants
-from langgraph_rsm.placement import Placement
-from langgraph_rsm.policies import Policy, create_policy
-from langgraph_rsm.process_table import ProcessTable
-from langgraph_rsm.waiting import WaitingRoom
+from langgraph_rsm.policies import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from langgraph_rsm.engine_load import EngineLoad
@@ -62,7 +57,7 @@ if TYPE_CHECKING:
     from langgraph_rsm.process_table import Program
 
 
-class SchedulerCore:
+class SchedulerCore(CoreState):
     """State machine of all calls, programs and engines of one scheduler.
 
     Each event costs O(log n) amortized in the number of waiting calls, times the number of engines
@@ -82,35 +77,8 @@ class SchedulerCore:
         policy: Policy | None = None,
         balancer: Balancer | None = None,
     ) -> None:
-        self._config = config = config or SchedulerConfig()
-        self._policy = policy = policy or create_policy(config)
-        self._balancer = balancer = balancer or create_balancer(config)
-        self._waiting = WaitingRoom(max_wait_s=config.max_wait_s)
-        self._table = ProcessTable(ttl_s=config.program_ttl_s)
-        self._tenants = Tenants(config.tenant_weights)
-        self._guard = StarvationGuard(beta=config.beta)
-        self._engines = Engines(adaptive_window=config.adaptive_window)
-        self._book = CallBook()
-        self._placement = Placement(
-            policy=policy,
-            balancer=balancer,
-            waiting=self._waiting,
-            engines=self._engines,
-            calls=self._book.live,
-            guard=self._guard,
-            boosted_share=config.boosted_share,
-            urgent_before_s=config.urgent_before_s,
-        )
-        self._accounts = Accounts(
-            policy=policy,
-            meter=config.service,
-            tenants=self._tenants,
-            guard=self._guard,
-            waiting=self._waiting,
-        )
-        self._now = float("-inf")
-        self._seq = 0
-        self._handlers: dict[type, Callable[[Any], Iterator[Instruction]]] = {
+        super().__init__(config, policy=policy, balancer=balancer)
+        self._handlers: dict[type, Callable[[Any, list[Instruction]], None]] = {
             Submitted: self._on_submitted,
             Started: self._on_started,
             Progress: self._on_progress,
@@ -133,18 +101,22 @@ class SchedulerCore:
             SchedulerError: `event.now` lies before an earlier event. The state is unchanged after
                 any of these.
         """
-        if event.now < self._now:
-            msg = f"time went back from {self._now} to {event.now}; use one monotonic clock"
+        now = event.now
+        if now < self._now:
+            msg = f"time went back from {self._now} to {now}; use one monotonic clock"
             raise SchedulerError(msg)
-        self._placement.boost_due(event.now)
-        instructions = tuple(self._handlers[type(event)](event))
-        self._now = event.now
-        stale = self._table.expire(event.now)
-        return instructions if stale is None else (*instructions, self._retire(stale, event.now))
+        self._placement.boost_due(now)
+        out: list[Instruction] = []
+        self._handlers[type(event)](event, out)
+        self._now = now
+        stale = self._table.expire(now)
+        if stale is not None:
+            out.append(self._retire(stale, now))
+        return tuple(out)
 
     # Events
 
-    def _on_submitted(self, event: Submitted) -> Iterator[Instruction]:
+    def _on_submitted(self, event: Submitted, out: list[Instruction]) -> None:
         call, now = event.call, event.now
         self._book.refuse_known(call.call_id)
         self._engines.require(call.engines, call.call_id)
@@ -152,20 +124,21 @@ class SchedulerCore:
         waiting = None if free else len(self._waiting)
         program = self._table.get(call.program_id)
         if event.may_wait and (reason := refusal(self._config, waiting, program)):
-            yield Reject(call_id=call.call_id, reason=reason)
+            out.append(Reject(call_id=call.call_id, reason=reason))
             return
         record = self._admit(event)
         if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
-            yield self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
+            out.append(
+                self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
+            )
         for engine in free:
-            yield from self._fill(engine.engine_id, now)
+            self._fill(engine.engine_id, now, out)
 
-    def _on_started(self, event: Started) -> Iterator[Instruction]:
+    def _on_started(self, event: Started, _: list[Instruction]) -> None:
         self._accounts.start(self._advance(event), event.now)
-        yield from ()
 
-    def _on_progress(self, event: Progress) -> Iterator[Instruction]:
+    def _on_progress(self, event: Progress, out: list[Instruction]) -> None:
         record = self._advance(event)
         self._accounts.charge(record, event.now, event.tokens)
         self._guard.watch(record.program, event.now)
@@ -173,9 +146,9 @@ class SchedulerCore:
         if self._placement.must_yield(record, self._config.preemption_levels, event.now):
             self._engine_of(record).preempting += 1
             record.note(CallState.PREEMPTING, event.now)
-            yield Preempt(call_id=event.call_id)
+            out.append(Preempt(call_id=event.call_id))
 
-    def _on_preempted(self, event: Preempted) -> Iterator[Instruction]:
+    def _on_preempted(self, event: Preempted, out: list[Instruction]) -> None:
         now = event.now
         record = self._advance(event)
         engine, program = self._engine_of(record), record.program
@@ -189,11 +162,12 @@ class SchedulerCore:
             record.call, program, served_s=record.charged_s, seq=record.ticket.seq, now=now
         )
         self._placement.enqueue(record, now)
-        yield from self._fill(engine.engine_id, now)
+        self._placement.note_activity(program, now)
+        self._fill(engine.engine_id, now, out)
         for other in self._engines.with_room(record.ticket.engines, now):
-            yield from self._fill(other.engine_id, now)
+            self._fill(other.engine_id, now, out)
 
-    def _on_ended(self, event: Finished | Failed | Cancelled) -> Iterator[Instruction]:
+    def _on_ended(self, event: Finished | Failed | Cancelled, out: list[Instruction]) -> None:
         now = event.now
         record = self._advance(event)
         program, engine_id = record.program, record.engine_id
@@ -206,36 +180,37 @@ class SchedulerCore:
             retired = self._complete(record, event)
         self._tenants.leave(record.tenant)
         self._guard.watch(program, now)
+        self._placement.note_activity(program, now)
         if retired is not None:
-            yield self._retire(retired, now)
+            out.append(self._retire(retired, now))
         if engine_id is None:
             return
         if self._engines.learn(self._engines[engine_id], record, event):
-            yield from self._rehome(engine_id, now)
-        yield from self._fill(engine_id, now)
+            self._rehome(engine_id, now, out)
+        self._fill(engine_id, now, out)
 
-    def _on_engine_changed(self, event: EngineChanged) -> Iterator[Instruction]:
+    def _on_engine_changed(self, event: EngineChanged, out: list[Instruction]) -> None:
         engine = self._engines.change(event)
         if not engine.capacity:
-            yield from self._rehome(event.engine_id, event.now)
-        yield from self._fill(event.engine_id, event.now)
+            self._rehome(event.engine_id, event.now, out)
+        self._fill(event.engine_id, event.now, out)
 
-    def _on_engine_observed(self, event: EngineObserved) -> Iterator[Instruction]:
+    def _on_engine_observed(self, event: EngineObserved, out: list[Instruction]) -> None:
         self._engines.require((event.engine_id,), "of an observation")
         self._engines[event.engine_id].observe(event.waiting, event.headers, event.now)
-        yield from self._fill(event.engine_id, event.now)
+        self._fill(event.engine_id, event.now, out)
 
-    def _on_program_ended(self, event: ProgramEnded) -> Iterator[Instruction]:
+    def _on_program_ended(self, event: ProgramEnded, out: list[Instruction]) -> None:
         program = self._table.end(event.program_id)
         if program is None:
             return
-        yield self._retire(program, event.now)
+        out.append(self._retire(program, event.now))
         if program.home is not None:  # its memory is free now
-            yield from self._fill(program.home, event.now)
+            self._fill(program.home, event.now, out)
 
-    def _on_tick(self, event: Tick) -> Iterator[Instruction]:
+    def _on_tick(self, event: Tick, out: list[Instruction]) -> None:
         for engine in self._engines:
-            yield from self._fill(engine.engine_id, event.now)
+            self._fill(engine.engine_id, event.now, out)
 
     # Steps
 
@@ -259,10 +234,11 @@ class SchedulerCore:
             arrived_s=now,
         )
         self._placement.enqueue(record, now)
+        self._placement.note_activity(program, now)
         self._guard.watch(program, now)
         return record
 
-    def _fill(self, engine_id: str, now: float) -> Iterator[Instruction]:
+    def _fill(self, engine_id: str, now: float, out: list[Instruction]) -> None:
         """Give every free slot of the engine to the call whose turn it is."""
         engine = self._engines[engine_id]
         engine.memory_retry_s = float("inf")
@@ -270,13 +246,15 @@ class SchedulerCore:
             turn = self._placement.next(engine, now)
             if turn is None:
                 return
-            yield self._dispatch(*turn, now)
+            out.append(self._dispatch(*turn, now))
 
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
         self._placement.dequeue(record)
         record.reserved_tokens = call.prompt_tokens + call.output_tokens
         engine.take(call.call_id, record.reserved_tokens)
+        if program.home not in (None, engine.engine_id):
+            self._engines[program.home].memory.leave(program.program_id)
         if engine.memory.bounded:
             engine.memory.hold(program.program_id, record.context_tokens())
         self._guard.before(program, now)
@@ -301,8 +279,6 @@ class SchedulerCore:
             program.context_tokens = call.prompt_tokens + call.output_tokens
         if program.program_id in engine.memory:
             engine.memory.hold(program.program_id, program.context_tokens)
-            if program.active == 1:
-                engine.memory.rest(program.program_id, now)
         path_s = record.inherited_s + record.charged_s
         retired = self._table.complete(call, path_s=path_s, now=now)
         if retired is None:
@@ -322,7 +298,7 @@ class SchedulerCore:
         engine.settle(reserved_tokens=record.reserved_tokens, used_tokens=used)
         return engine
 
-    def _rehome(self, engine_id: str, now: float) -> Iterator[Instruction]:
+    def _rehome(self, engine_id: str, now: float, out: list[Instruction]) -> None:
         """Let the calls that wait for a lost engine alone wait for others that can serve them."""
         self._engines[engine_id].memory.clear()
         for ticket in self._waiting.bound_to(engine_id):
@@ -332,7 +308,7 @@ class SchedulerCore:
             self._placement.rebind(record, now)
             for other in record.call.engines:
                 if other != engine_id:
-                    yield from self._fill(other, now)
+                    self._fill(other, now, out)
 
     def _engine_of(self, record: CallRecord) -> EngineLoad:
         assert record.engine_id is not None, "it has a slot"
@@ -352,58 +328,3 @@ class SchedulerCore:
         for engine in self._engines:
             engine.memory.leave(program.program_id)
         return Retire(program=program.snapshot(now))
-
-    # Views
-
-    def story(self, call_id: str) -> tuple[str, ...]:
-        """Return the recent transitions of a call, oldest first; empty for an unknown call."""
-        record = self._book.get(call_id)
-        return () if record is None else record.tell()
-
-    def record(self, call_id: str) -> CallRecord | None:
-        """Return a live or recently ended call, to be read only; None if unknown."""
-        return self._book.get(call_id)
-
-    def is_live(self, call_id: str) -> bool:
-        """Return whether the call waits or holds a slot."""
-        return call_id in self._book.live
-
-    @property
-    def now(self) -> float:
-        """Time of the last event, in seconds; minus infinity before the first."""
-        return self._now
-
-    @property
-    def wakeup_s(self) -> float | None:
-        """When a `Tick` is due if nothing else happens; None if time alone changes nothing."""
-        return self._engines.wakeup_s(self._now) if len(self._waiting) else None
-
-    @property
-    def engines(self) -> Mapping[str, EngineLoad]:
-        """Engines by id, in order of registration; to be read only."""
-        return self._engines.loads
-
-    @property
-    def programs(self) -> ProcessTable:
-        """The process table; to be read only."""
-        return self._table
-
-    @property
-    def tenants(self) -> Tenants:
-        """The tenants; to be read only."""
-        return self._tenants
-
-    @property
-    def waiting(self) -> WaitingRoom:
-        """The waiting calls; to be read only."""
-        return self._waiting
-
-    def validate(self) -> None:
-        """Check every invariant in O(calls x engines per call), see `langgraph_rsm.invariants`.
-
-        Raises:
-            InvariantError: The state contradicts itself.
-        """
-        from langgraph_rsm.invariants import check_core
-
-        check_core(self._book.live, self._waiting, self._engines, self._table, self._now)

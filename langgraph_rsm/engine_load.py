@@ -65,9 +65,10 @@ class EngineLoad:
     @property
     def delay_s(self) -> float:
         """Estimated wait of a call that would be bound to the engine now."""
-        if self.has_slot and not self.bound:
+        limit = self.limit
+        if not self.bound and len(self.in_flight) < limit:
             return 0.0
-        return (self.bound + 1) * self.service_s / max(1, self.limit)
+        return (self.bound + 1) * self.service_s / max(1, limit)
 
     def has_room(self, now: float) -> bool:
         """Whether a call may start now, unless it is too large for what a rate limit has left."""

@@ -11,10 +11,13 @@ from langgraph_rsm.events import EngineChanged, Failed, Fault, Finished
 from langgraph_rsm.health import HealthState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from langgraph_rsm.call_record import CallRecord
     from langgraph_rsm.events import Cancelled
+
+_KEPT_GROUPS = 1024
+"""Sets of engines that calls name, kept so that they need not be looked up for each call."""
 
 
 class Engines:
@@ -29,6 +32,9 @@ class Engines:
         self.loads: dict[str, EngineLoad] = {}
         """In order of registration."""
         self._down: set[str] = set()
+        self._groups: dict[tuple[str, ...], list[EngineLoad]] = {}
+        self.any_bounded = False
+        """Whether the memory of some engine is bounded."""
 
     def change(self, event: EngineChanged) -> EngineLoad:
         """Add an engine, or change its capacity and limits."""
@@ -40,14 +46,18 @@ class Engines:
             if self._adaptive_window:
                 engine.window = AdaptiveWindow(max(1, event.capacity))
         engine.resize(event.capacity, event.limits, event.now)
+        self.any_bounded = any(load.memory.bounded for load in self.loads.values())
+        self._groups.clear()
         return engine
 
-    def require(self, engine_ids: Sequence[str], call_id: str) -> None:
+    def require(self, engine_ids: tuple[str, ...], call_id: str) -> None:
         """Check that a call can be served.
 
         Raises:
             EngineError: It names no engine or an unknown one.
         """
+        if engine_ids in self._groups:
+            return
         unknown = [engine_id for engine_id in engine_ids if engine_id not in self.loads]
         if unknown or not engine_ids:
             msg = (
@@ -56,20 +66,29 @@ class Engines:
             )
             raise EngineError(msg)
 
-    def of(self, engine_ids: Sequence[str]) -> list[EngineLoad]:
-        """Return engines by their ids."""
-        return [self.loads[engine_id] for engine_id in engine_ids]
+    def of(self, engine_ids: tuple[str, ...]) -> list[EngineLoad]:
+        """Return engines by their ids; not to be changed."""
+        group = self._groups.get(engine_ids)
+        if group is None:
+            if len(self._groups) >= _KEPT_GROUPS:
+                self._groups.clear()
+            group = self._groups[engine_ids] = [self.loads[key] for key in engine_ids]
+        return group
 
-    def with_room(self, engine_ids: Sequence[str], now: float) -> list[EngineLoad]:
+    def with_room(self, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
         """Return those of the engines that may be given a call now."""
-        loads = self.loads
-        return [load for key in engine_ids if (load := loads[key]).has_room(now)]
+        return [
+            load
+            for load in self.of(engine_ids)
+            if len(load.in_flight) < load.capacity and load.has_room(now)
+        ]
 
-    def sound(self, engine_ids: Sequence[str], now: float) -> list[EngineLoad]:
+    def sound(self, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
         """Return those of the engines that are open and up; all of them if none is."""
         loads = self.of(engine_ids)
-        sound = [load for load in loads if load.capacity and not self.is_down(load, now)]
-        return sound or loads
+        if self._down:
+            return [x for x in loads if x.capacity and not self.is_down(x, now)] or loads
+        return [load for load in loads if load.capacity] or loads
 
     @property
     def any_down(self) -> bool:
@@ -80,7 +99,7 @@ class Engines:
         """Return whether an engine is not known to be up."""
         return bool(self._down) and engine.health.state(now) is not HealthState.UP
 
-    def may_serve(self, engine: EngineLoad, engine_ids: Sequence[str], now: float) -> bool:
+    def may_serve(self, engine: EngineLoad, engine_ids: tuple[str, ...], now: float) -> bool:
         """Return whether an engine may serve a call that any of several engines can serve.
 
         One that is down may if there is no other: better an error now than a wait for it. One that

@@ -140,6 +140,8 @@ class StarvationGuard:
         self._memory_s = memory_s if beta == math.inf else max(memory_s, 2 * beta * floor_s)
         self._floor_s = floor_s
         self._due = LazyHeap()
+        self.next_s = math.inf
+        """No program is to be promoted before."""
         self._watched: dict[str, Program] = {}
 
     def watch(self, program: Program, now: float) -> None:
@@ -173,6 +175,8 @@ class StarvationGuard:
             if self._delay_s(program) <= _TOLERANCE_S:
                 return program
             self._set(program, now)
+        first = self._due.first()
+        self.next_s = math.inf if first is None else first[0][0]
         return None
 
     def forget(self, program_id: str) -> None:
@@ -182,7 +186,9 @@ class StarvationGuard:
 
     def _set(self, program: Program, now: float) -> None:
         self._fade(program, now)
-        self._due.set(program.program_id, (now + self._delay_s(program),))
+        due_s = now + self._delay_s(program)
+        self.next_s = min(self.next_s, due_s)
+        self._due.set(program.program_id, (due_s,))
         self._watched[program.program_id] = program
 
     def _fade(self, program: Program, now: float) -> None:

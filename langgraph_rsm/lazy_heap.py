@@ -34,6 +34,10 @@ class LazyHeap:
         if len(entries) > 2 * len(keys) + _SLACK:
             self._rebuild()
 
+    def key(self, item: str) -> Any:
+        """Return the key of an item; None if it is not there."""
+        return self._keys.get(item)
+
     def discard(self, item: str) -> None:
         """Remove an item if it is there."""
         if self._keys.pop(item, None) is not None and len(self._entries) > (

@@ -58,6 +58,7 @@ class Placement:
         self._guard = guard
         self._promotions = 0
         self._deadlines = LazyHeap()
+        self._has_deadlines = False
 
     def ticket(
         self, call: Call, program: Program, *, served_s: float, seq: int, now: float
@@ -81,8 +82,10 @@ class Placement:
         ticket, program, call = record.ticket, record.program, record.call
         rank = self._policy.rank(program, now)
         ticket.level = int(rank[0] + ticket.place[0])
-        if program.waiting > 1:
-            self._waiting.rerank(program.program_id, program.tenant, rank)
+        if rank != program.rank:
+            program.rank = rank
+            if program.waiting > 1:
+                self._waiting.rerank(program.program_id, program.tenant, rank)
         self._waiting.add(ticket, record.tenant, rank)
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound += 1
@@ -91,6 +94,7 @@ class Placement:
             self._waiting.urge(ticket, due_s)
         elif call.deadline_s is not None:
             self._deadlines.set(call.call_id, (call.deadline_s - self._urgent_before_s,))
+            self._has_deadlines = True
 
     def dequeue(self, record: CallRecord) -> None:
         """Take a call out of the waiting room."""
@@ -103,15 +107,15 @@ class Placement:
 
     def boost_due(self, now: float) -> None:
         """Move up the calls whose deadline has come near and the programs that starve."""
-        while len(self._deadlines) and (call_id := self._deadlines.pop_due((now,))) is not None:
+        if self._guard.next_s <= now:
+            self._promote_due(now)
+        if not self._has_deadlines:
+            return
+        while (call_id := self._deadlines.pop_due((now,))) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)
-        while (program := self._guard.pop_due(now)) is not None:
-            self._guard.reset(program, now)
-            program.promoted_left = program.waiting
-            self._promotions += 1
-            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+        self._has_deadlines = len(self._deadlines) > 0
 
     def end_promotion(self, program: Program) -> None:
         """Take note that a call of the program was served: the promotion is for those that wait."""
@@ -145,7 +149,7 @@ class Placement:
         candidates = [
             each
             for each in self._candidates(record, engine, now)
-            if each.ready_s(tokens, now) <= now
+            if each.tokens is None or each.ready_s(tokens, now) <= now
         ]
         if not candidates:
             # The first in line is too large for what the rate limit has left. All wait with it:
@@ -158,7 +162,21 @@ class Placement:
         if turn.lane <= Lane.PROMOTED:
             record.boosted = True
             chosen.boosted += 1
+        if chosen.memory.bounded:
+            self._make_room(chosen, record, now)
         return record, chosen
+
+    def note_activity(self, program: Program, now: float) -> None:
+        """Tell the memory that holds a program's context what the program does, if no call runs."""
+        if not self._engines.any_bounded or program.home is None or program.running:
+            return
+        memory = self._engines[program.home].memory
+        if program.program_id not in memory:
+            return
+        if program.waiting:
+            memory.wait(program.program_id, self._policy.rank(program, now), program.index)
+        else:
+            memory.rest(program.program_id, now)
 
     def must_yield(self, record: CallRecord, levels: int, now: float) -> bool:
         """Return whether a running call should make way for a waiting one of its tenant.
@@ -185,14 +203,22 @@ class Placement:
 
     # Steps
 
+    def _promote_due(self, now: float) -> None:
+        while (program := self._guard.pop_due(now)) is not None:
+            self._guard.reset(program, now)
+            program.promoted_left = program.waiting
+            self._promotions += 1
+            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+
     def _bind(self, call: Call, program: Program, now: float) -> tuple[tuple[str, ...], bool]:
         """Return the engines that a call is to wait for, and whether its context is there."""
         if len(call.engines) == 1:
             return call.engines, program.program_id in self._engines[call.engines[0]].memory
         sound = self._engines.sound(call.engines, now)
-        for engine in sound:
-            if program.program_id in engine.memory:
-                return (engine.engine_id,), True
+        if self._engines.any_bounded:
+            for engine in sound:
+                if program.program_id in engine.memory:
+                    return (engine.engine_id,), True
         if len(sound) > 1:
             bound = self._balancer.bind(call, program, sound)
             if len(bound) == 1:
@@ -216,20 +242,37 @@ class Placement:
         def admits(pool: Pool, ticket: Ticket) -> bool:
             if not self._engines.may_serve(engine, pool.engines, now):
                 return False
-            return pool.resident or self._fits(engine, self._calls[ticket.call_id], now)
+            return self._fits(engine, self._calls[ticket.call_id], now)
 
         return admits
 
     def _fits(self, engine: EngineLoad, record: CallRecord, now: float) -> bool:
-        """Return whether the engine's memory has room for a call, pausing programs if need be."""
+        """Return whether the engine's memory has, or can make, room for a call."""
         memory = engine.memory
-        tokens = record.context_tokens()
-        if not memory.bounded or memory.fits(record.call.program_id, tokens):
+        if not memory.bounded or record.call.program_id in memory:
             return True
-        retry_s = memory.make_room(tokens, now, idle=not engine.in_flight)
-        if retry_s is not None:
-            engine.memory_retry_s = min(engine.memory_retry_s, retry_s)
-        return retry_s is None
+        ready_s = memory.ready_s(
+            record.context_tokens(),
+            self._policy.rank(record.program, now)[0],
+            now,
+            idle=not engine.in_flight,
+        )
+        if ready_s > now:
+            engine.memory_retry_s = min(engine.memory_retry_s, ready_s)
+        return ready_s <= now
+
+    def _make_room(self, engine: EngineLoad, record: CallRecord, now: float) -> None:
+        """Pause programs for a call that gets a slot; what they have waiting may go anywhere."""
+        paused = engine.memory.make_room(
+            record.call.program_id,
+            record.context_tokens(),
+            self._policy.rank(record.program, now)[0],
+            now,
+            idle=not engine.in_flight,
+        )
+        for program_id in paused:
+            for ticket in self._waiting.resident(engine.engine_id, program_id):
+                self.rebind(self._calls[ticket.call_id], now)
 
     def _taken_over(self, engine: EngineLoad, now: float) -> Turn | None:
         """Return a call bound to another engine that this one, which is idle, may take over."""

@@ -10,6 +10,7 @@ Service is measured in seconds, of time or of cost (see `langgraph_rsm.service`)
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 _REMEMBERED_PATHS = 256
 """Ended calls of a program whose path is kept for later calls that name them as parents."""
+
+_MAX_GRAPHS = 1024
+"""Graphs whose programs' contexts are remembered; a bound of memory."""
+_LEARNING_RATIO = 0.05
+"""Weight of the latest program in the average of its graph."""
 
 
 class ProgramState(StrEnum):
@@ -94,6 +100,9 @@ class Program:
     ended: bool = False
     """Whether its run is over, so that the entry goes with the last active call."""
     context_tokens: int = 0
+    expected_tokens: int = 0
+    """Length that contexts of programs of its graph had at their end, on average; 0 when unknown.
+    A context comes in for good, so it is to fit when it has grown."""
     home: str | None = None
     engines: dict[str, int] = field(default_factory=dict)
     threads: dict[str, int] = field(default_factory=dict)
@@ -104,6 +113,8 @@ class Program:
     """Calls whose service runs by the clock now, since `open_since_s / open_calls` on average."""
     open_since_s: float = 0.0
     """Sum, over these calls, of the time up to which their service is in `attained_s`."""
+    rank: tuple[float, float] | None = None
+    """Rank by which its waiting calls are queued."""
     level: int | None = None
     """Level that a policy gave it last; for policies with hysteresis."""
     turn: int = -1
@@ -192,6 +203,8 @@ class ProcessTable:
         self._ttl_s = ttl_s
         self._programs: dict[str, Program] = {}
         self._count = 0
+        self._stale_s = -math.inf  # none is stale up to then
+        self._final_tokens: dict[str, float] = {}
         # Ordered by the moment of becoming idle, so that the stale ones are in front.
         self._idle: OrderedDict[str, float] = OrderedDict()
 
@@ -260,10 +273,13 @@ class ProcessTable:
 
     def expire(self, now: float) -> Program | None:
         """Forget the program idle for longest if it is stale; None if there is none."""
-        if not self._idle:
+        if now <= self._stale_s:
             return None
-        program_id, since_s = next(iter(self._idle.items()))
-        return self._remove(program_id) if now - since_s > self._ttl_s else None
+        program_id, since_s = next(iter(self._idle.items()), ("", now))
+        if now - since_s > self._ttl_s:
+            return self._remove(program_id)
+        self._stale_s = since_s + self._ttl_s
+        return None
 
     def get(self, program_id: str) -> Program | None:
         """Return the entry of a program; None if it is not known (any more)."""
@@ -282,6 +298,7 @@ class ProcessTable:
             arrived_s=now,
             last_arrival_s=now,
             recent_at_s=now,
+            expected_tokens=int(self._final_tokens.get(call.graph, 0.0)),
         )
 
     def _start_waiting(self, program: Program, now: float) -> None:
@@ -309,7 +326,14 @@ class ProcessTable:
 
     def _remove(self, program_id: str) -> Program:
         self._idle.pop(program_id, None)
-        return self._programs.pop(program_id)
+        program = self._programs.pop(program_id)
+        tokens = program.context_tokens
+        mean = self._final_tokens.get(program.graph)
+        if mean is not None:
+            self._final_tokens[program.graph] = mean + _LEARNING_RATIO * (tokens - mean)
+        elif tokens and program.graph and len(self._final_tokens) < _MAX_GRAPHS:
+            self._final_tokens[program.graph] = tokens
+        return program
 
     def __len__(self) -> int:
         return len(self._programs)

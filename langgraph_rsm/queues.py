@@ -168,6 +168,10 @@ class TenantQueue:
         assert entry is not None, "asked of a queue in use"
         return self._programs[entry[1]]
 
+    def of(self, program_id: str) -> list[Ticket]:
+        """Return the calls of one program, in no order."""
+        return list(self._programs.get(program_id, ()))
+
     def first_promoted(self) -> ProgramQueue | None:
         """Return the program promoted first; None if none is."""
         entry = self._promoted.first()

@@ -15,6 +15,7 @@ can get out of it; serving the least index first minimizes the mean delay (Gitti
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ _PRIOR_HAZARDS = tuple(_prior_hazard(b) for b in range(BINS))
 
 def bin_of(service_s: float) -> int:
     """Return the bin of an amount of service."""
-    if service_s < _FIRST_S:
-        return 0
-    return min(BINS - 1, 1 + int(2 * math.log2(service_s / _FIRST_S)))
+    return bisect_right(EDGES_S, service_s, 1, BINS) - 1
 
 
 class SurvivalCurve:
@@ -60,6 +59,7 @@ class SurvivalCurve:
 
     __slots__ = (
         "_changes",
+        "_hazards",
         "_indices",
         "_parent",
         "_scale",
@@ -80,7 +80,8 @@ class SurvivalCurve:
         self._scale = 1.0
         self._weight = 0
         self._changes = 0
-        self._indices: list[float] | None = None
+        self._hazards: list[float] = []
+        self._indices: list[float | None] | None = None
 
     @property
     def evidence(self) -> int:
@@ -116,9 +117,13 @@ class SurvivalCurve:
         It is computed anew when about one in ten programs has made a difference since.
         """
         if self._indices is None or self._changes > 8 + self._weight // 10:
-            self._indices = gittins_indices(self.hazards())
+            self._hazards = self.hazards()
+            self._indices = [None] * BINS
             self._changes = 0
-        return self._indices[at_bin]
+        index_s = self._indices[at_bin]
+        if index_s is None:
+            index_s = self._indices[at_bin] = gittins_index(at_bin, self._hazards)
+        return index_s
 
     def hazards(self) -> list[float]:
         """Return, for each bin, the chance that a program which reaches it ends in it."""
@@ -155,15 +160,11 @@ class SurvivalCurve:
         self._scale = 1.0
 
 
-def gittins_indices(hazards: Sequence[float]) -> list[float]:
-    """Return the Gittins index, in seconds, of a program in the middle of each bin.
+def gittins_index(start: int, hazards: Sequence[float]) -> float:
+    """Return the Gittins index, in seconds, of a program in the middle of a bin.
 
-    For each it tries all stopping points at the end of a bin; O(bins^2).
+    It tries all stopping points at the end of a bin; O(bins).
     """
-    return [_index_from(b, hazards) for b in range(BINS)]
-
-
-def _index_from(start: int, hazards: Sequence[float]) -> float:
     best_s = math.inf
     alive, spent_s, done = 1.0, 0.0, 0.0
     for b in range(start, BINS):

@@ -83,13 +83,26 @@ class Pool:
             self._by_share.discard(ticket.tenant)
 
     def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed."""
+        """Take note that the virtual time of a tenant has changed.
+
+        Only a lower one is noted at once; a key that has become too low is found when it comes up.
+        """
         if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
-            self._by_share.set(tenant.tenant_id, (tenant.virtual_s, tenant.index))
+            share = (tenant.virtual_s, tenant.index)
+            noted = self._by_share.key(tenant.tenant_id)
+            if noted is None or share < noted:
+                self._by_share.set(tenant.tenant_id, share)
 
     def _first_tenant(self) -> TenantQueue:
-        entry = self._by_share.first() if len(self.tenants) > 1 else None
-        return next(iter(self.tenants.values())) if entry is None else self.tenants[entry[1]]
+        if len(self.tenants) == 1:
+            return next(iter(self.tenants.values()))
+        while True:
+            entry = self._by_share.first()
+            assert entry is not None, "all tenants are in it when there are several"
+            queue = self.tenants[entry[1]]
+            if entry[0][0] == queue.tenant.virtual_s:
+                return queue
+            self._by_share.set(entry[1], (queue.tenant.virtual_s, queue.tenant.index))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -144,8 +157,7 @@ class WaitingRoom:
     def rerank(self, program_id: str, tenant: str, rank: Rank) -> None:
         """Move all waiting calls of a program; O(pools x log n)."""
         for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
+            if pool.size and (queue := pool.tenants.get(tenant)) is not None:
                 queue.rerank(program_id, rank)
 
     def promote(self, program_id: str, tenant: str, number: int) -> None:
@@ -170,7 +182,8 @@ class WaitingRoom:
     def charged(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has changed."""
         for pool in self._pools.values():
-            pool.charged(tenant)
+            if len(pool.tenants) > 1:
+                pool.charged(tenant)
 
     def next_for(
         self,
@@ -207,6 +220,12 @@ class WaitingRoom:
         pools = (pool for pool in self._pools_of.get(engine_id, ()) if len(pool.engines) == 1)
         bound = [ticket for pool in pools for queue in pool.tenants.values() for ticket in queue]
         return sorted(bound, key=lambda ticket: ticket.seq)
+
+    def resident(self, engine_id: str, program_id: str) -> list[Ticket]:
+        """Return the calls of a program that wait for the engine that has its context."""
+        pool = self._pools.get(((engine_id,), True))
+        queues = [] if pool is None else pool.tenants.values()
+        return [ticket for queue in queues for ticket in queue.of(program_id)]
 
     def pools_of(self, engine_id: str) -> list[Pool]:
         """Return the pools, empty ones included, that an engine serves."""

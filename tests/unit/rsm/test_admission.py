@@ -6,6 +6,7 @@ from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
 from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.events import Fault, RateHeaders
 from langgraph_rsm.health import EngineHealth, HealthState
+from langgraph_rsm.policies import Plas
 from langgraph_rsm.telemetry.records import TokenUsage
 from langgraph_rsm.working_set import WorkingSet
 
@@ -126,10 +127,9 @@ def test_working_set_counts_contexts_once():
     memory.hold("a", 500)
     memory.hold("b", 400)
     assert memory.used_tokens == 900
-    assert memory.fits("a", 10**6)  # resident: never turned away
-    assert not memory.fits("c", 1)
+    assert memory.ready_s(1, 0, 5.0, idle=False) == float("inf")
     memory.leave("a")
-    assert memory.fits("c", 500)
+    assert memory.ready_s(500, 0, 5.0, idle=False) == 5.0
 
 
 def test_working_set_pauses_the_program_that_has_acted_longest():
@@ -138,13 +138,69 @@ def test_working_set_pauses_the_program_that_has_acted_longest():
         memory.hold(name, 300)
     memory.rest("b", 1.0)
     memory.rest("a", 2.0)
-    assert memory.make_room(300, 2.5, idle=False) == 3.0
-    assert memory.make_room(300, 3.0, idle=False) is None
+    assert memory.ready_s(300, 0, 2.5, idle=False) == 3.0
+    assert memory.ready_s(300, 0, 3.0, idle=False) == 3.0
+    assert memory.make_room("d", 300, 0, 3.0, idle=False) == []
     assert "b" not in memory
     assert "a" in memory
-    assert memory.make_room(600, 3.0, idle=True) is None
+    memory.make_room("d", 600, 0, 3.0, idle=True)
     assert "a" not in memory
-    assert memory.make_room(900, 9.0, idle=True) == float("inf")
+    assert memory.ready_s(900, 0, 9.0, idle=False) == float("inf")
+
+
+def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first():
+    memory = WorkingSet(1000)
+    for index, (name, level) in enumerate([("a", 1), ("b", 3), ("c", 3)]):
+        memory.hold(name, 300)
+        memory.wait(name, (level, 0), index)
+    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # of equals nobody makes way
+    assert memory.ready_s(200, 2, 9.0, idle=False) == 9.0
+    assert memory.make_room("d", 200, 2, 9.0, idle=False) == ["c"]
+    memory.hold("d", 200)
+    # A resident whose own context has grown displaces whoever has no slot, whatever the rank.
+    assert memory.make_room("d", 500, 9, 9.0, idle=False) == ["b"]
+    assert "a" in memory
+
+
+def test_resident_program_that_waits_does_not_count_as_acting(drive):
+    core = drive(Plas(), capacity={"e": 1})
+    core.engine("e", 1, kv_tokens=1000)
+    core.run("a1", "a", seconds=40, prompt_tokens=500)
+    core.submit("b1", "b", prompt_tokens=300)
+    core.start("b1")
+    core.at(41).submit("a2", "a", prompt_tokens=600)
+    memory = core.core.engines["e"].memory
+    assert "a" in memory
+    core.at(60).submit("c1", "c", prompt_tokens=700)  # little served: a makes way, and waits on
+    assert core.finish("b1") == ["c1->e"]
+    assert "a" not in memory
+    core.start("c1")
+    assert core.at(61).finish("c1") == ["a2->e"]  # an idle engine waits for nobody who acts
+
+
+def test_program_comes_in_when_it_will_fit_as_grown_as_others_of_its_graph_were(drive):
+    core = drive(capacity={"e": 2})
+    core.engine("e", 2, kv_tokens=1000)
+    usage = TokenUsage(input_tokens=500, output_tokens=100, cached_tokens=0)
+    core.submit("a1", "a", graph="chat", prompt_tokens=10)
+    core.start("a1")
+    core.at(1).finish("a1", tokens=usage)
+    core.end("a")
+    assert core.submit("b1", "b", graph="chat", prompt_tokens=10) == ["b1->e"]
+    assert core.submit("c1", "c", graph="chat", prompt_tokens=10) == []  # 600 + 600 > 900
+    assert core.submit("d1", "d", graph="other", prompt_tokens=10) == []  # nor does it pass c
+    core.start("b1")
+    assert core.at(2).finish("b1", tokens=usage) == ["c1->e", "d1->e"]
+
+
+def test_program_leaves_the_memory_it_moves_away_from(drive):
+    core = drive(capacity={"a": 1, "b": 1})
+    core.engine("a", 1, kv_tokens=1000)
+    core.engine("b", 1, kv_tokens=1000)
+    core.run("c1", "p", engines=("a",), seconds=1, prompt_tokens=500)
+    core.submit("c2", "p", engines=("b",), prompt_tokens=500)
+    assert "p" not in core.core.engines["a"].memory
+    assert "p" in core.core.engines["b"].memory
 
 
 def test_program_that_does_not_fit_waits_for_another_to_end(drive):
@@ -305,3 +361,22 @@ def test_power_of_two_repeats_with_the_same_seed(drive):
         return [core.submit(f"c{n}", engines=tuple("abcd")) for n in range(20)]
 
     assert play(1) == play(1) != play(2)
+
+
+def test_one_common_prefix_does_not_fill_one_engine_while_others_idle(drive):
+    core = drive(balancer=Prefix(), capacity={"a": 8, "b": 8, "c": 8})
+    for n in range(24):
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b", "c"), prefix_id="system")
+        # Never more than a quarter above its share, rounded up.
+        most = max(len(engine.in_flight) for engine in core.core.engines.values())
+        assert most <= 1.25 * (n + 1) / 3 + 1
+    assert len(core.core.waiting) == 0
+
+
+def test_cost_computes_a_common_prefix_on_further_engines(drive):
+    core = drive(balancer=Cost(prefill_s=0.001), capacity={"a": 64, "b": 64})
+    shared = {"prefix_id": "system", "prefix_tokens": 1000, "prompt_tokens": 1100}
+    for n in range(20):
+        core.submit(f"c{n}", f"p{n}", engines=("a", "b"), **shared)
+    loads = [len(engine.in_flight) for engine in core.core.engines.values()]
+    assert min(loads) >= 6
