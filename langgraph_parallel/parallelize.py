@@ -7,7 +7,7 @@ rewritten.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from langgraph.graph import END, StateGraph
@@ -19,8 +19,8 @@ from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.graph import GraphView, Region, read_graph
-from langgraph_parallel.inference.llm import Analyzer, apply_proposal
-from langgraph_parallel.inference.trace import Recording, widen
+from langgraph_parallel.inference.llm import Analyzer
+from langgraph_parallel.inference.trace import Recording
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
 from langgraph_parallel.lowering.exact.graph import as_exact
@@ -28,9 +28,9 @@ from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
 from langgraph_parallel.lowering.fanout import lower_region
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
 from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.nodes import shape_of
 from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.report import ParallelReport, RegionReport
+from langgraph_parallel.request import Request, costs_of, durations_of, read_request, refine
 from langgraph_parallel.subgraphs import (
     Inside,
     durations_inside,
@@ -44,20 +44,6 @@ from langgraph_parallel.subgraphs import (
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 Mode: TypeAlias = Literal["fanout", "exact"]
 _MODES: Final = ("fanout", "exact")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """The arguments of one call, checked."""
-
-    builder: StateGraph[Any, Any, Any, Any]
-    source: Any
-    effects: Mapping[str, Effects]
-    resources: Mapping[str, int]
-    config: ParallelConfig
-    recording: Recording | None
-    analyzers: tuple[Analyzer, ...]
-    trust_llm: bool
 
 
 def parallelize(
@@ -97,7 +83,7 @@ def parallelize(
             something unknown.
     """
     _check_mode(mode)
-    request = _read_request(graph, effects, resources, config)
+    request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         return cast("GraphT", _start_early(request, graph))
@@ -135,7 +121,7 @@ def explain(
         AnalysisError: If `graph` is not a LangGraph state graph, or `mode` is not known.
     """
     _check_mode(mode)
-    request = _read_request(graph, effects, resources, config)
+    request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         return _lower(request).rewrite.report
@@ -150,7 +136,7 @@ def _check_mode(mode: str) -> None:
 
 
 def _start_early(
-    request: _Request,
+    request: Request,
     graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
 ) -> StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]:
     """Return the graph of `mode="exact"`."""
@@ -160,58 +146,46 @@ def _start_early(
     return as_exact(compile_like(lowered.builder, graph), lowered, type(graph))
 
 
-def _lower(request: _Request) -> LoweredExact:
-    trusts_calls = request.config.unknown_calls == "independent"
+def _lower(request: Request) -> LoweredExact:
+    """Return what `mode="exact"` makes of the request's graph, and of the graphs inside of it."""
+    own_effects, inner_effects = split_names(request.effects, request.builder)
+    inside = _lower_inside(request, inner_effects)
     view = read_graph(
         request.builder,
-        request.effects,
+        own_effects,
         frozenset(),
-        trusts_calls=trusts_calls,
-        refine=lambda name, found: _refine(request, name, found),
+        trusts_calls=request.config.unknown_calls == "independent",
+        refine=lambda name, found: refine(request, name, found),
     )
-    durations = _durations(request)
+    durations = {**durations_inside(inside), **durations_of(request)}
     return lower_exact(
         request.source,
         request.builder,
         view,
-        costs=_costs(durations, tuple(view.effects), view.effects),
-        unit="s" if durations else "calls",
+        inside,
+        durations=durations,
+        unit="s" if durations_of(request) else "calls",
         limits=request.resources,
         config=request.config,
     )
 
 
-def _read_request(
-    graph: Any,
-    effects: Mapping[str, Effects] | None,
-    resources: Mapping[str, int] | None,
-    config: ParallelConfig | None,
-) -> _Request:
-    if isinstance(graph, StateGraph):
-        builder = graph
-    elif isinstance(graph, CompiledStateGraph):
-        builder = graph.builder
-    else:
-        msg = (
-            f"parallelize() takes a StateGraph or the result of its compile(), not "
-            f"{type(graph).__name__!r}. A graph made by @entrypoint, a RemoteGraph and a plain "
-            "Pregel have no nodes and edges to rewrite."
-        )
-        raise AnalysisError(msg)
-    limits = dict(resources or {})
-    if bad := [name for name, limit in limits.items() if limit < 1]:
-        msg = f"resources[{bad[0]!r}] must be at least 1."
-        raise AnalysisError(msg)
-    return _Request(
-        builder=clone_builder(builder),
-        source=graph,
-        effects=dict(effects or {}),
-        resources=limits,
-        config=config or ParallelConfig(),
-        recording=None,
-        analyzers=(),
-        trust_llm=False,
-    )
+def _lower_inside(
+    request: Request, effects: Mapping[str, Mapping[str, Effects]]
+) -> dict[str, Inside]:
+    """Let nodes inside of sub-graphs start early, each sub-graph as a graph on its own."""
+    inside = {}
+    for host, graph in find_subgraphs(request.builder).items():
+        lowered = _lower(_request_inside(request, host, graph, effects[host]))
+        report = lowered.rewrite.report
+        made = graph
+        if graph.checkpointer is True:
+            kept = report.refusals + _KEEPS_OWN_THREAD
+            report = replace(report, regions=(), refusals=kept, runtime=None)
+        elif report.regions:
+            made = as_exact(compile_like(lowered.builder, graph), lowered, type(graph))
+        inside[host] = Inside(graph=made, report=report)
+    return inside
 
 
 def _interrupts(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]:
@@ -222,7 +196,7 @@ def _interrupts(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]
 
 
 def _rewrite(
-    request: _Request, pins: frozenset[str], *, keep: bool = False
+    request: Request, pins: frozenset[str], *, keep: bool = False
 ) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
     """Return a rewritten clone of the request's graph, and the record of it."""
     own_effects, inner_effects = split_names(request.effects, request.builder)
@@ -231,10 +205,10 @@ def _rewrite(
         own_effects,
         pins,
         trusts_calls=request.config.unknown_calls == "independent",
-        refine=lambda name, found: _refine(request, name, found),
+        refine=lambda name, found: refine(request, name, found),
     )
     inside = {} if keep else _rewrite_inside(request, inner_effects)
-    durations = {**durations_inside(inside), **_durations(request)}
+    durations = {**durations_inside(inside), **durations_of(request)}
     parts = () if keep else tuple(_order(request, view, r, durations) for r in view.regions)
     original = clone_builder(request.builder)
     for host, inner in inside.items():
@@ -251,7 +225,7 @@ def _rewrite(
         effects={**view.effects, **effects_inside(inside)},
         before=draw_mermaid(request.builder, drawn) if view.effects else "",
         after=draw_mermaid(clone, drawn) if view.effects else "",
-        unit="s" if _durations(request) else "calls",
+        unit="s" if durations_of(request) else "calls",
         what_if=lambda effects: _rewrite(replace(request, effects=effects), pins)[1].report,
     )
     moved = [part for part in parts if part.is_parallel]
@@ -273,27 +247,37 @@ def _rewrite(
 
 
 def _rewrite_inside(
-    request: _Request, effects: Mapping[str, Mapping[str, Effects]]
+    request: Request, effects: Mapping[str, Mapping[str, Effects]]
 ) -> dict[str, Inside]:
     """Rewrite every sub-graph that is a node of the request's graph, as a graph on its own."""
-    _, durations = split_names(request.config.durations, request.builder)
     inside = {}
     for host, graph in find_subgraphs(request.builder).items():
-        inner = replace(
-            request,
-            builder=clone_builder(graph.builder),
-            source=graph,
-            effects=effects[host],
-            resources={},  # it counts as one user, also where the graph around it allows several
-            config=request.config.model_copy(update={"durations": durations[host]}),
-            recording=None,
-        )
+        inner = _request_inside(request, host, graph, effects[host])
         keep = graph.checkpointer is True
         clone, rewrite = _rewrite(inner, _interrupts(graph), keep=keep)
         parallel = rewrite.report.is_parallel
         made = guard(compile_like(clone, graph), rewrite, type(graph)) if parallel else graph
         inside[host] = Inside(graph=made, report=rewrite.report)
     return inside
+
+
+def _request_inside(
+    request: Request,
+    host: str,
+    graph: CompiledStateGraph[Any, Any, Any, Any],
+    effects: Mapping[str, Effects],
+) -> Request:
+    """Return the request for a sub-graph that is the node `host`."""
+    _, durations = split_names(request.config.durations, request.builder)
+    return replace(
+        request,
+        builder=clone_builder(graph.builder),
+        source=graph,
+        effects=effects,
+        resources={},  # it counts as one user, also where the graph around it allows several
+        config=request.config.model_copy(update={"durations": durations[host]}),
+        recording=None,
+    )
 
 
 _KEEPS_OWN_THREAD: Final = (
@@ -306,7 +290,7 @@ _KEEPS_OWN_THREAD: Final = (
 
 
 def _order(
-    request: _Request, view: GraphView, region: Region, durations: Mapping[str, float]
+    request: Request, view: GraphView, region: Region, durations: Mapping[str, float]
 ) -> RegionReport:
     effects = view.effects_in(region)
     steps = build_steps(
@@ -323,7 +307,7 @@ def _order(
         steps=steps,
         schedule=build_schedule(steps, request.resources),
         effects=effects,
-        costs=_costs(durations, region.nodes, view.effects),
+        costs=costs_of(durations, region.nodes, view.effects),
     )
 
 
@@ -336,36 +320,6 @@ def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -
         for name in level if len(level) > 1 else ():
             if kept := part.effects[name].keeps:
                 clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
-
-
-def _refine(request: _Request, name: str, found: Effects) -> Effects:
-    """Add what analyzers propose for an unreadable node, then what a recording saw of it."""
-    if name not in request.effects:
-        spec = request.builder.nodes[name]
-        keys = shape_of(request.builder, spec.input_schema).keys
-        for analyzer in request.analyzers:
-            proposal = analyzer.propose(spec.runnable, keys, found)
-            if proposal is not None:
-                found = apply_proposal(found, proposal, trust=request.trust_llm)
-                break
-    seen = request.recording
-    if seen is not None and (name in seen.runs or name in seen.unobserved):
-        found = widen(found, seen.effects(name))
-    return found
-
-
-def _durations(request: _Request) -> Mapping[str, float]:
-    """Return the seconds that nodes take: as given, else as recorded."""
-    recorded = request.recording.durations if request.recording is not None else {}
-    return {**recorded, **request.config.durations}
-
-
-def _costs(
-    durations: Mapping[str, float], names: tuple[str, ...], effects: Mapping[str, Effects]
-) -> dict[str, float]:
-    """Return the predicted duration of each node: as given, else one unit for each outside call."""
-    calls = {name for name in names if effects[name].external} or set(names)
-    return {name: durations.get(name, float(name in calls)) for name in names}
 
 
 def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,13 +50,15 @@ class _NodeCounts:
 class EarlyRuntime:
     """Counts the early runs of a graph, over all its runs; safe to use from several threads."""
 
+    inside: Mapping[str, EarlyRuntime] = field(default_factory=dict)
+    """Counts of its sub-graphs, whose nodes are called `host/node`."""
     _nodes: dict[str, _NodeCounts] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let graphs be copied: a copy goes on from these counts, with a lock of its own."""
         with self._lock:
-            return EarlyRuntime, (dict(self._nodes),)
+            return EarlyRuntime, (self.inside, dict(self._nodes))
 
     def is_off(self, name: str) -> bool:
         """Tell whether a node has missed too often to be started early."""
@@ -94,13 +97,19 @@ class EarlyRuntime:
     @property
     def off(self) -> frozenset[str]:
         """Nodes that have missed too often and are no longer started early."""
-        return frozenset(name for name in list(self._nodes) if self.is_off(name))
+        own = frozenset(name for name in list(self._nodes) if self.is_off(name))
+        return own.union(
+            f"{host}/{name}" for host, part in self.inside.items() for name in part.off
+        )
 
     @property
     def by_node(self) -> dict[str, EarlyCounts]:
         """Counts of each node that was started early."""
         with self._lock:
-            return {name: _frozen(counts) for name, counts in self._nodes.items()}
+            found = {name: _frozen(counts) for name, counts in self._nodes.items()}
+        for host, part in self.inside.items():
+            found |= {f"{host}/{name}": counts for name, counts in part.by_node.items()}
+        return found
 
     @property
     def total(self) -> EarlyCounts:

@@ -21,6 +21,8 @@ from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.mermaid import draw_mermaid
 from langgraph_parallel.refusals import Refusal
 from langgraph_parallel.report import ParallelReport, RegionReport
+from langgraph_parallel.request import costs_of
+from langgraph_parallel.subgraphs import Inside, effects_inside, refusals_inside, regions_inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,9 @@ def lower_exact(
     source: Any,
     builder: StateGraph[Any, Any, Any, Any],
     view: GraphView,
+    inside: Mapping[str, Inside],
     *,
-    costs: Mapping[str, float],
+    durations: Mapping[str, float],
     unit: str,
     limits: Mapping[str, int],
     config: ParallelConfig,
@@ -58,12 +61,14 @@ def lower_exact(
         source: What the user gave.
         builder: A private clone of its topology; it is not changed.
         view: Effects of its nodes.
-        costs: Predicted duration of every node.
-        unit: Unit of `costs`.
+        inside: Its sub-graphs, whose own nodes may start early.
+        durations: Predicted durations of nodes, as far as they are known.
+        unit: Unit of the predictions.
         limits: How many nodes may use a named resource at a time; 1 when not named.
         config: The user's choices.
     """
     trusts_calls = config.unknown_calls == "independent"
+    costs = costs_of(durations, tuple(view.effects), view.effects)
     steps = _steps(builder, view, trusts_calls=trusts_calls)
     plan = plan_early(
         builder if steps else StateGraph(dict),
@@ -78,14 +83,18 @@ def lower_exact(
     for name in plan.members:
         if is_plain_node(clone.nodes[name].runnable):
             clone.nodes[name].runnable = as_exact_node(clone.nodes[name].runnable, name)
-    runtime = EarlyRuntime()
-    drawing = draw_mermaid(builder) if view.effects else ""
+    for host, part in inside.items():
+        clone.nodes[host].runnable = part.graph
+    runtime = EarlyRuntime(
+        inside={host: part.report.runtime for host, part in inside.items() if part.report.runtime}
+    )
+    drawn = {host for host, part in inside.items() if part.report.regions}
+    drawing = draw_mermaid(builder, drawn) if view.effects else ""
+    own = (_region_report(region, steps, view.effects, costs) for region in plan.regions)
     report = ParallelReport(
-        regions=tuple(
-            _region_report(region, steps, view.effects, costs) for region in plan.regions
-        ),
-        refusals=_refusals(view, plan),
-        effects=view.effects,
+        regions=(*own, *regions_inside(inside, durations)),
+        refusals=_refusals(view, plan) + refusals_inside(inside),
+        effects={**view.effects, **effects_inside(inside)},
         before=drawing,
         after=drawing,
         unit=unit,
