@@ -79,12 +79,7 @@ def lower_exact(
         trusts_calls=trusts_calls,
         speculates=config.speculate == "pure",
     )
-    clone = clone_builder(builder)
-    for name in plan.members:
-        if is_plain_node(clone.nodes[name].runnable):
-            clone.nodes[name].runnable = as_exact_node(clone.nodes[name].runnable, name)
-    for host, part in inside.items():
-        clone.nodes[host].runnable = part.graph
+    clone = _with_exact_nodes(builder, plan, inside)
     runtime = EarlyRuntime(
         inside={host: part.report.runtime for host, part in inside.items() if part.report.runtime}
     )
@@ -102,16 +97,7 @@ def lower_exact(
     )
     return LoweredExact(
         builder=clone,
-        rewrite=Rewrite(
-            source=source,
-            builder=builder,
-            report=report,
-            moved=frozenset(),
-            ends={},
-            cuts={},
-            width=1,
-            mark=fingerprint(clone),
-        ),
+        rewrite=_unmoved(source, builder, clone, report),
         plan=plan,
         effects=view.effects,
         steps=steps,
@@ -119,6 +105,37 @@ def lower_exact(
         most_runs=config.max_early_runs,
         most_guesses=config.max_guesses,
         is_live=config.early_events == "live",
+    )
+
+
+def _with_exact_nodes(
+    builder: StateGraph[Any, Any, Any, Any], plan: EarlyPlan, inside: Mapping[str, Inside]
+) -> StateGraph[Any, Any, Any, Any]:
+    clone = clone_builder(builder)
+    for name in plan.members:
+        if is_plain_node(clone.nodes[name].runnable):
+            clone.nodes[name].runnable = as_exact_node(clone.nodes[name].runnable, name)
+    for host, part in inside.items():
+        clone.nodes[host].runnable = part.graph
+    return clone
+
+
+def _unmoved(
+    source: Any,
+    builder: StateGraph[Any, Any, Any, Any],
+    clone: StateGraph[Any, Any, Any, Any],
+    report: ParallelReport,
+) -> Rewrite:
+    """Return the record of a rewriting that leaves every node in its superstep."""
+    return Rewrite(
+        source=source,
+        builder=builder,
+        report=report,
+        moved=frozenset(),
+        ends={},
+        cuts={},
+        width=1,
+        mark=fingerprint(clone),
     )
 
 
