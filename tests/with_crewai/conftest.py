@@ -23,6 +23,11 @@ else:
         warnings.simplefilter("ignore")
         import crewai  # noqa: F401
 
+    def pytest_configure(config):
+        # Its clients are closed when they are collected, the last ones after the last test.
+        config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
+        config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def pytest_collection_modifyitems(items):
     for item in items:
