@@ -148,6 +148,21 @@ def test_error_of_the_first_task_in_order_is_raised(kickoff):
         kickoff(crewai.parallelize(five(llm)))
 
 
+@each_kickoff
+def test_a_task_that_waits_for_its_turn_is_let_go_when_one_before_it_never_starts(kickoff):
+    """t1 fails, so t2 never starts; t3, done by then, waits for the end of both."""
+    llm, told = scripted(failing={"t1"}, meeting=("t1", "t3")), []
+    agents = [agent_of(llm, f"agent {i}") for i in range(3)]
+    first = task_of("t1", agents[0], context=[])
+    second = task_of("t2", agents[1], context=[first])
+    third = task_of("t3", agents[2], context=[], callback=lambda output: told.append(output.name))
+    crew = crewai.parallelize(Crew(agents=agents, tasks=[first, second, third]))
+    with pytest.raises(ValueError, match="t1 broke"):
+        kickoff(crew)
+    assert told == []
+    assert "t2" not in llm.order
+
+
 def test_giving_up_a_task_does_not_disturb_those_before_the_failed_one(monkeypatch):
     """t2 and t4 wait for t1; t3 fails, so t4 is given up, and t2 is not."""
     told, is_at = [], {name: threading.Event() for name in ("t2 waits", "t4 waits", "t4 ended")}

@@ -95,6 +95,7 @@ class CrewRun:
             async def run_task(task: Task) -> None:
                 j = self._plan.index[task.id]
                 if not self._is_due(j):
+                    self._end(j)
                     return
                 loop, context = asyncio.get_running_loop(), contextvars.copy_context()
                 await loop.run_in_executor(pool, context.run, self._perform, j)
@@ -137,6 +138,7 @@ class CrewRun:
         async def run_task(task: Task) -> None:
             j = self._plan.index[task.id]
             if not self._is_due(j):
+                self._end(j)
                 return
             self._running[j] = asyncio.ensure_future(self._aperform(j))
             try:
