@@ -17,8 +17,8 @@ else:
 
     def pytest_configure(config):
         # LangChain's suites make clients in many event loops and close none of them.
-        config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
-        config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
+        for what in ("socket", "transport", "event loop"):
+            config.addinivalue_line("filterwarnings", f"ignore:unclosed .*{what}:ResourceWarning")
 
 
 _MADE_UP = ("test_tool_calling[", "test_tool_calling_async", "test_unicode_tool_call_integration")

@@ -1,5 +1,6 @@
 """CrewAI without its telemetry, its prompts and its files; nothing is collected without CrewAI."""
 
+import gc
 import importlib.util
 import os
 import warnings
@@ -23,11 +24,6 @@ else:
         warnings.simplefilter("ignore")
         import crewai  # noqa: F401
 
-    def pytest_configure(config):
-        # Its clients are closed when they are collected, the last ones after the last test.
-        config.addinivalue_line("filterwarnings", "ignore:unclosed:ResourceWarning")
-        config.addinivalue_line("filterwarnings", "ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 def pytest_collection_modifyitems(items):
     for item in items:
@@ -39,3 +35,12 @@ def pytest_collection_modifyitems(items):
 def _own_storage(tmp_path, monkeypatch):
     monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients_are_collected():
+    """Collect the clients that CrewAI's models leave open while their complaints are not heard."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
