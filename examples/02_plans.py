@@ -38,7 +38,7 @@ from langgraph_rsm.emulation import serve
 server = serve("gpu-8b")
 server.start()
 llm = ChatOpenAI(
-    base_url=server.base_url, model="gpu-8b", api_key="none", max_tokens=80, temperature=0
+    base_url=server.base_url, model="gpu-8b", api_key="none", max_tokens=40, temperature=0
 )
 
 PLAN = """
