@@ -116,6 +116,29 @@ def read_graph(
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}
+    return _find_regions(builder, effects, frozenset(pinned))
+
+
+_UNFINISHED: Final = GraphView(
+    effects={},
+    plain=frozenset(),
+    folding=frozenset(),
+    regions=(),
+    refusals=(
+        Refusal(
+            rule="unfinished",
+            nodes=(),
+            # LangGraph itself says what is missing, when the graph is compiled.
+            reason="an edge names a node that does not exist.",
+        ),
+    ),
+)
+
+
+def _find_regions(
+    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects], pinned: frozenset[str]
+) -> GraphView:
+    """Find the runs of nodes that may be reordered, and say why others may not be."""
     plain = frozenset(k for k, c in builder.channels.items() if is_plain_channel(c))
     folding = frozenset(k for k, c in builder.channels.items() if is_fold_channel(c))
     routes = _read_routes(builder, effects)
@@ -126,7 +149,7 @@ def read_graph(
     regions: tuple[Region, ...] = ()
     routing: dict[str, Effects] = {}
     if not refusals:
-        stuck = pinned_nodes(builder, frozenset(pinned))
+        stuck = pinned_nodes(builder, pinned)
         refusals += stuck
         kept = concurrent.union(*(r.nodes for r in stuck))
         routed = _union_of(targets for ways in routes.values() for targets, _ in ways)
@@ -144,22 +167,6 @@ def read_graph(
         refusals=tuple(refusals),
         routing=routing,
     )
-
-
-_UNFINISHED: Final = GraphView(
-    effects={},
-    plain=frozenset(),
-    folding=frozenset(),
-    regions=(),
-    refusals=(
-        Refusal(
-            rule="unfinished",
-            nodes=(),
-            # LangGraph itself says what is missing, when the graph is compiled.
-            reason="an edge names a node that does not exist.",
-        ),
-    ),
-)
 
 
 def _is_whole(builder: StateGraph[Any, Any, Any, Any]) -> bool:

@@ -79,13 +79,11 @@ def lower_exact(
         trusts_calls=trusts_calls,
         speculates=config.speculate == "pure",
     )
-    clone = _with_exact_nodes(builder, plan, inside)
     runtime = EarlyRuntime(
         inside={host: part.report.runtime for host, part in inside.items() if part.report.runtime}
     )
-    drawn = {host for host, part in inside.items() if part.report.regions}
-    drawing = draw_mermaid(builder, drawn) if view.effects else ""
-    own = (_region_report(region, steps, view.effects, costs) for region in plan.regions)
+    own = [_region_report(region, steps, view.effects, costs) for region in plan.regions]
+    drawing = _draw(builder, view, inside)
     report = ParallelReport(
         regions=(*own, *regions_inside(inside, durations)),
         refusals=_refusals(view, plan) + refusals_inside(inside),
@@ -95,6 +93,7 @@ def lower_exact(
         unit=unit,
         runtime=runtime,
     )
+    clone = _with_exact_nodes(builder, plan, inside)
     return LoweredExact(
         builder=clone,
         rewrite=_unmoved(source, builder, clone, report),
@@ -106,6 +105,15 @@ def lower_exact(
         most_guesses=config.max_guesses,
         is_live=config.early_events == "live",
     )
+
+
+def _draw(
+    builder: StateGraph[Any, Any, Any, Any], view: GraphView, inside: Mapping[str, Inside]
+) -> str:
+    """Return the graph as Mermaid text, which early starts do not change."""
+    if not view.effects:
+        return ""
+    return draw_mermaid(builder, {host for host, part in inside.items() if part.report.regions})
 
 
 def _with_exact_nodes(

@@ -91,70 +91,109 @@ def pair_features(steps: Sequence[StepText]) -> dict[tuple[int, int], list[float
 
     Cubic in the number of steps, which is small.
     """
-    n = len(steps)
-    sets = [frozenset(step.content) for step in steps]
-    alike = {(i, j): _jaccard(sets[i], sets[j]) for j in range(n) for i in range(j)}
-    mean_alike = sum(alike.values()) / max(1, len(alike))
-    new = [sets[i].difference(*sets[:i]) for i in range(n)]
-    known = [len(sets[j].intersection(frozenset().union(*sets[:j]))) for j in range(n)]
-    runs = _verb_runs(steps)
-    whole = [
-        sum(step.marks[6] for step in steps) / n,
-        sum(step.marks[9] for step in steps) / n,
-        sum(len(step.words) for step in steps) / n,
+    plan = _Plan(steps)
+    return {
+        (i, j): [
+            *_place_features(plan, i, j),
+            *_overlap_features(plan, i, j),
+            *_wording_features(steps[i], steps[j], plan.sets[i], plan.sets[j]),
+            *_plan_features(plan, i, j),
+            *_call_features(steps[i], steps[j], steps, i, j),
+            *steps[i].marks,
+            *steps[j].marks,
+            *plan.whole,
+        ]
+        for j in range(len(steps))
+        for i in range(j)
+    }
+
+
+class _Plan:
+    """What the pairs of one plan share."""
+
+    def __init__(self, steps: Sequence[StepText]) -> None:
+        n = len(steps)
+        self.steps = steps
+        self.sets = sets = [frozenset(step.content) for step in steps]
+        self.alike = {(i, j): _jaccard(sets[i], sets[j]) for j in range(n) for i in range(j)}
+        self.mean_alike = sum(self.alike.values()) / max(1, len(self.alike))
+        self.new = [sets[i].difference(*sets[:i]) for i in range(n)]
+        """Words that a step is the first to use."""
+        self.known = [len(sets[j].intersection(frozenset().union(*sets[:j]))) for j in range(n)]
+        """How many words of a step were used before it."""
+        verbs = [step.verb for step in steps]
+        self.runs = [verbs.count(verb) for verb in verbs]
+        """How many steps have the verb of a step."""
+        self.verbs_alike = (n - len(set(verbs))) / n
+        self.whole = [
+            sum(step.marks[6] for step in steps) / n,
+            sum(step.marks[9] for step in steps) / n,
+            sum(len(step.words) for step in steps) / n,
+        ]
+
+
+def _place_features(plan: _Plan, i: int, j: int) -> list[float]:
+    """Return where two steps stand, and how alike each is to the rest."""
+    n, alike = len(plan.steps), plan.alike
+    return [
+        n,
+        i,
+        j,
+        j - i,
+        n - 1 - j,
+        i == 0,
+        j == n - 1,
+        sum(alike[min(i, k), max(i, k)] for k in range(n) if k != i),
+        sum(alike[min(j, k), max(j, k)] for k in range(n) if k != j),
     ]
-    verbs_alike = (n - len({step.verb for step in steps})) / n
-    rows: dict[tuple[int, int], list[float]] = {}
-    for j in range(n):
-        for i in range(j):
-            a, b = steps[i], steps[j]
-            shared = sets[i] & sets[j]
-            introduced = new[i] & sets[j]
-            others = [alike[k, j] for k in range(j) if k != i]
-            size_i, size_j = max(1, len(sets[i])), max(1, len(sets[j]))
-            between = [steps[k].verb == a.verb for k in range(i + 1, j)]
-            rows[i, j] = [
-                n,
-                i,
-                j,
-                j - i,
-                n - 1 - j,
-                i == 0,
-                j == n - 1,
-                sum(alike[min(i, k), max(i, k)] for k in range(n) if k != i),
-                sum(alike[min(j, k), max(j, k)] for k in range(n) if k != j),
-                len(shared),
-                len(shared) / size_i,
-                len(shared) / size_j,
-                alike[i, j],
-                len(introduced),
-                len(introduced) / size_j,
-                len(
-                    sets[j].intersection(frozenset().union(*(sets[k] for k in range(j) if k != i)))
-                ),
-                known[j] / size_j,
-                max(others, default=0.0),
-                bool(a.last and a.last in sets[j]),
-                bool(b.last and b.last in sets[i]),
-                a.verb == b.verb,
-                a.last == b.last,
-                _prefix(a.words, b.words),
-                _prefix(a.words[::-1], b.words[::-1]),
-                len(a.words),
-                len(b.words),
-                len(b.words) / max(1, len(a.words)),
-                min(runs[i], runs[j]) if runs else 0,
-                mean_alike,
-                verbs_alike,
-                sum(between),
-                len(a.values & b.values),
-                len(b.content) - known[j],
-                *_call_features(a, b, steps, i, j),
-                *a.marks,
-                *b.marks,
-                *whole,
-            ]
-    return rows
+
+
+def _overlap_features(plan: _Plan, i: int, j: int) -> list[float]:
+    """Return which words two steps share, and who had them first."""
+    sets, size_i, size_j = plan.sets, max(1, len(plan.sets[i])), max(1, len(plan.sets[j]))
+    shared, introduced = len(sets[i] & sets[j]), len(plan.new[i] & sets[j])
+    elsewhere: frozenset[str] = frozenset().union(*(sets[k] for k in range(j) if k != i))
+    return [
+        shared,
+        shared / size_i,
+        shared / size_j,
+        plan.alike[i, j],
+        introduced,
+        introduced / size_j,
+        len(sets[j] & elsewhere),
+        plan.known[j] / size_j,
+        max((plan.alike[k, j] for k in range(j) if k != i), default=0.0),
+    ]
+
+
+def _wording_features(
+    a: StepText, b: StepText, set_a: frozenset[str], set_b: frozenset[str]
+) -> list[float]:
+    """Return how alike the sentences of two steps are built."""
+    return [
+        bool(a.last and a.last in set_b),
+        bool(b.last and b.last in set_a),
+        a.verb == b.verb,
+        a.last == b.last,
+        _prefix(a.words, b.words),
+        _prefix(a.words[::-1], b.words[::-1]),
+        len(a.words),
+        len(b.words),
+        len(b.words) / max(1, len(a.words)),
+    ]
+
+
+def _plan_features(plan: _Plan, i: int, j: int) -> list[float]:
+    """Return how a pair compares with the plan, and with the steps between."""
+    a, b = plan.steps[i], plan.steps[j]
+    return [
+        min(plan.runs[i], plan.runs[j]),
+        plan.mean_alike,
+        plan.verbs_alike,
+        sum(step.verb == a.verb for step in plan.steps[i + 1 : j]),
+        len(a.values & b.values),
+        len(b.content) - plan.known[j],
+    ]
 
 
 def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
@@ -169,12 +208,6 @@ def _prefix(a: Sequence[str], b: Sequence[str]) -> int:
             break
         count += 1
     return count
-
-
-def _verb_runs(steps: Sequence[StepText]) -> list[int]:
-    """Return for each step how many steps have its verb."""
-    verbs = [step.verb for step in steps]
-    return [verbs.count(verb) for verb in verbs]
 
 
 def _call_features(
