@@ -167,7 +167,7 @@ class StarvationGuard:
 
     def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        while (program_id := self._due.pop_due((now,))) is not None:
+        while (program_id := self._due.pop_due(now)) is not None:
             program = self._watched.pop(program_id)
             if not program.waiting or program.promoted_left:
                 continue
@@ -176,7 +176,7 @@ class StarvationGuard:
                 return program
             self._set(program, now)
         first = self._due.first()
-        self.next_s = math.inf if first is None else first[0][0]
+        self.next_s = math.inf if first is None else first[0]
         return None
 
     def forget(self, program_id: str) -> None:
@@ -188,7 +188,7 @@ class StarvationGuard:
         self._fade(program, now)
         due_s = now + self._delay_s(program)
         self.next_s = min(self.next_s, due_s)
-        self._due.set(program.program_id, (due_s,))
+        self._due.set((due_s, program.program_id))
         self._watched[program.program_id] = program
 
     def _fade(self, program: Program, now: float) -> None:

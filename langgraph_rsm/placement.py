@@ -93,7 +93,7 @@ class Placement:
             due_s = now if call.deadline_s is None else min(now, call.deadline_s)
             self._waiting.urge(ticket, due_s)
         elif call.deadline_s is not None:
-            self._deadlines.set(call.call_id, (call.deadline_s - self._urgent_before_s,))
+            self._deadlines.set((call.deadline_s - self._urgent_before_s, call.call_id))
             self._has_deadlines = True
 
     def dequeue(self, record: CallRecord) -> None:
@@ -111,7 +111,7 @@ class Placement:
             self._promote_due(now)
         if not self._has_deadlines:
             return
-        while (call_id := self._deadlines.pop_due((now,))) is not None:
+        while (call_id := self._deadlines.pop_due(now)) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)

@@ -11,6 +11,7 @@ A program whose rank changes moves as a whole, in O(log n), however many of its 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
@@ -59,9 +60,10 @@ Entry = tuple[float, float, int, Ticket]
 class ProgramQueue:
     """Waiting calls of one program, by (level, order, seq)."""
 
-    __slots__ = ("_entries", "_size", "rank")
+    __slots__ = ("_entries", "_size", "program_id", "rank")
 
-    def __init__(self, rank: Rank) -> None:
+    def __init__(self, program_id: str, rank: Rank) -> None:
+        self.program_id = program_id
         self.rank = rank
         self._entries: list[Entry] = []
         self._size = 0
@@ -81,14 +83,14 @@ class ProgramQueue:
     def first(self) -> Ticket:
         """Return the first waiting ticket; `IndexError` when empty."""
         entries = self._entries
-        while not entries[0][3].waiting:
+        while not (ticket := entries[0][3]).waiting:
             heappop(entries)
-        return entries[0][3]
+        return ticket
 
-    def key(self) -> tuple[float, float, float, float, int]:
-        """Return where the program stands among the others."""
+    def standing(self) -> tuple[float, float, float, float, int, str]:
+        """Return where the program stands among the others, with its id behind."""
         ticket = self.first()
-        return (*self.rank, *ticket.place, ticket.seq)
+        return (*self.rank, *ticket.place, ticket.seq, self.program_id)
 
     def __len__(self) -> int:
         return self._size
@@ -100,7 +102,16 @@ class ProgramQueue:
 class TenantQueue:
     """Waiting calls of one tenant that wait for the same engines."""
 
-    __slots__ = ("_by_age", "_order", "_programs", "_promoted", "_size", "_urgent", "tenant")
+    __slots__ = (
+        "_by_age",
+        "_order",
+        "_programs",
+        "_promoted",
+        "_returned",
+        "_size",
+        "_urgent",
+        "tenant",
+    )
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
@@ -108,7 +119,10 @@ class TenantQueue:
         self._order = LazyHeap()
         self._promoted = LazyHeap()
         self._urgent = LazyHeap()
-        self._by_age: list[tuple[int, Ticket]] = []
+        # Tickets by seq, dead ones among them. New calls come in that order and need no heap; those
+        # that take up a former place, after a preemption or a failure, have one of their own.
+        self._by_age: deque[Ticket] = deque()
+        self._returned: list[tuple[int, Ticket]] = []
         self._size = 0
 
     def push(self, ticket: Ticket, rank: Rank) -> None:
@@ -116,43 +130,47 @@ class TenantQueue:
         ticket.waiting = True
         program = self._programs.get(ticket.program_id)
         if program is None:
-            program = self._programs[ticket.program_id] = ProgramQueue(rank)
-        changed = program.rank != rank
-        program.rank = rank
+            program = self._programs[ticket.program_id] = ProgramQueue(ticket.program_id, rank)
         program.push(ticket)
-        if changed or program.first() is ticket:
-            self._order.set(ticket.program_id, program.key())
+        if program.rank != rank or program.first() is ticket:
+            program.rank = rank
+            self._order.set(program.standing())
         self._size += 1
-        heappush(self._by_age, (ticket.seq, ticket))
+        by_age = self._by_age
+        if not by_age or by_age[-1].seq < ticket.seq:
+            by_age.append(ticket)
+        else:
+            heappush(self._returned, (ticket.seq, ticket))
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
+        program_id = ticket.program_id
+        program = self._programs[program_id]
+        was_first = program.first() is ticket
         ticket.waiting = False
         self._size -= 1
-        program = self._programs[ticket.program_id]
         program.drop()
-        if program:
-            self._order.set(ticket.program_id, program.key())
-        else:
-            del self._programs[ticket.program_id]
-            self._order.discard(ticket.program_id)
-            self._promoted.discard(ticket.program_id)
+        if not program:
+            del self._programs[program_id]
+            self._order.discard(program_id)
+            self._promoted.discard(program_id)
+        elif was_first:
+            self._order.set(program.standing())
         self._urgent.discard(ticket.call_id)
-        if len(self._by_age) > 2 * self._size + 16:
-            self._by_age = [entry for entry in self._by_age if entry[1].waiting]
-            heapify(self._by_age)
+        if len(self._by_age) + len(self._returned) > 2 * self._size + 16:
+            self._bury()
 
     def rerank(self, program_id: str, rank: Rank) -> None:
         """Move a program, if it has calls here."""
         program = self._programs.get(program_id)
         if program is not None and program.rank != rank:
             program.rank = rank
-            self._order.set(program_id, program.key())
+            self._order.set(program.standing())
 
     def promote(self, program_id: str, number: int) -> None:
         """Put a program that has calls here among the promoted ones, in the order of `number`."""
         if program_id in self._programs:
-            self._promoted.set(program_id, (number,))
+            self._promoted.set((number, program_id))
 
     def demote(self, program_id: str) -> None:
         """Let a promoted program be like any other again."""
@@ -160,13 +178,13 @@ class TenantQueue:
 
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Put a ticket that is here among the urgent ones, the earliest due first."""
-        self._urgent.set(ticket.call_id, (due_s, ticket.seq, ticket))
+        self._urgent.set((due_s, ticket.seq, ticket, ticket.call_id))
 
     def first(self) -> ProgramQueue:
         """Return the program whose turn it is; the queue must not be empty."""
         entry = self._order.first()
         assert entry is not None, "asked of a queue in use"
-        return self._programs[entry[1]]
+        return self._programs[entry[-1]]
 
     def of(self, program_id: str) -> list[Ticket]:
         """Return the calls of one program, in no order."""
@@ -175,22 +193,32 @@ class TenantQueue:
     def first_promoted(self) -> ProgramQueue | None:
         """Return the program promoted first; None if none is."""
         entry = self._promoted.first()
-        return None if entry is None else self._programs[entry[1]]
+        return None if entry is None else self._programs[entry[-1]]
 
     def first_urgent(self) -> Ticket | None:
         """Return the urgent ticket that is due first; None if none is urgent."""
         entry = self._urgent.first()
         if entry is None:
             return None
-        ticket: Ticket = entry[0][2]
+        ticket: Ticket = entry[2]
         return ticket
 
     def oldest(self) -> Ticket:
         """Return the ticket submitted first; the queue must not be empty."""
-        by_age = self._by_age
-        while not by_age[0][1].waiting:
-            heappop(by_age)
-        return by_age[0][1]
+        by_age, returned = self._by_age, self._returned
+        while by_age and not by_age[0].waiting:
+            by_age.popleft()
+        while returned and not returned[0][1].waiting:
+            heappop(returned)
+        if returned and not (by_age and by_age[0].seq < returned[0][0]):
+            return returned[0][1]
+        return by_age[0]
+
+    def _bury(self) -> None:
+        """Throw away the tickets that have ceased to wait."""
+        self._by_age = deque(ticket for ticket in self._by_age if ticket.waiting)
+        self._returned = [entry for entry in self._returned if entry[1].waiting]
+        heapify(self._returned)
 
     def __len__(self) -> int:
         return self._size

@@ -13,9 +13,8 @@ a set share of the slots), urgent calls, and last what the policy says.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langgraph_rsm.lazy_heap import LazyHeap
 from langgraph_rsm.queues import TenantQueue
@@ -40,8 +39,7 @@ class Lane(IntEnum):
     """The policy says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """The call that goes next, and why."""
 
     ticket: Ticket
@@ -65,10 +63,10 @@ class Pool:
         queue = self.tenants.get(tenant.tenant_id)
         if queue is None:
             queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
-            self.charged(tenant)
+            self.credited(tenant)
             if len(self.tenants) == 2:  # alone, the other one was not followed
                 for other in self.tenants.values():
-                    self.charged(other.tenant)
+                    self.credited(other.tenant)
         queue.push(ticket, rank)
         self.size += 1
         return queue
@@ -82,16 +80,15 @@ class Pool:
             del self.tenants[ticket.tenant]
             self._by_share.discard(ticket.tenant)
 
-    def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed.
+    def credited(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has become less.
 
-        Only a lower one is noted at once; a key that has become too low is found when it comes up.
+        That it has become more is found when the tenant comes up.
         """
         if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
-            share = (tenant.virtual_s, tenant.index)
-            noted = self._by_share.key(tenant.tenant_id)
-            if noted is None or share < noted:
-                self._by_share.set(tenant.tenant_id, share)
+            noted = self._by_share.entry(tenant.tenant_id)
+            if noted is None or tenant.virtual_s < noted[0]:
+                self._by_share.set((tenant.virtual_s, tenant.index, tenant.tenant_id))
 
     def _first_tenant(self) -> TenantQueue:
         if len(self.tenants) == 1:
@@ -99,10 +96,11 @@ class Pool:
         while True:
             entry = self._by_share.first()
             assert entry is not None, "all tenants are in it when there are several"
-            queue = self.tenants[entry[1]]
-            if entry[0][0] == queue.tenant.virtual_s:
+            queue = self.tenants[entry[-1]]
+            tenant = queue.tenant
+            if entry[0] == tenant.virtual_s:
                 return queue
-            self._by_share.set(entry[1], (queue.tenant.virtual_s, queue.tenant.index))
+            self._by_share.set((tenant.virtual_s, tenant.index, tenant.tenant_id))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -125,7 +123,8 @@ class Pool:
         if urgent is not None:
             return (*share, Lane.URGENT, urgent.seq), Turn(urgent, Lane.URGENT)
         program = queue.first()
-        return (*share, Lane.POLICY, *program.key()), Turn(program.first(), Lane.POLICY)
+        ticket, lane = program.first(), Lane.POLICY
+        return (*share, lane, *program.rank, *ticket.place, ticket.seq), Turn(ticket, lane)
 
 
 class WaitingRoom:
@@ -179,11 +178,11 @@ class WaitingRoom:
         pool = self._pools[ticket.engines, ticket.resident]
         pool.tenants[ticket.tenant].urge(ticket, due_s)
 
-    def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed."""
+    def credited(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has become less."""
         for pool in self._pools.values():
             if len(pool.tenants) > 1:
-                pool.charged(tenant)
+                pool.credited(tenant)
 
     def next_for(
         self,
