@@ -91,4 +91,4 @@ class Accounts:
             rank = self._policy.rank(program, now)
             if rank != program.rank:
                 program.rank = rank
-                self._waiting.rerank(program.program_id, program.tenant, rank)
+                self._waiting.rerank(program)

@@ -109,8 +109,7 @@ class SchedulerCore(CoreState):
         out: list[Instruction] = []
         self._handlers[type(event)](event, out)
         self._now = now
-        stale = self._table.expire(now)
-        if stale is not None:
+        if self._table.fresh_until_s < now and (stale := self._table.expire(now)) is not None:
             out.append(self._retire(stale, now))
         return tuple(out)
 

@@ -157,7 +157,7 @@ class StarvationGuard:
 
     def before(self, program: Program, now: float) -> None:
         """Bring the recent past up to date; call it before `waiting` or the service changes."""
-        if self._beta != math.inf:
+        if now > program.recent_at_s and self._beta != math.inf:
             self._fade(program, now)
 
     def reset(self, program: Program, now: float) -> None:
@@ -167,15 +167,21 @@ class StarvationGuard:
 
     def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        while (program_id := self._due.pop_due(now)) is not None:
-            program = self._watched.pop(program_id)
-            if not program.waiting or program.promoted_left:
-                continue
-            self._fade(program, now)
-            if self._delay_s(program) <= _TOLERANCE_S:
+        due = self._due
+        while (first := due.first()) is not None and first[0] <= now:
+            program_id = first[-1]
+            program = self._watched[program_id]
+            waits = program.waiting and not program.promoted_left
+            if waits:
+                self._fade(program, now)
+                delay_s = self._delay_s(program)
+                if delay_s > _TOLERANCE_S:
+                    due.set_first((now + delay_s, program_id))
+                    continue
+            due.pop_due(now)
+            del self._watched[program_id]
+            if waits:
                 return program
-            self._set(program, now)
-        first = self._due.first()
         self.next_s = math.inf if first is None else first[0]
         return None
 

@@ -85,8 +85,8 @@ class Placement:
         if rank != program.rank:
             program.rank = rank
             if program.waiting > 1:
-                self._waiting.rerank(program.program_id, program.tenant, rank)
-        self._waiting.add(ticket, record.tenant, rank)
+                self._waiting.rerank(program)
+        self._waiting.add(ticket, record.tenant, program)
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound += 1
         if call.interactive:
@@ -122,7 +122,7 @@ class Placement:
         if program.promoted_left:
             program.promoted_left = min(program.promoted_left - 1, program.waiting)
             if not program.promoted_left:
-                self._waiting.demote(program.program_id, program.tenant)
+                self._waiting.demote(program)
 
     def rebind(self, record: CallRecord, now: float) -> None:
         """Let a call that waits for a lost engine alone wait for others; its place stays."""
@@ -208,7 +208,7 @@ class Placement:
             self._guard.reset(program, now)
             program.promoted_left = program.waiting
             self._promotions += 1
-            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+            self._waiting.promote(program, self._promotions)
 
     def _bind(self, call: Call, program: Program, now: float) -> tuple[tuple[str, ...], bool]:
         """Return the engines that a call is to wait for, and whether its context is there."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from langgraph_rsm.events import Call
     from langgraph_rsm.history import Track
+    from langgraph_rsm.queues import ProgramQueue
 
 _REMEMBERED_PATHS = 256
 """Ended calls of a program whose path is kept for later calls that name them as parents."""
@@ -113,8 +114,10 @@ class Program:
     """Calls whose service runs by the clock now, since `open_since_s / open_calls` on average."""
     open_since_s: float = 0.0
     """Sum, over these calls, of the time up to which their service is in `attained_s`."""
-    rank: tuple[float, float] | None = None
+    rank: tuple[float, float] = (0, 0)
     """Rank by which its waiting calls are queued."""
+    queues: tuple[ProgramQueue, ...] = ()
+    """Where its calls wait: one for each set of engines that they wait for."""
     level: int | None = None
     """Level that a policy gave it last; for policies with hysteresis."""
     turn: int = -1
@@ -203,7 +206,8 @@ class ProcessTable:
         self._ttl_s = ttl_s
         self._programs: dict[str, Program] = {}
         self._count = 0
-        self._stale_s = -math.inf  # none is stale up to then
+        self.fresh_until_s = -math.inf
+        """No program is stale up to then."""
         self._final_tokens: dict[str, float] = {}
         # Ordered by the moment of becoming idle, so that the stale ones are in front.
         self._idle: OrderedDict[str, float] = OrderedDict()
@@ -273,12 +277,10 @@ class ProcessTable:
 
     def expire(self, now: float) -> Program | None:
         """Forget the program idle for longest if it is stale; None if there is none."""
-        if now <= self._stale_s:
-            return None
         program_id, since_s = next(iter(self._idle.items()), ("", now))
         if now - since_s > self._ttl_s:
             return self._remove(program_id)
-        self._stale_s = since_s + self._ttl_s
+        self.fresh_until_s = since_s + self._ttl_s
         return None
 
     def get(self, program_id: str) -> Program | None:

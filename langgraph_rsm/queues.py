@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from langgraph_rsm.fairness import Tenant
+    from langgraph_rsm.process_table import Program
 
 Rank = tuple[float, float]
 """(level, tie): programs of a lower level first, then those with the lower tie."""
@@ -60,11 +61,11 @@ Entry = tuple[float, float, int, Ticket]
 class ProgramQueue:
     """Waiting calls of one program, by (level, order, seq)."""
 
-    __slots__ = ("_entries", "_size", "program_id", "rank")
+    __slots__ = ("_entries", "_size", "program", "within")
 
-    def __init__(self, program_id: str, rank: Rank) -> None:
-        self.program_id = program_id
-        self.rank = rank
+    def __init__(self, program: Program, within: TenantQueue) -> None:
+        self.program = program
+        self.within = within
         self._entries: list[Entry] = []
         self._size = 0
 
@@ -89,8 +90,8 @@ class ProgramQueue:
 
     def standing(self) -> tuple[float, float, float, float, int, str]:
         """Return where the program stands among the others, with its id behind."""
-        ticket = self.first()
-        return (*self.rank, *ticket.place, ticket.seq, self.program_id)
+        ticket, program = self.first(), self.program
+        return (*program.rank, *ticket.place, ticket.seq, program.program_id)
 
     def __len__(self) -> int:
         return self._size
@@ -125,16 +126,16 @@ class TenantQueue:
         self._returned: list[tuple[int, Ticket]] = []
         self._size = 0
 
-    def push(self, ticket: Ticket, rank: Rank) -> None:
-        """Add a ticket of a program that has this rank now."""
+    def push(self, ticket: Ticket, program: Program) -> None:
+        """Add a ticket of a program, whose other tickets have its rank already."""
         ticket.waiting = True
-        program = self._programs.get(ticket.program_id)
-        if program is None:
-            program = self._programs[ticket.program_id] = ProgramQueue(ticket.program_id, rank)
-        program.push(ticket)
-        if program.rank != rank or program.first() is ticket:
-            program.rank = rank
-            self._order.set(program.standing())
+        queue = self._programs.get(ticket.program_id)
+        if queue is None:
+            queue = self._programs[ticket.program_id] = ProgramQueue(program, self)
+            program.queues += (queue,)
+        queue.push(ticket)
+        if queue.first() is ticket:
+            self._order.set(queue.standing())
         self._size += 1
         by_age = self._by_age
         if not by_age or by_age[-1].seq < ticket.seq:
@@ -145,32 +146,29 @@ class TenantQueue:
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
         program_id = ticket.program_id
-        program = self._programs[program_id]
-        was_first = program.first() is ticket
+        queue = self._programs[program_id]
+        was_first = queue.first() is ticket
         ticket.waiting = False
         self._size -= 1
-        program.drop()
-        if not program:
+        queue.drop()
+        if not queue:
             del self._programs[program_id]
+            queue.program.queues = tuple([q for q in queue.program.queues if q is not queue])
             self._order.discard(program_id)
             self._promoted.discard(program_id)
         elif was_first:
-            self._order.set(program.standing())
+            self._order.set(queue.standing())
         self._urgent.discard(ticket.call_id)
         if len(self._by_age) + len(self._returned) > 2 * self._size + 16:
             self._bury()
 
-    def rerank(self, program_id: str, rank: Rank) -> None:
-        """Move a program, if it has calls here."""
-        program = self._programs.get(program_id)
-        if program is not None and program.rank != rank:
-            program.rank = rank
-            self._order.set(program.standing())
+    def rerank(self, queue: ProgramQueue) -> None:
+        """Move a program that has calls here to where its rank puts it now."""
+        self._order.set(queue.standing())
 
     def promote(self, program_id: str, number: int) -> None:
         """Put a program that has calls here among the promoted ones, in the order of `number`."""
-        if program_id in self._programs:
-            self._promoted.set((number, program_id))
+        self._promoted.set((number, program_id))
 
     def demote(self, program_id: str) -> None:
         """Let a promoted program be like any other again."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from langgraph_rsm.fairness import Tenant
-    from langgraph_rsm.queues import Rank, Ticket
+    from langgraph_rsm.process_table import Program
+    from langgraph_rsm.queues import Ticket
 
 
 class Lane(IntEnum):
@@ -58,8 +59,8 @@ class Pool:
         self.size = 0
         self._by_share = LazyHeap()
 
-    def push(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> TenantQueue:
-        """Add a ticket; returns the queue it is in."""
+    def push(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
+        """Add a ticket."""
         queue = self.tenants.get(tenant.tenant_id)
         if queue is None:
             queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
@@ -67,9 +68,8 @@ class Pool:
             if len(self.tenants) == 2:  # alone, the other one was not followed
                 for other in self.tenants.values():
                     self.credited(other.tenant)
-        queue.push(ticket, rank)
+        queue.push(ticket, program)
         self.size += 1
-        return queue
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
@@ -100,7 +100,7 @@ class Pool:
             tenant = queue.tenant
             if entry[0] == tenant.virtual_s:
                 return queue
-            self._by_share.set((tenant.virtual_s, tenant.index, tenant.tenant_id))
+            self._by_share.set_first((tenant.virtual_s, tenant.index, tenant.tenant_id))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -122,9 +122,9 @@ class Pool:
         urgent = queue.first_urgent()
         if urgent is not None:
             return (*share, Lane.URGENT, urgent.seq), Turn(urgent, Lane.URGENT)
-        program = queue.first()
-        ticket, lane = program.first(), Lane.POLICY
-        return (*share, lane, *program.rank, *ticket.place, ticket.seq), Turn(ticket, lane)
+        first = queue.first()
+        ticket, lane = first.first(), Lane.POLICY
+        return (*share, lane, *first.program.rank, *ticket.place, ticket.seq), Turn(ticket, lane)
 
 
 class WaitingRoom:
@@ -140,12 +140,12 @@ class WaitingRoom:
         self._pools_of: dict[str, list[Pool]] = {}
         self._size = 0
 
-    def add(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> None:
-        """Queue a call that any of the ticket's engines can serve."""
+    def add(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
+        """Queue a call of a program that any of the ticket's engines can serve."""
         pool = self._pools.get((ticket.engines, ticket.resident))
         if pool is None:
             pool = self._open_pool(ticket)
-        pool.push(ticket, tenant, rank)
+        pool.push(ticket, tenant, program)
         self._size += 1
 
     def discard(self, ticket: Ticket) -> None:
@@ -153,25 +153,20 @@ class WaitingRoom:
         self._pools[ticket.engines, ticket.resident].discard(ticket)
         self._size -= 1
 
-    def rerank(self, program_id: str, tenant: str, rank: Rank) -> None:
-        """Move all waiting calls of a program; O(pools x log n)."""
-        for pool in self._pools.values():
-            if pool.size and (queue := pool.tenants.get(tenant)) is not None:
-                queue.rerank(program_id, rank)
+    def rerank(self, program: Program) -> None:
+        """Move all waiting calls of a program whose rank has changed; O(its pools x log n)."""
+        for queue in program.queues:
+            queue.within.rerank(queue)
 
-    def promote(self, program_id: str, tenant: str, number: int) -> None:
+    def promote(self, program: Program, number: int) -> None:
         """Let a program go first, after those promoted with a lower number."""
-        for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
-                queue.promote(program_id, number)
+        for queue in program.queues:
+            queue.within.promote(program.program_id, number)
 
-    def demote(self, program_id: str, tenant: str) -> None:
+    def demote(self, program: Program) -> None:
         """Let a promoted program be like any other again."""
-        for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
-                queue.demote(program_id)
+        for queue in program.queues:
+            queue.within.demote(program.program_id)
 
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Make a waiting call urgent, with the time by which it should be served."""
