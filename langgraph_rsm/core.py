@@ -250,7 +250,6 @@ class SchedulerCore(CoreState):
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
         self._placement.dequeue(record)
-        record.reserved_tokens = call.prompt_tokens + call.output_tokens
         engine.take(call.call_id, record.reserved_tokens)
         if program.home not in (None, engine.engine_id):
             self._engines[program.home].memory.leave(program.program_id)

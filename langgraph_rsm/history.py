@@ -54,8 +54,8 @@ class Track:
     bin: int = 0
     visits: dict[str, int] = field(default_factory=dict)
     """Calls made so far at each call site."""
-    states: dict[State, Visit] = field(default_factory=dict)
-    """States entered so far, in order."""
+    states: dict[SurvivalCurve, Visit] = field(default_factory=dict)
+    """States entered so far, in order, by their curves: those are shared, new keys would not be."""
     current: Visit | None = None
     """State that the latest call put it in; None if that one is not recorded."""
 
@@ -211,14 +211,14 @@ class History:
     def _visit(self, track: Track, site: str, attained_s: float) -> None:
         count = track.visits[site] = track.visits.get(site, 0) + 1
         state = (track.kind, site, count.bit_length())
-        visit = track.states.get(state)
+        curve = self._states.get(state)
+        visit = None if curve is None else track.states.get(curve)
         if visit is None and len(track.states) < _STATES_PER_PROGRAM:
-            curve = self._states.get(state)
             if curve is None and len(self._states) < _MAX_STATES:
                 curve = self._states[state] = SurvivalCurve()
             if curve is not None:
                 curve.enter()
-                visit = track.states[state] = Visit(curve, attained_s)
+                visit = track.states[curve] = Visit(curve, attained_s)
         track.current = visit
 
     def _move(self, track: Track, to_bin: int) -> None:

@@ -66,9 +66,7 @@ class Placement:
         """Return a place for a call that begins to wait, having had some service already."""
         engines, resident = self._bind(call, program, now)
         return Ticket(
-            call_id=call.call_id,
-            program_id=call.program_id,
-            tenant=call.tenant,
+            call=call,
             engines=engines,
             resident=resident,
             level=0,
@@ -193,7 +191,7 @@ class Placement:
         if engine.preempting:  # one at a time, this call included
             return False
         turn = self._waiting.next_for(engine.engine_id, now)
-        if turn is None or turn.ticket.tenant != record.call.tenant:
+        if turn is None or turn.ticket.call.tenant != record.call.tenant:
             return False
         own = self._policy.rank(record.program, now)[0]
         own += self._policy.place(record.call, record.program, record.charged_s)[0]

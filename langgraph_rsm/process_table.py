@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -105,8 +105,10 @@ class Program:
     """Length that contexts of programs of its graph had at their end, on average; 0 when unknown.
     A context comes in for good, so it is to fit when it has grown."""
     home: str | None = None
-    engines: dict[str, int] = field(default_factory=dict)
-    threads: dict[str, int] = field(default_factory=dict)
+    engines: dict[str, int] | None = None
+    """Calls that each engine served; None before the first."""
+    branches: dict[str, int] | None = None
+    """Calls waiting or running of each thread but the main one; None before there is any."""
     paths: OrderedDict[str, float] | None = None
     """Length of the chain of calls that ends with each ended call; None before a call named its
     parents."""
@@ -171,9 +173,15 @@ class Program:
                 return max(known)
         return self.critical_path_s
 
+    def threads(self) -> tuple[str, ...]:
+        """Return the threads with a call waiting or running, sorted; the main one is empty."""
+        branches = self.branches or {}
+        main = ("",) if sum(branches.values()) < self.active else ()
+        return (*main, *sorted(branches))
+
     def snapshot(self, now: float) -> ProgramSnapshot:
         """Return an immutable copy as of `now`."""
-        engines = sorted(self.engines.items(), key=lambda item: -item[1])
+        engines = sorted((self.engines or {}).items(), key=lambda item: -item[1])
         return ProgramSnapshot(
             program_id=self.program_id,
             tenant=self.tenant,
@@ -189,7 +197,7 @@ class Program:
             running=self.running,
             finished=self.finished,
             engines=tuple(engines),
-            threads=tuple(sorted(self.threads)),
+            threads=self.threads(),
             last_arrival_s=self.last_arrival_s,
             last_completion_s=self.last_completion_s,
         )
@@ -219,7 +227,10 @@ class ProcessTable:
             program = self._programs[call.program_id] = self._create(call, now)
         self._idle.pop(call.program_id, None)
         program.last_arrival_s = now
-        program.threads[call.thread_id] = program.threads.get(call.thread_id, 0) + 1
+        if call.thread_id:
+            if program.branches is None:
+                program.branches = {}
+            program.branches[call.thread_id] = program.branches.get(call.thread_id, 0) + 1
         if call.graph and not program.graph:
             program.graph = call.graph
         if call.parents and program.paths is None:
@@ -234,6 +245,8 @@ class ProcessTable:
         self._stop_waiting(program, now)
         program.running += 1
         program.home = engine_id
+        if program.engines is None:
+            program.engines = {}
         program.engines[engine_id] = program.engines.get(engine_id, 0) + 1
 
     def requeue(self, program: Program, now: float) -> None:
@@ -316,9 +329,10 @@ class ProcessTable:
     def _leave(self, program: Program, call: Call, now: float) -> Program | None:
         program.finished += 1
         program.last_completion_s = now
-        program.threads[call.thread_id] -= 1
-        if not program.threads[call.thread_id]:
-            del program.threads[call.thread_id]
+        if program.branches is not None and call.thread_id:
+            program.branches[call.thread_id] -= 1
+            if not program.branches[call.thread_id]:
+                del program.branches[call.thread_id]
         if program.active:
             return None
         if program.ended:

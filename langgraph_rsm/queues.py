@@ -21,6 +21,7 @@ from langgraph_rsm.lazy_heap import LazyHeap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langgraph_rsm.events import Call
     from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.process_table import Program
 
@@ -34,9 +35,7 @@ Place = tuple[float, float]
 class Ticket:
     """A waiting call's place, for one wait: a call that waits again gets a new one."""
 
-    call_id: str
-    program_id: str
-    tenant: str
+    call: Call
     engines: tuple[str, ...]
     """Engines it waits for; a balancer may have narrowed the call's own."""
     resident: bool
@@ -49,6 +48,11 @@ class Ticket:
     submitted_s: float
     waiting: bool = False
     """Whether it is in a queue; its entries are dead once it has left."""
+
+    @property
+    def call_id(self) -> str:
+        """Id of the call."""
+        return self.call.call_id
 
     def __lt__(self, other: Ticket) -> bool:
         # Asked only when a preempted call meets a dead entry of its former wait: either will do.
@@ -129,9 +133,9 @@ class TenantQueue:
     def push(self, ticket: Ticket, program: Program) -> None:
         """Add a ticket of a program, whose other tickets have its rank already."""
         ticket.waiting = True
-        queue = self._programs.get(ticket.program_id)
+        queue = self._programs.get(program.program_id)
         if queue is None:
-            queue = self._programs[ticket.program_id] = ProgramQueue(program, self)
+            queue = self._programs[program.program_id] = ProgramQueue(program, self)
             program.queues += (queue,)
         queue.push(ticket)
         if queue.first() is ticket:
@@ -145,7 +149,7 @@ class TenantQueue:
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        program_id = ticket.program_id
+        program_id = ticket.call.program_id
         queue = self._programs[program_id]
         was_first = queue.first() is ticket
         ticket.waiting = False
@@ -158,7 +162,7 @@ class TenantQueue:
             self._promoted.discard(program_id)
         elif was_first:
             self._order.set(queue.standing())
-        self._urgent.discard(ticket.call_id)
+        self._urgent.discard(ticket.call.call_id)
         if len(self._by_age) + len(self._returned) > 2 * self._size + 16:
             self._bury()
 

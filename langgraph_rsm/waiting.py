@@ -73,12 +73,13 @@ class Pool:
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        queue = self.tenants[ticket.tenant]
+        tenant_id = ticket.call.tenant
+        queue = self.tenants[tenant_id]
         queue.discard(ticket)
         self.size -= 1
         if not queue:
-            del self.tenants[ticket.tenant]
-            self._by_share.discard(ticket.tenant)
+            del self.tenants[tenant_id]
+            self._by_share.discard(tenant_id)
 
     def credited(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has become less.
@@ -171,7 +172,7 @@ class WaitingRoom:
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Make a waiting call urgent, with the time by which it should be served."""
         pool = self._pools[ticket.engines, ticket.resident]
-        pool.tenants[ticket.tenant].urge(ticket, due_s)
+        pool.tenants[ticket.call.tenant].urge(ticket, due_s)
 
     def credited(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has become less."""
