@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.alarm import Alarm
@@ -35,64 +34,18 @@ from langgraph_rsm.history import History
 from langgraph_rsm.lease import Lease, Slot
 from langgraph_rsm.policies import create_policy
 from langgraph_rsm.programs import watch_program_ends
+from langgraph_rsm.snapshots import take_snapshot
 from langgraph_rsm.telemetry.recorder import Ending, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langgraph_rsm.engine import Engine
-    from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
-    from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
     from langgraph_rsm.policies import Policy
-    from langgraph_rsm.process_table import ProgramSnapshot
+    from langgraph_rsm.snapshots import SchedulerSnapshot
     from langgraph_rsm.telemetry.records import Hook
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSnapshot:
-    """Slots of an engine at one moment."""
-
-    engine_id: str
-    capacity: int
-    limit: int
-    """Calls that may be in flight now; below the capacity while an adaptive window is."""
-    in_flight: int
-    health: str
-    """`up`, `down` or `probing`."""
-    resident_programs: int
-    """Programs whose context the engine is to keep; 0 when its memory is not bounded."""
-    resident_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantSnapshot:
-    """Service of a tenant at one moment."""
-
-    tenant_id: str
-    weight: float
-    active: int
-    """Calls waiting or running."""
-    service_s: float
-    """Service of its calls since it was last forgotten, which is when it owes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerSnapshot:
-    """State of a scheduler at one moment."""
-
-    at_s: float
-    """Seconds of the scheduler's clock."""
-    policy: str
-    waiting: Mapping[int, int]
-    """Waiting calls per level, ascending; empty when nothing waits."""
-    engines: tuple[EngineSnapshot, ...]
-    """In order of registration."""
-    tenants: tuple[TenantSnapshot, ...]
-    """In order of appearance."""
-    programs: tuple[ProgramSnapshot, ...]
-    """In order of arrival; ended programs are gone."""
 
 
 class Scheduler:
@@ -241,18 +194,10 @@ class Scheduler:
             history.save(path)
 
     def snapshot(self) -> SchedulerSnapshot:
-        """Return the present state; O(programs + engines)."""
+        """Return the present state; O(programs + waiting calls + engines)."""
         self._settle()
         with self._lock:
-            now = self.clock()
-            return SchedulerSnapshot(
-                at_s=now,
-                policy=self._policy.name,
-                waiting=self._core.waiting.depths(),
-                engines=tuple(_engine_snapshot(load, now) for load in self._core.engines.values()),
-                tenants=tuple(map(_tenant_snapshot, self._core.tenants)),
-                programs=tuple(program.snapshot(now) for program in self._core.programs),
-            )
+            return take_snapshot(self._core, self._policy.name, self.clock())
 
     def __deepcopy__(self, _memo: object) -> Scheduler:
         return self  # copies of a model share its scheduler, that is what it is for
@@ -402,24 +347,3 @@ def _told(kind: type[Finished | Failed | Cancelled], how: Ending) -> dict[str, o
     if kind is Failed:
         return {"tokens": how.tokens, "fault": how.fault, "retry_after_s": how.retry_after_s}
     return {"tokens": how.tokens}
-
-
-def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
-    return EngineSnapshot(
-        engine_id=load.engine_id,
-        capacity=load.capacity,
-        limit=load.limit,
-        in_flight=len(load.in_flight),
-        health=load.health.state(now).value,
-        resident_programs=len(load.memory),
-        resident_tokens=load.memory.used_tokens,
-    )
-
-
-def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
-    return TenantSnapshot(
-        tenant_id=tenant.tenant_id,
-        weight=tenant.weight,
-        active=tenant.active,
-        service_s=tenant.service_s,
-    )
