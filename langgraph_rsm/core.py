@@ -126,6 +126,13 @@ class SchedulerCore(CoreState):
             out.append(Reject(call_id=call.call_id, reason=reason))
             return
         record = self._admit(event)
+        if free and not len(self._waiting):
+            engine = self._placement.at_once(record, free[0], now)
+            if engine is not None:
+                out.append(self._dispatch(record, engine, now))
+                return
+        self._placement.enqueue(record, now)
+        self._placement.note_activity(record.program, now)
         if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
             out.append(
@@ -214,7 +221,7 @@ class SchedulerCore(CoreState):
     # Steps
 
     def _admit(self, event: Submitted) -> CallRecord:
-        """Make a record of a submitted call, and put it into the waiting room."""
+        """Count a submitted call as one that waits, and make a record of it."""
         call, now = event.call, event.now
         known = self._table.get(call.program_id)
         if known is not None:
@@ -232,8 +239,6 @@ class SchedulerCore(CoreState):
             inherited_s=program.path_before_s(call),
             arrived_s=now,
         )
-        self._placement.enqueue(record, now)
-        self._placement.note_activity(program, now)
         self._guard.watch(program, now)
         return record
 
@@ -249,7 +254,8 @@ class SchedulerCore(CoreState):
 
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
-        self._placement.dequeue(record)
+        if record.ticket.waiting:
+            self._placement.dequeue(record)
         engine.take(call.call_id, record.reserved_tokens)
         if program.home not in (None, engine.engine_id):
             self._engines[program.home].memory.leave(program.program_id)

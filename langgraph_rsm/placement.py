@@ -75,15 +75,43 @@ class Placement:
             submitted_s=now,
         )
 
-    def enqueue(self, record: CallRecord, now: float) -> None:
-        """Put a call, with its ticket, into the waiting room."""
-        ticket, program, call = record.ticket, record.program, record.call
+    def at_once(self, record: CallRecord, engine: EngineLoad, now: float) -> EngineLoad | None:
+        """Return the engine for a new call while no other call waits: no queue, the same answer.
+
+        Args:
+            record: The call, not in the waiting room.
+            engine: The first of its engines that have room.
+            now: Time in seconds.
+
+        Returns:
+            The engine that shall serve it; None if it must go through the waiting room, because
+            more than a free slot is to be looked at.
+        """
+        engines = self._engines
+        special = engines.any_bounded or engines.any_down
+        if special or engine.engine_id not in record.ticket.engines:
+            return None
+        candidates = self._candidates(record, engine, now)
+        if any(each.tokens is not None for each in candidates):
+            return None
+        if len(candidates) > 1:
+            engine = self._balancer.choose(record.call, record.program, candidates)
+        self._rank(record, now)
+        return engine
+
+    def _rank(self, record: CallRecord, now: float) -> None:
+        ticket, program = record.ticket, record.program
         rank = self._policy.rank(program, now)
         ticket.level = int(rank[0] + ticket.place[0])
         if rank != program.rank:
             program.rank = rank
             if program.waiting > 1:
                 self._waiting.rerank(program)
+
+    def enqueue(self, record: CallRecord, now: float) -> None:
+        """Put a call, with its ticket, into the waiting room."""
+        ticket, program, call = record.ticket, record.program, record.call
+        self._rank(record, now)
         self._waiting.add(ticket, record.tenant, program)
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound += 1
