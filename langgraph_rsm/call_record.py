@@ -112,11 +112,13 @@ class CallRecord:
     def note(self, state: CallState, now: float) -> None:
         """Enter a state."""
         self.state = state
-        if self.story is None:
-            self.story = []
-        self.story.append((now, state))
-        if len(self.story) > _STORY_LENGTH:
-            del self.story[0]
+        story = self.story
+        if story is None:
+            self.story = [(now, state)]
+            return
+        story.append((now, state))
+        if len(story) > _STORY_LENGTH:
+            del story[0]
 
     def tell(self) -> tuple[str, ...]:
         """Return the recent transitions, oldest first, as text."""

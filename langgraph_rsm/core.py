@@ -254,7 +254,7 @@ class SchedulerCore(CoreState):
 
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
-        if record.ticket.waiting:
+        if record.ticket.queue is not None:
             self._placement.dequeue(record)
         engine.take(call.call_id, record.reserved_tokens)
         if program.home not in (None, engine.engine_id):
@@ -307,7 +307,7 @@ class SchedulerCore(CoreState):
         self._engines[engine_id].memory.clear()
         for ticket in self._waiting.bound_to(engine_id):
             record = self._book.live[ticket.call_id]
-            if record.call.engines == (engine_id,) or not ticket.waiting:
+            if record.call.engines == (engine_id,) or ticket.queue is None:
                 continue
             self._placement.rebind(record, now)
             for other in record.call.engines:

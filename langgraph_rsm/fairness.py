@@ -84,7 +84,8 @@ class Tenants:
 
     def dispatch(self, tenant: Tenant) -> float:
         """Charge a call that gets a slot what calls of its tenant take; returns that."""
-        self._present_s = max(self._present_s, tenant.virtual_s)
+        if tenant.virtual_s > self._present_s:
+            self._present_s = tenant.virtual_s
         tenant.virtual_s += tenant.expected_s / tenant.weight
         return tenant.expected_s
 
@@ -98,7 +99,8 @@ class Tenants:
         """Count a call that ended; a tenant without calls and debt is forgotten in time."""
         tenant.active -= 1
         self._active -= 1
-        self._latest_s = max(self._latest_s, tenant.virtual_s)
+        if tenant.virtual_s > self._latest_s:
+            self._latest_s = tenant.virtual_s
         if not self._active:  # nobody was kept waiting: all debts are paid
             self._present_s = max(self._present_s, self._latest_s)
         if tenant.active:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
-from langgraph_rsm.survival import SurvivalCurve, bin_of
+from langgraph_rsm.survival import UPPER_S, SurvivalCurve, bin_of
 
 if TYPE_CHECKING:
     from langgraph_rsm.events import Call
@@ -97,9 +97,8 @@ class History:
         if track is None:
             return
         attained_s = program.attained_s
-        now_bin = bin_of(attained_s)
-        if now_bin != track.bin:
-            self._move(track, now_bin)
+        if attained_s >= UPPER_S[track.bin]:
+            self._move(track, bin_of(attained_s))
             for visit in track.states.values():
                 _advance(visit, attained_s)
         elif track.current is not None:
@@ -229,7 +228,8 @@ class History:
 
 
 def _advance(visit: Visit, attained_s: float) -> None:
-    now_bin = bin_of(attained_s - visit.entered_s)
-    if now_bin != visit.bin:
+    service_s = attained_s - visit.entered_s
+    if service_s >= UPPER_S[visit.bin]:  # service never becomes less
+        now_bin = bin_of(service_s)
         visit.curve.move(visit.bin, now_bin)
         visit.bin = now_bin

@@ -273,7 +273,8 @@ class ProcessTable:
         """
         program = self._programs[call.program_id]
         program.running -= 1
-        program.critical_path_s = max(program.critical_path_s, path_s)
+        if path_s > program.critical_path_s:
+            program.critical_path_s = path_s
         if program.paths is not None:
             program.paths[call.call_id] = path_s
             if len(program.paths) > _REMEMBERED_PATHS:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langgraph_rsm.events import Call
     from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.process_table import Program
+    from langgraph_rsm.waiting import Pool
 
 Rank = tuple[float, float]
 """(level, tie): programs of a lower level first, then those with the lower tie."""
@@ -46,8 +47,8 @@ class Ticket:
     seq: int
     """Position in the order of all submissions; breaks ties."""
     submitted_s: float
-    waiting: bool = False
-    """Whether it is in a queue; its entries are dead once it has left."""
+    queue: ProgramQueue | None = None
+    """Where it waits; None before and after, when entries that it left behind are dead."""
 
     @property
     def call_id(self) -> str:
@@ -56,7 +57,7 @@ class Ticket:
 
     def __lt__(self, other: Ticket) -> bool:
         # Asked only when a preempted call meets a dead entry of its former wait: either will do.
-        return self.waiting and not other.waiting
+        return self.queue is not None and other.queue is None
 
 
 Entry = tuple[float, float, int, Ticket]
@@ -65,30 +66,31 @@ Entry = tuple[float, float, int, Ticket]
 class ProgramQueue:
     """Waiting calls of one program, by (level, order, seq)."""
 
-    __slots__ = ("_entries", "_size", "program", "within")
+    __slots__ = ("_entries", "program", "size", "within")
 
     def __init__(self, program: Program, within: TenantQueue) -> None:
         self.program = program
         self.within = within
+        self.size = 0
         self._entries: list[Entry] = []
-        self._size = 0
 
     def push(self, ticket: Ticket) -> None:
         """Add a ticket."""
+        ticket.queue = self
         heappush(self._entries, (*ticket.place, ticket.seq, ticket))
-        self._size += 1
+        self.size += 1
 
     def drop(self) -> None:
         """Count one ticket that has ceased to wait; it is thrown away when it comes up."""
-        self._size -= 1
-        if len(self._entries) > 2 * self._size + 8:
-            self._entries = [entry for entry in self._entries if entry[3].waiting]
+        self.size -= 1
+        if len(self._entries) > 2 * self.size + 8:
+            self._entries = [entry for entry in self._entries if entry[3].queue is not None]
             heapify(self._entries)
 
     def first(self) -> Ticket:
         """Return the first waiting ticket; `IndexError` when empty."""
         entries = self._entries
-        while not (ticket := entries[0][3]).waiting:
+        while (ticket := entries[0][3]).queue is None:
             heappop(entries)
         return ticket
 
@@ -97,11 +99,8 @@ class ProgramQueue:
         ticket, program = self.first(), self.program
         return (*program.rank, *ticket.place, ticket.seq, program.program_id)
 
-    def __len__(self) -> int:
-        return self._size
-
     def __iter__(self) -> Iterator[Ticket]:
-        return (entry[3] for entry in self._entries if entry[3].waiting)
+        return (entry[3] for entry in self._entries if entry[3].queue is not None)
 
 
 class TenantQueue:
@@ -113,13 +112,16 @@ class TenantQueue:
         "_programs",
         "_promoted",
         "_returned",
-        "_size",
         "_urgent",
+        "pool",
+        "size",
         "tenant",
     )
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, pool: Pool) -> None:
         self.tenant = tenant
+        self.pool = pool
+        self.size = 0
         self._programs: dict[str, ProgramQueue] = {}
         self._order = LazyHeap()
         self._promoted = LazyHeap()
@@ -128,11 +130,9 @@ class TenantQueue:
         # that take up a former place, after a preemption or a failure, have one of their own.
         self._by_age: deque[Ticket] = deque()
         self._returned: list[tuple[int, Ticket]] = []
-        self._size = 0
 
     def push(self, ticket: Ticket, program: Program) -> None:
         """Add a ticket of a program, whose other tickets have its rank already."""
-        ticket.waiting = True
         queue = self._programs.get(program.program_id)
         if queue is None:
             queue = self._programs[program.program_id] = ProgramQueue(program, self)
@@ -140,7 +140,7 @@ class TenantQueue:
         queue.push(ticket)
         if queue.first() is ticket:
             self._order.set(queue.standing())
-        self._size += 1
+        self.size += 1
         by_age = self._by_age
         if not by_age or by_age[-1].seq < ticket.seq:
             by_age.append(ticket)
@@ -149,13 +149,14 @@ class TenantQueue:
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        program_id = ticket.call.program_id
-        queue = self._programs[program_id]
+        queue = ticket.queue
+        assert queue is not None, "it is here"
         was_first = queue.first() is ticket
-        ticket.waiting = False
-        self._size -= 1
+        ticket.queue = None
+        self.size -= 1
         queue.drop()
-        if not queue:
+        if not queue.size:
+            program_id = queue.program.program_id
             del self._programs[program_id]
             queue.program.queues = tuple([q for q in queue.program.queues if q is not queue])
             self._order.discard(program_id)
@@ -163,7 +164,7 @@ class TenantQueue:
         elif was_first:
             self._order.set(queue.standing())
         self._urgent.discard(ticket.call.call_id)
-        if len(self._by_age) + len(self._returned) > 2 * self._size + 16:
+        if len(self._by_age) + len(self._returned) > 2 * self.size + 16:
             self._bury()
 
     def rerank(self, queue: ProgramQueue) -> None:
@@ -208,9 +209,9 @@ class TenantQueue:
     def oldest(self) -> Ticket:
         """Return the ticket submitted first; the queue must not be empty."""
         by_age, returned = self._by_age, self._returned
-        while by_age and not by_age[0].waiting:
+        while by_age and by_age[0].queue is None:
             by_age.popleft()
-        while returned and not returned[0][1].waiting:
+        while returned and returned[0][1].queue is None:
             heappop(returned)
         if returned and not (by_age and by_age[0].seq < returned[0][0]):
             return returned[0][1]
@@ -218,12 +219,9 @@ class TenantQueue:
 
     def _bury(self) -> None:
         """Throw away the tickets that have ceased to wait."""
-        self._by_age = deque(ticket for ticket in self._by_age if ticket.waiting)
-        self._returned = [entry for entry in self._returned if entry[1].waiting]
+        self._by_age = deque(ticket for ticket in self._by_age if ticket.queue is not None)
+        self._returned = [entry for entry in self._returned if entry[1].queue is not None]
         heapify(self._returned)
-
-    def __len__(self) -> int:
-        return self._size
 
     def __iter__(self) -> Iterator[Ticket]:
         for program in self._programs.values():

@@ -63,7 +63,7 @@ class Pool:
         """Add a ticket."""
         queue = self.tenants.get(tenant.tenant_id)
         if queue is None:
-            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
+            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant, self)
             self.credited(tenant)
             if len(self.tenants) == 2:  # alone, the other one was not followed
                 for other in self.tenants.values():
@@ -73,11 +73,12 @@ class Pool:
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        tenant_id = ticket.call.tenant
-        queue = self.tenants[tenant_id]
+        assert ticket.queue is not None, "it is here"
+        queue = ticket.queue.within
         queue.discard(ticket)
         self.size -= 1
-        if not queue:
+        if not queue.size:
+            tenant_id = queue.tenant.tenant_id
             del self.tenants[tenant_id]
             self._by_share.discard(tenant_id)
 
@@ -94,14 +95,15 @@ class Pool:
     def _first_tenant(self) -> TenantQueue:
         if len(self.tenants) == 1:
             return next(iter(self.tenants.values()))
+        by_share = self._by_share
         while True:
-            entry = self._by_share.first()
+            entry = by_share.first()
             assert entry is not None, "all tenants are in it when there are several"
-            queue = self.tenants[entry[-1]]
-            tenant = queue.tenant
-            if entry[0] == tenant.virtual_s:
+            virtual_s, index, tenant_id = entry
+            queue = self.tenants[tenant_id]
+            if virtual_s == queue.tenant.virtual_s:
                 return queue
-            self._by_share.set_first((tenant.virtual_s, tenant.index, tenant.tenant_id))
+            by_share.set_first((queue.tenant.virtual_s, index, tenant_id))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -151,7 +153,8 @@ class WaitingRoom:
 
     def discard(self, ticket: Ticket) -> None:
         """Take a call out that is here."""
-        self._pools[ticket.engines, ticket.resident].discard(ticket)
+        assert ticket.queue is not None, "it waits"
+        ticket.queue.within.pool.discard(ticket)
         self._size -= 1
 
     def rerank(self, program: Program) -> None:
@@ -171,8 +174,8 @@ class WaitingRoom:
 
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Make a waiting call urgent, with the time by which it should be served."""
-        pool = self._pools[ticket.engines, ticket.resident]
-        pool.tenants[ticket.call.tenant].urge(ticket, due_s)
+        assert ticket.queue is not None, "it waits"
+        ticket.queue.within.urge(ticket, due_s)
 
     def credited(self, tenant: Tenant) -> None:
         """Take note that the virtual time of a tenant has become less."""
