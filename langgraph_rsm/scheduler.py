@@ -116,10 +116,12 @@ class Scheduler:
                 raise EngineError(msg)
             self._engines[engine.engine_id] = engine
             self._handle(
-                EngineChanged,
-                engine_id=engine.engine_id,
-                capacity=engine.capacity or self.config.default_capacity,
-                limits=engine.limits,
+                EngineChanged(
+                    now=self.clock(),
+                    engine_id=engine.engine_id,
+                    capacity=engine.capacity or self.config.default_capacity,
+                    limits=engine.limits,
+                )
             )
         self._settle()
         return engine
@@ -159,7 +161,7 @@ class Scheduler:
         with self._lock:
             if self._core.programs.get(program_id) is None:
                 return
-            self._handle(ProgramEnded, program_id=program_id)
+            self._handle(ProgramEnded(now=self.clock(), program_id=program_id))
         self._settle()
 
     def drain(self, engine: Engine) -> None:
@@ -224,7 +226,8 @@ class Scheduler:
                 known = ", ".join(sorted(self._engines)) or "none"
                 msg = f"engine {engine_id!r} is not registered; known are {known}"
                 raise EngineError(msg)
-            self._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+            change = EngineChanged(now=self.clock(), engine_id=engine_id, capacity=capacity)
+            self._handle(change)
         self._settle()
 
     # What leases ask for
@@ -234,15 +237,18 @@ class Scheduler:
     ) -> None:
         with self._lock:
             self._waiters[call.call_id] = waiter
-            instructions = self._handle(Submitted, call=call, may_wait=may_wait, place=place)
+            now = self.clock()
+            instructions = self._handle(
+                Submitted(now=now, call=call, may_wait=may_wait, place=place)
+            )
         self._settle()
         if instructions and isinstance(instructions[0], Reject):
             raise QueueFullError(call_id=call.call_id, reason=instructions[0].reason)
 
     def _begin(self, call: Call, engine_id: str) -> Lease:
         with self._lock:
-            self._handle(Started, call_id=call.call_id)
-            started_s = self._core.now
+            started_s = self.clock()
+            self._handle(Started(now=started_s, call_id=call.call_id))
             record = self._core.record(call.call_id)
             assert record is not None, "it has just begun"
             place = record.ticket.seq
@@ -268,7 +274,7 @@ class Scheduler:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
                 return
-            self._handle(kind, ending=how, call_id=call_id, **_told(kind, how))
+            self._handle(_end_event(kind, call_id, how, self.clock()), how)
         self._settle()
 
     def _orphan(self, call_id: str) -> None:
@@ -284,11 +290,8 @@ class Scheduler:
 
     # Steps
 
-    def _handle(
-        self, kind: Callable[..., Event], *, ending: Ending | None = None, **fields: object
-    ) -> tuple[Instruction, ...]:
-        """Feed one event, stamped now, to the core. The lock must be held."""
-        event = kind(now=self.clock(), **fields)
+    def _handle(self, event: Event, ending: Ending | None = None) -> tuple[Instruction, ...]:
+        """Feed one event to the core; the lock must be held since before it was stamped."""
         instructions = self._core.handle(event)
         for instruction in instructions:
             if isinstance(instruction, Dispatch):
@@ -301,7 +304,7 @@ class Scheduler:
 
     def _tick(self) -> None:
         with self._lock:
-            self._handle(Tick)
+            self._handle(Tick(now=self.clock()))
         self._settle()
 
     def _settle(self) -> None:
@@ -327,7 +330,7 @@ class Scheduler:
         while self._orphans:
             call_id = self._orphans.popleft()
             if self._core.is_live(call_id):
-                self._handle(Cancelled, ending=Ending(), call_id=call_id)
+                self._handle(Cancelled(now=self.clock(), call_id=call_id), Ending())
 
 
 def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) -> SchedulerConfig:
@@ -340,10 +343,18 @@ def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) 
     return config.model_copy(update={"policy": PolicyName(policy)})
 
 
-def _told(kind: type[Finished | Failed | Cancelled], how: Ending) -> dict[str, object]:
-    """Return what the core is to know of an end, by the fields of its event."""
+def _end_event(
+    kind: type[Finished | Failed | Cancelled], call_id: str, how: Ending, now: float
+) -> Finished | Failed | Cancelled:
+    """Return the event that tells the core of an end what it is to know."""
     if kind is Finished:
-        return {"tokens": how.tokens, "ttft_s": how.ttft_s}
+        return Finished(now=now, call_id=call_id, tokens=how.tokens, ttft_s=how.ttft_s)
     if kind is Failed:
-        return {"tokens": how.tokens, "fault": how.fault, "retry_after_s": how.retry_after_s}
-    return {"tokens": how.tokens}
+        return Failed(
+            now=now,
+            call_id=call_id,
+            tokens=how.tokens,
+            fault=how.fault,
+            retry_after_s=how.retry_after_s,
+        )
+    return Cancelled(now=now, call_id=call_id, tokens=how.tokens)
