@@ -42,7 +42,6 @@ class Accounts:
     def reserve(self, record: CallRecord) -> None:
         """Charge the tenant in advance for a call that gets a slot."""
         record.reserved_s = self._tenants.dispatch(record.tenant)
-        self._waiting.charged(record.tenant)
 
     def start(self, record: CallRecord, now: float) -> None:
         """Begin a slice of a call."""
@@ -82,7 +81,8 @@ class Accounts:
         service_s = record.charged_s - record.settled_s
         self._tenants.settle(record.tenant, reserved_s=record.reserved_s, service_s=service_s)
         record.settled_s = record.charged_s
-        self._waiting.charged(record.tenant)
+        if service_s < record.reserved_s:
+            self._waiting.credited(record.tenant)
 
     def rerank(self, record: CallRecord, now: float) -> None:
         """Let the policy look anew at a program that was served."""
@@ -91,4 +91,4 @@ class Accounts:
             rank = self._policy.rank(program, now)
             if rank != program.rank:
                 program.rank = rank
-                self._waiting.rerank(program.program_id, program.tenant, rank)
+                self._waiting.rerank(program)

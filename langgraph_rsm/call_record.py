@@ -80,8 +80,6 @@ class CallRecord:
     """Service of former slices, already counted for the tenant."""
     reserved_s: float = 0.0
     """Service of the present slice that the tenant was charged in advance."""
-    reserved_tokens: int = 0
-    """Tokens already counted for the engine's limit."""
     boosted: bool = False
     """Whether it has a slot because it was overdue or promoted."""
     story: list[tuple[float, CallState]] | None = None
@@ -101,20 +99,26 @@ class CallRecord:
         running_s = 0.0 if self.started_s is None else now - self.started_s
         return self.sliced_s + running_s
 
+    @property
+    def reserved_tokens(self) -> int:
+        """Tokens that count for the engine's limit before it is known what the call used."""
+        return self.call.prompt_tokens + self.call.output_tokens
+
     def context_tokens(self) -> int:
         """Return the length to which the program's context is expected to grow."""
-        call, program = self.call, self.program
-        tokens = call.prompt_tokens + call.output_tokens
-        return max(tokens, program.context_tokens, program.expected_tokens)
+        program = self.program
+        return max(self.reserved_tokens, program.context_tokens, program.expected_tokens)
 
     def note(self, state: CallState, now: float) -> None:
         """Enter a state."""
         self.state = state
-        if self.story is None:
-            self.story = []
-        self.story.append((now, state))
-        if len(self.story) > _STORY_LENGTH:
-            del self.story[0]
+        story = self.story
+        if story is None:
+            self.story = [(now, state)]
+            return
+        story.append((now, state))
+        if len(story) > _STORY_LENGTH:
+            del story[0]
 
     def tell(self) -> tuple[str, ...]:
         """Return the recent transitions, oldest first, as text."""

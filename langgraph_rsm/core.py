@@ -109,8 +109,7 @@ class SchedulerCore(CoreState):
         out: list[Instruction] = []
         self._handlers[type(event)](event, out)
         self._now = now
-        stale = self._table.expire(now)
-        if stale is not None:
+        if self._table.fresh_until_s < now and (stale := self._table.expire(now)) is not None:
             out.append(self._retire(stale, now))
         return tuple(out)
 
@@ -127,6 +126,13 @@ class SchedulerCore(CoreState):
             out.append(Reject(call_id=call.call_id, reason=reason))
             return
         record = self._admit(event)
+        if free and not len(self._waiting):
+            engine = self._placement.at_once(record, free[0], now)
+            if engine is not None:
+                out.append(self._dispatch(record, engine, now))
+                return
+        self._placement.enqueue(record, now)
+        self._placement.note_activity(record.program, now)
         if not free and not event.may_wait:
             engines = self._engines.of(call.engines)
             out.append(
@@ -215,7 +221,7 @@ class SchedulerCore(CoreState):
     # Steps
 
     def _admit(self, event: Submitted) -> CallRecord:
-        """Make a record of a submitted call, and put it into the waiting room."""
+        """Count a submitted call as one that waits, and make a record of it."""
         call, now = event.call, event.now
         known = self._table.get(call.program_id)
         if known is not None:
@@ -233,8 +239,6 @@ class SchedulerCore(CoreState):
             inherited_s=program.path_before_s(call),
             arrived_s=now,
         )
-        self._placement.enqueue(record, now)
-        self._placement.note_activity(program, now)
         self._guard.watch(program, now)
         return record
 
@@ -250,8 +254,8 @@ class SchedulerCore(CoreState):
 
     def _dispatch(self, record: CallRecord, engine: EngineLoad, now: float) -> Dispatch:
         call, program = record.call, record.program
-        self._placement.dequeue(record)
-        record.reserved_tokens = call.prompt_tokens + call.output_tokens
+        if record.ticket.queue is not None:
+            self._placement.dequeue(record)
         engine.take(call.call_id, record.reserved_tokens)
         if program.home not in (None, engine.engine_id):
             self._engines[program.home].memory.leave(program.program_id)
@@ -303,7 +307,7 @@ class SchedulerCore(CoreState):
         self._engines[engine_id].memory.clear()
         for ticket in self._waiting.bound_to(engine_id):
             record = self._book.live[ticket.call_id]
-            if record.call.engines == (engine_id,) or not ticket.waiting:
+            if record.call.engines == (engine_id,) or ticket.queue is None:
                 continue
             self._placement.rebind(record, now)
             for other in record.call.engines:

@@ -84,7 +84,8 @@ class Tenants:
 
     def dispatch(self, tenant: Tenant) -> float:
         """Charge a call that gets a slot what calls of its tenant take; returns that."""
-        self._present_s = max(self._present_s, tenant.virtual_s)
+        if tenant.virtual_s > self._present_s:
+            self._present_s = tenant.virtual_s
         tenant.virtual_s += tenant.expected_s / tenant.weight
         return tenant.expected_s
 
@@ -98,7 +99,8 @@ class Tenants:
         """Count a call that ended; a tenant without calls and debt is forgotten in time."""
         tenant.active -= 1
         self._active -= 1
-        self._latest_s = max(self._latest_s, tenant.virtual_s)
+        if tenant.virtual_s > self._latest_s:
+            self._latest_s = tenant.virtual_s
         if not self._active:  # nobody was kept waiting: all debts are paid
             self._present_s = max(self._present_s, self._latest_s)
         if tenant.active:
@@ -157,7 +159,7 @@ class StarvationGuard:
 
     def before(self, program: Program, now: float) -> None:
         """Bring the recent past up to date; call it before `waiting` or the service changes."""
-        if self._beta != math.inf:
+        if now > program.recent_at_s and self._beta != math.inf:
             self._fade(program, now)
 
     def reset(self, program: Program, now: float) -> None:
@@ -167,16 +169,22 @@ class StarvationGuard:
 
     def pop_due(self, now: float) -> Program | None:
         """Return a program that is to be promoted now; None if there is no (further) one."""
-        while (program_id := self._due.pop_due((now,))) is not None:
-            program = self._watched.pop(program_id)
-            if not program.waiting or program.promoted_left:
-                continue
-            self._fade(program, now)
-            if self._delay_s(program) <= _TOLERANCE_S:
+        due = self._due
+        while (first := due.first()) is not None and first[0] <= now:
+            program_id = first[-1]
+            program = self._watched[program_id]
+            waits = program.waiting and not program.promoted_left
+            if waits:
+                self._fade(program, now)
+                delay_s = self._delay_s(program)
+                if delay_s > _TOLERANCE_S:
+                    due.set_first((now + delay_s, program_id))
+                    continue
+            due.pop_due(now)
+            del self._watched[program_id]
+            if waits:
                 return program
-            self._set(program, now)
-        first = self._due.first()
-        self.next_s = math.inf if first is None else first[0][0]
+        self.next_s = math.inf if first is None else first[0]
         return None
 
     def forget(self, program_id: str) -> None:
@@ -188,7 +196,7 @@ class StarvationGuard:
         self._fade(program, now)
         due_s = now + self._delay_s(program)
         self.next_s = min(self.next_s, due_s)
-        self._due.set(program.program_id, (due_s,))
+        self._due.set((due_s, program.program_id))
         self._watched[program.program_id] = program
 
     def _fade(self, program: Program, now: float) -> None:

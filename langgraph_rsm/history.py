@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.errors import ConfigError
-from langgraph_rsm.survival import SurvivalCurve, bin_of
+from langgraph_rsm.survival import UPPER_S, SurvivalCurve, bin_of
 
 if TYPE_CHECKING:
     from langgraph_rsm.events import Call
@@ -54,8 +54,8 @@ class Track:
     bin: int = 0
     visits: dict[str, int] = field(default_factory=dict)
     """Calls made so far at each call site."""
-    states: dict[State, Visit] = field(default_factory=dict)
-    """States entered so far, in order."""
+    states: dict[SurvivalCurve, Visit] = field(default_factory=dict)
+    """States entered so far, in order, by their curves: those are shared, new keys would not be."""
     current: Visit | None = None
     """State that the latest call put it in; None if that one is not recorded."""
 
@@ -97,9 +97,8 @@ class History:
         if track is None:
             return
         attained_s = program.attained_s
-        now_bin = bin_of(attained_s)
-        if now_bin != track.bin:
-            self._move(track, now_bin)
+        if attained_s >= UPPER_S[track.bin]:
+            self._move(track, bin_of(attained_s))
             for visit in track.states.values():
                 _advance(visit, attained_s)
         elif track.current is not None:
@@ -211,14 +210,14 @@ class History:
     def _visit(self, track: Track, site: str, attained_s: float) -> None:
         count = track.visits[site] = track.visits.get(site, 0) + 1
         state = (track.kind, site, count.bit_length())
-        visit = track.states.get(state)
+        curve = self._states.get(state)
+        visit = None if curve is None else track.states.get(curve)
         if visit is None and len(track.states) < _STATES_PER_PROGRAM:
-            curve = self._states.get(state)
             if curve is None and len(self._states) < _MAX_STATES:
                 curve = self._states[state] = SurvivalCurve()
             if curve is not None:
                 curve.enter()
-                visit = track.states[state] = Visit(curve, attained_s)
+                visit = track.states[curve] = Visit(curve, attained_s)
         track.current = visit
 
     def _move(self, track: Track, to_bin: int) -> None:
@@ -229,7 +228,8 @@ class History:
 
 
 def _advance(visit: Visit, attained_s: float) -> None:
-    now_bin = bin_of(attained_s - visit.entered_s)
-    if now_bin != visit.bin:
+    service_s = attained_s - visit.entered_s
+    if service_s >= UPPER_S[visit.bin]:  # service never becomes less
+        now_bin = bin_of(service_s)
         visit.curve.move(visit.bin, now_bin)
         visit.bin = now_bin

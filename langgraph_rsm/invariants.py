@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.errors import InvariantError
@@ -104,9 +104,12 @@ def _check_work_conservation(calls: Mapping[str, CallRecord], engines: Engines, 
 def _check_table(calls: Mapping[str, CallRecord], table: ProcessTable) -> None:
     waiting: Counter[str] = Counter()
     running: Counter[str] = Counter()
+    branches: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in calls.values():
         counter = running if record.state in _HOLDING else waiting
         counter[record.call.program_id] += 1
+        if record.call.thread_id:
+            branches[record.call.program_id][record.call.thread_id] += 1
     for program in table:
         program_id = program.program_id
         _require(
@@ -117,7 +120,7 @@ def _check_table(calls: Mapping[str, CallRecord], table: ProcessTable) -> None:
             program.active > 0 or not program.ended, f"program {program_id!r} outlived its run"
         )
         _require(
-            sum(program.threads.values()) == program.active,
+            Counter(program.branches) == branches[program_id],
             f"program {program_id!r} miscounts its threads",
         )
     known = {program.program_id for program in table}

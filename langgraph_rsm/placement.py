@@ -66,9 +66,7 @@ class Placement:
         """Return a place for a call that begins to wait, having had some service already."""
         engines, resident = self._bind(call, program, now)
         return Ticket(
-            call_id=call.call_id,
-            program_id=call.program_id,
-            tenant=call.tenant,
+            call=call,
             engines=engines,
             resident=resident,
             level=0,
@@ -77,23 +75,51 @@ class Placement:
             submitted_s=now,
         )
 
-    def enqueue(self, record: CallRecord, now: float) -> None:
-        """Put a call, with its ticket, into the waiting room."""
-        ticket, program, call = record.ticket, record.program, record.call
+    def at_once(self, record: CallRecord, engine: EngineLoad, now: float) -> EngineLoad | None:
+        """Return the engine for a new call while no other call waits: no queue, the same answer.
+
+        Args:
+            record: The call, not in the waiting room.
+            engine: The first of its engines that have room.
+            now: Time in seconds.
+
+        Returns:
+            The engine that shall serve it; None if it must go through the waiting room, because
+            more than a free slot is to be looked at.
+        """
+        engines = self._engines
+        special = engines.any_bounded or engines.any_down
+        if special or engine.engine_id not in record.ticket.engines:
+            return None
+        candidates = self._candidates(record, engine, now)
+        if any(each.tokens is not None for each in candidates):
+            return None
+        if len(candidates) > 1:
+            engine = self._balancer.choose(record.call, record.program, candidates)
+        self._rank(record, now)
+        return engine
+
+    def _rank(self, record: CallRecord, now: float) -> None:
+        ticket, program = record.ticket, record.program
         rank = self._policy.rank(program, now)
         ticket.level = int(rank[0] + ticket.place[0])
         if rank != program.rank:
             program.rank = rank
             if program.waiting > 1:
-                self._waiting.rerank(program.program_id, program.tenant, rank)
-        self._waiting.add(ticket, record.tenant, rank)
+                self._waiting.rerank(program)
+
+    def enqueue(self, record: CallRecord, now: float) -> None:
+        """Put a call, with its ticket, into the waiting room."""
+        ticket, program, call = record.ticket, record.program, record.call
+        self._rank(record, now)
+        self._waiting.add(ticket, record.tenant, program)
         if len(ticket.engines) == 1:
             self._engines[ticket.engines[0]].bound += 1
         if call.interactive:
             due_s = now if call.deadline_s is None else min(now, call.deadline_s)
             self._waiting.urge(ticket, due_s)
         elif call.deadline_s is not None:
-            self._deadlines.set(call.call_id, (call.deadline_s - self._urgent_before_s,))
+            self._deadlines.set((call.deadline_s - self._urgent_before_s, call.call_id))
             self._has_deadlines = True
 
     def dequeue(self, record: CallRecord) -> None:
@@ -111,7 +137,7 @@ class Placement:
             self._promote_due(now)
         if not self._has_deadlines:
             return
-        while (call_id := self._deadlines.pop_due((now,))) is not None:
+        while (call_id := self._deadlines.pop_due(now)) is not None:
             record = self._calls[call_id]
             assert record.call.deadline_s is not None, "listed for its deadline"
             self._waiting.urge(record.ticket, record.call.deadline_s)
@@ -122,7 +148,7 @@ class Placement:
         if program.promoted_left:
             program.promoted_left = min(program.promoted_left - 1, program.waiting)
             if not program.promoted_left:
-                self._waiting.demote(program.program_id, program.tenant)
+                self._waiting.demote(program)
 
     def rebind(self, record: CallRecord, now: float) -> None:
         """Let a call that waits for a lost engine alone wait for others; its place stays."""
@@ -193,7 +219,7 @@ class Placement:
         if engine.preempting:  # one at a time, this call included
             return False
         turn = self._waiting.next_for(engine.engine_id, now)
-        if turn is None or turn.ticket.tenant != record.call.tenant:
+        if turn is None or turn.ticket.call.tenant != record.call.tenant:
             return False
         own = self._policy.rank(record.program, now)[0]
         own += self._policy.place(record.call, record.program, record.charged_s)[0]
@@ -208,7 +234,7 @@ class Placement:
             self._guard.reset(program, now)
             program.promoted_left = program.waiting
             self._promotions += 1
-            self._waiting.promote(program.program_id, program.tenant, self._promotions)
+            self._waiting.promote(program, self._promotions)
 
     def _bind(self, call: Call, program: Program, now: float) -> tuple[tuple[str, ...], bool]:
         """Return the engines that a call is to wait for, and whether its context is there."""

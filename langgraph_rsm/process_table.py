@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from langgraph_rsm.events import Call
     from langgraph_rsm.history import Track
+    from langgraph_rsm.queues import ProgramQueue
 
 _REMEMBERED_PATHS = 256
 """Ended calls of a program whose path is kept for later calls that name them as parents."""
@@ -104,8 +105,10 @@ class Program:
     """Length that contexts of programs of its graph had at their end, on average; 0 when unknown.
     A context comes in for good, so it is to fit when it has grown."""
     home: str | None = None
-    engines: dict[str, int] = field(default_factory=dict)
-    threads: dict[str, int] = field(default_factory=dict)
+    engines: dict[str, int] | None = None
+    """Calls that each engine served; None before the first."""
+    branches: dict[str, int] | None = None
+    """Calls waiting or running of each thread but the main one; None before there is any."""
     paths: OrderedDict[str, float] | None = None
     """Length of the chain of calls that ends with each ended call; None before a call named its
     parents."""
@@ -113,8 +116,10 @@ class Program:
     """Calls whose service runs by the clock now, since `open_since_s / open_calls` on average."""
     open_since_s: float = 0.0
     """Sum, over these calls, of the time up to which their service is in `attained_s`."""
-    rank: tuple[float, float] | None = None
+    rank: tuple[float, float] = (0, 0)
     """Rank by which its waiting calls are queued."""
+    queues: tuple[ProgramQueue, ...] = ()
+    """Where its calls wait: one for each set of engines that they wait for."""
     level: int | None = None
     """Level that a policy gave it last; for policies with hysteresis."""
     turn: int = -1
@@ -168,9 +173,15 @@ class Program:
                 return max(known)
         return self.critical_path_s
 
+    def threads(self) -> tuple[str, ...]:
+        """Return the threads with a call waiting or running, sorted; the main one is empty."""
+        branches = self.branches or {}
+        main = ("",) if sum(branches.values()) < self.active else ()
+        return (*main, *sorted(branches))
+
     def snapshot(self, now: float) -> ProgramSnapshot:
         """Return an immutable copy as of `now`."""
-        engines = sorted(self.engines.items(), key=lambda item: -item[1])
+        engines = sorted((self.engines or {}).items(), key=lambda item: -item[1])
         return ProgramSnapshot(
             program_id=self.program_id,
             tenant=self.tenant,
@@ -186,7 +197,7 @@ class Program:
             running=self.running,
             finished=self.finished,
             engines=tuple(engines),
-            threads=tuple(sorted(self.threads)),
+            threads=self.threads(),
             last_arrival_s=self.last_arrival_s,
             last_completion_s=self.last_completion_s,
         )
@@ -203,7 +214,8 @@ class ProcessTable:
         self._ttl_s = ttl_s
         self._programs: dict[str, Program] = {}
         self._count = 0
-        self._stale_s = -math.inf  # none is stale up to then
+        self.fresh_until_s = -math.inf
+        """No program is stale up to then."""
         self._final_tokens: dict[str, float] = {}
         # Ordered by the moment of becoming idle, so that the stale ones are in front.
         self._idle: OrderedDict[str, float] = OrderedDict()
@@ -215,7 +227,10 @@ class ProcessTable:
             program = self._programs[call.program_id] = self._create(call, now)
         self._idle.pop(call.program_id, None)
         program.last_arrival_s = now
-        program.threads[call.thread_id] = program.threads.get(call.thread_id, 0) + 1
+        if call.thread_id:
+            if program.branches is None:
+                program.branches = {}
+            program.branches[call.thread_id] = program.branches.get(call.thread_id, 0) + 1
         if call.graph and not program.graph:
             program.graph = call.graph
         if call.parents and program.paths is None:
@@ -230,6 +245,8 @@ class ProcessTable:
         self._stop_waiting(program, now)
         program.running += 1
         program.home = engine_id
+        if program.engines is None:
+            program.engines = {}
         program.engines[engine_id] = program.engines.get(engine_id, 0) + 1
 
     def requeue(self, program: Program, now: float) -> None:
@@ -256,7 +273,8 @@ class ProcessTable:
         """
         program = self._programs[call.program_id]
         program.running -= 1
-        program.critical_path_s = max(program.critical_path_s, path_s)
+        if path_s > program.critical_path_s:
+            program.critical_path_s = path_s
         if program.paths is not None:
             program.paths[call.call_id] = path_s
             if len(program.paths) > _REMEMBERED_PATHS:
@@ -273,12 +291,10 @@ class ProcessTable:
 
     def expire(self, now: float) -> Program | None:
         """Forget the program idle for longest if it is stale; None if there is none."""
-        if now <= self._stale_s:
-            return None
         program_id, since_s = next(iter(self._idle.items()), ("", now))
         if now - since_s > self._ttl_s:
             return self._remove(program_id)
-        self._stale_s = since_s + self._ttl_s
+        self.fresh_until_s = since_s + self._ttl_s
         return None
 
     def get(self, program_id: str) -> Program | None:
@@ -314,9 +330,10 @@ class ProcessTable:
     def _leave(self, program: Program, call: Call, now: float) -> Program | None:
         program.finished += 1
         program.last_completion_s = now
-        program.threads[call.thread_id] -= 1
-        if not program.threads[call.thread_id]:
-            del program.threads[call.thread_id]
+        if program.branches is not None and call.thread_id:
+            program.branches[call.thread_id] -= 1
+            if not program.branches[call.thread_id]:
+                del program.branches[call.thread_id]
         if program.active:
             return None
         if program.ended:

@@ -11,6 +11,7 @@ A program whose rank changes moves as a whole, in O(log n), however many of its 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ from langgraph_rsm.lazy_heap import LazyHeap
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langgraph_rsm.events import Call
     from langgraph_rsm.fairness import Tenant
+    from langgraph_rsm.process_table import Program
+    from langgraph_rsm.waiting import Pool
 
 Rank = tuple[float, float]
 """(level, tie): programs of a lower level first, then those with the lower tie."""
@@ -32,9 +36,7 @@ Place = tuple[float, float]
 class Ticket:
     """A waiting call's place, for one wait: a call that waits again gets a new one."""
 
-    call_id: str
-    program_id: str
-    tenant: str
+    call: Call
     engines: tuple[str, ...]
     """Engines it waits for; a balancer may have narrowed the call's own."""
     resident: bool
@@ -45,12 +47,17 @@ class Ticket:
     seq: int
     """Position in the order of all submissions; breaks ties."""
     submitted_s: float
-    waiting: bool = False
-    """Whether it is in a queue; its entries are dead once it has left."""
+    queue: ProgramQueue | None = None
+    """Where it waits; None before and after, when entries that it left behind are dead."""
+
+    @property
+    def call_id(self) -> str:
+        """Id of the call."""
+        return self.call.call_id
 
     def __lt__(self, other: Ticket) -> bool:
         # Asked only when a preempted call meets a dead entry of its former wait: either will do.
-        return self.waiting and not other.waiting
+        return self.queue is not None and other.queue is None
 
 
 Entry = tuple[float, float, int, Ticket]
@@ -59,100 +66,114 @@ Entry = tuple[float, float, int, Ticket]
 class ProgramQueue:
     """Waiting calls of one program, by (level, order, seq)."""
 
-    __slots__ = ("_entries", "_size", "rank")
+    __slots__ = ("_entries", "program", "size", "within")
 
-    def __init__(self, rank: Rank) -> None:
-        self.rank = rank
+    def __init__(self, program: Program, within: TenantQueue) -> None:
+        self.program = program
+        self.within = within
+        self.size = 0
         self._entries: list[Entry] = []
-        self._size = 0
 
     def push(self, ticket: Ticket) -> None:
         """Add a ticket."""
+        ticket.queue = self
         heappush(self._entries, (*ticket.place, ticket.seq, ticket))
-        self._size += 1
+        self.size += 1
 
     def drop(self) -> None:
         """Count one ticket that has ceased to wait; it is thrown away when it comes up."""
-        self._size -= 1
-        if len(self._entries) > 2 * self._size + 8:
-            self._entries = [entry for entry in self._entries if entry[3].waiting]
+        self.size -= 1
+        if len(self._entries) > 2 * self.size + 8:
+            self._entries = [entry for entry in self._entries if entry[3].queue is not None]
             heapify(self._entries)
 
     def first(self) -> Ticket:
         """Return the first waiting ticket; `IndexError` when empty."""
         entries = self._entries
-        while not entries[0][3].waiting:
+        while (ticket := entries[0][3]).queue is None:
             heappop(entries)
-        return entries[0][3]
+        return ticket
 
-    def key(self) -> tuple[float, float, float, float, int]:
-        """Return where the program stands among the others."""
-        ticket = self.first()
-        return (*self.rank, *ticket.place, ticket.seq)
-
-    def __len__(self) -> int:
-        return self._size
+    def standing(self) -> tuple[float, float, float, float, int, str]:
+        """Return where the program stands among the others, with its id behind."""
+        ticket, program = self.first(), self.program
+        return (*program.rank, *ticket.place, ticket.seq, program.program_id)
 
     def __iter__(self) -> Iterator[Ticket]:
-        return (entry[3] for entry in self._entries if entry[3].waiting)
+        return (entry[3] for entry in self._entries if entry[3].queue is not None)
 
 
 class TenantQueue:
     """Waiting calls of one tenant that wait for the same engines."""
 
-    __slots__ = ("_by_age", "_order", "_programs", "_promoted", "_size", "_urgent", "tenant")
+    __slots__ = (
+        "_by_age",
+        "_order",
+        "_programs",
+        "_promoted",
+        "_returned",
+        "_urgent",
+        "pool",
+        "size",
+        "tenant",
+    )
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, pool: Pool) -> None:
         self.tenant = tenant
+        self.pool = pool
+        self.size = 0
         self._programs: dict[str, ProgramQueue] = {}
         self._order = LazyHeap()
         self._promoted = LazyHeap()
         self._urgent = LazyHeap()
-        self._by_age: list[tuple[int, Ticket]] = []
-        self._size = 0
+        # Tickets by seq, dead ones among them. New calls come in that order and need no heap; those
+        # that take up a former place, after a preemption or a failure, have one of their own.
+        self._by_age: deque[Ticket] = deque()
+        self._returned: list[tuple[int, Ticket]] = []
 
-    def push(self, ticket: Ticket, rank: Rank) -> None:
-        """Add a ticket of a program that has this rank now."""
-        ticket.waiting = True
-        program = self._programs.get(ticket.program_id)
-        if program is None:
-            program = self._programs[ticket.program_id] = ProgramQueue(rank)
-        changed = program.rank != rank
-        program.rank = rank
-        program.push(ticket)
-        if changed or program.first() is ticket:
-            self._order.set(ticket.program_id, program.key())
-        self._size += 1
-        heappush(self._by_age, (ticket.seq, ticket))
+    def push(self, ticket: Ticket, program: Program) -> None:
+        """Add a ticket of a program, whose other tickets have its rank already."""
+        queue = self._programs.get(program.program_id)
+        if queue is None:
+            queue = self._programs[program.program_id] = ProgramQueue(program, self)
+            program.queues += (queue,)
+        queue.push(ticket)
+        if queue.first() is ticket:
+            self._order.set(queue.standing())
+        self.size += 1
+        by_age = self._by_age
+        if not by_age or by_age[-1].seq < ticket.seq:
+            by_age.append(ticket)
+        else:
+            heappush(self._returned, (ticket.seq, ticket))
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        ticket.waiting = False
-        self._size -= 1
-        program = self._programs[ticket.program_id]
-        program.drop()
-        if program:
-            self._order.set(ticket.program_id, program.key())
-        else:
-            del self._programs[ticket.program_id]
-            self._order.discard(ticket.program_id)
-            self._promoted.discard(ticket.program_id)
-        self._urgent.discard(ticket.call_id)
-        if len(self._by_age) > 2 * self._size + 16:
-            self._by_age = [entry for entry in self._by_age if entry[1].waiting]
-            heapify(self._by_age)
+        queue = ticket.queue
+        assert queue is not None, "it is here"
+        was_first = queue.first() is ticket
+        ticket.queue = None
+        self.size -= 1
+        queue.drop()
+        if not queue.size:
+            program_id = queue.program.program_id
+            del self._programs[program_id]
+            queue.program.queues = tuple([q for q in queue.program.queues if q is not queue])
+            self._order.discard(program_id)
+            self._promoted.discard(program_id)
+        elif was_first:
+            self._order.set(queue.standing())
+        self._urgent.discard(ticket.call.call_id)
+        if len(self._by_age) + len(self._returned) > 2 * self.size + 16:
+            self._bury()
 
-    def rerank(self, program_id: str, rank: Rank) -> None:
-        """Move a program, if it has calls here."""
-        program = self._programs.get(program_id)
-        if program is not None and program.rank != rank:
-            program.rank = rank
-            self._order.set(program_id, program.key())
+    def rerank(self, queue: ProgramQueue) -> None:
+        """Move a program that has calls here to where its rank puts it now."""
+        self._order.set(queue.standing())
 
     def promote(self, program_id: str, number: int) -> None:
         """Put a program that has calls here among the promoted ones, in the order of `number`."""
-        if program_id in self._programs:
-            self._promoted.set(program_id, (number,))
+        self._promoted.set((number, program_id))
 
     def demote(self, program_id: str) -> None:
         """Let a promoted program be like any other again."""
@@ -160,13 +181,13 @@ class TenantQueue:
 
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Put a ticket that is here among the urgent ones, the earliest due first."""
-        self._urgent.set(ticket.call_id, (due_s, ticket.seq, ticket))
+        self._urgent.set((due_s, ticket.seq, ticket, ticket.call_id))
 
     def first(self) -> ProgramQueue:
         """Return the program whose turn it is; the queue must not be empty."""
         entry = self._order.first()
         assert entry is not None, "asked of a queue in use"
-        return self._programs[entry[1]]
+        return self._programs[entry[-1]]
 
     def of(self, program_id: str) -> list[Ticket]:
         """Return the calls of one program, in no order."""
@@ -175,25 +196,32 @@ class TenantQueue:
     def first_promoted(self) -> ProgramQueue | None:
         """Return the program promoted first; None if none is."""
         entry = self._promoted.first()
-        return None if entry is None else self._programs[entry[1]]
+        return None if entry is None else self._programs[entry[-1]]
 
     def first_urgent(self) -> Ticket | None:
         """Return the urgent ticket that is due first; None if none is urgent."""
         entry = self._urgent.first()
         if entry is None:
             return None
-        ticket: Ticket = entry[0][2]
+        ticket: Ticket = entry[2]
         return ticket
 
     def oldest(self) -> Ticket:
         """Return the ticket submitted first; the queue must not be empty."""
-        by_age = self._by_age
-        while not by_age[0][1].waiting:
-            heappop(by_age)
-        return by_age[0][1]
+        by_age, returned = self._by_age, self._returned
+        while by_age and by_age[0].queue is None:
+            by_age.popleft()
+        while returned and returned[0][1].queue is None:
+            heappop(returned)
+        if returned and not (by_age and by_age[0].seq < returned[0][0]):
+            return returned[0][1]
+        return by_age[0]
 
-    def __len__(self) -> int:
-        return self._size
+    def _bury(self) -> None:
+        """Throw away the tickets that have ceased to wait."""
+        self._by_age = deque(ticket for ticket in self._by_age if ticket.queue is not None)
+        self._returned = [entry for entry in self._returned if entry[1].queue is not None]
+        heapify(self._returned)
 
     def __iter__(self) -> Iterator[Ticket]:
         for program in self._programs.values():

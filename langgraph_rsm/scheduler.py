@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.alarm import Alarm
@@ -35,64 +34,18 @@ from langgraph_rsm.history import History
 from langgraph_rsm.lease import Lease, Slot
 from langgraph_rsm.policies import create_policy
 from langgraph_rsm.programs import watch_program_ends
+from langgraph_rsm.snapshots import take_snapshot
 from langgraph_rsm.telemetry.recorder import Ending, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from langgraph_rsm.engine import Engine
-    from langgraph_rsm.engine_load import EngineLoad
     from langgraph_rsm.events import Call, Event, Instruction
-    from langgraph_rsm.fairness import Tenant
     from langgraph_rsm.lease import AsyncWaiter, SyncWaiter
     from langgraph_rsm.policies import Policy
-    from langgraph_rsm.process_table import ProgramSnapshot
+    from langgraph_rsm.snapshots import SchedulerSnapshot
     from langgraph_rsm.telemetry.records import Hook
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSnapshot:
-    """Slots of an engine at one moment."""
-
-    engine_id: str
-    capacity: int
-    limit: int
-    """Calls that may be in flight now; below the capacity while an adaptive window is."""
-    in_flight: int
-    health: str
-    """`up`, `down` or `probing`."""
-    resident_programs: int
-    """Programs whose context the engine is to keep; 0 when its memory is not bounded."""
-    resident_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantSnapshot:
-    """Service of a tenant at one moment."""
-
-    tenant_id: str
-    weight: float
-    active: int
-    """Calls waiting or running."""
-    service_s: float
-    """Service of its calls since it was last forgotten, which is when it owes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerSnapshot:
-    """State of a scheduler at one moment."""
-
-    at_s: float
-    """Seconds of the scheduler's clock."""
-    policy: str
-    waiting: Mapping[int, int]
-    """Waiting calls per level, ascending; empty when nothing waits."""
-    engines: tuple[EngineSnapshot, ...]
-    """In order of registration."""
-    tenants: tuple[TenantSnapshot, ...]
-    """In order of appearance."""
-    programs: tuple[ProgramSnapshot, ...]
-    """In order of arrival; ended programs are gone."""
 
 
 class Scheduler:
@@ -163,10 +116,12 @@ class Scheduler:
                 raise EngineError(msg)
             self._engines[engine.engine_id] = engine
             self._handle(
-                EngineChanged,
-                engine_id=engine.engine_id,
-                capacity=engine.capacity or self.config.default_capacity,
-                limits=engine.limits,
+                EngineChanged(
+                    now=self.clock(),
+                    engine_id=engine.engine_id,
+                    capacity=engine.capacity or self.config.default_capacity,
+                    limits=engine.limits,
+                )
             )
         self._settle()
         return engine
@@ -206,7 +161,7 @@ class Scheduler:
         with self._lock:
             if self._core.programs.get(program_id) is None:
                 return
-            self._handle(ProgramEnded, program_id=program_id)
+            self._handle(ProgramEnded(now=self.clock(), program_id=program_id))
         self._settle()
 
     def drain(self, engine: Engine) -> None:
@@ -241,18 +196,10 @@ class Scheduler:
             history.save(path)
 
     def snapshot(self) -> SchedulerSnapshot:
-        """Return the present state; O(programs + engines)."""
+        """Return the present state; O(programs + waiting calls + engines)."""
         self._settle()
         with self._lock:
-            now = self.clock()
-            return SchedulerSnapshot(
-                at_s=now,
-                policy=self._policy.name,
-                waiting=self._core.waiting.depths(),
-                engines=tuple(_engine_snapshot(load, now) for load in self._core.engines.values()),
-                tenants=tuple(map(_tenant_snapshot, self._core.tenants)),
-                programs=tuple(program.snapshot(now) for program in self._core.programs),
-            )
+            return take_snapshot(self._core, self._policy.name, self.clock())
 
     def __deepcopy__(self, _memo: object) -> Scheduler:
         return self  # copies of a model share its scheduler, that is what it is for
@@ -279,7 +226,8 @@ class Scheduler:
                 known = ", ".join(sorted(self._engines)) or "none"
                 msg = f"engine {engine_id!r} is not registered; known are {known}"
                 raise EngineError(msg)
-            self._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+            change = EngineChanged(now=self.clock(), engine_id=engine_id, capacity=capacity)
+            self._handle(change)
         self._settle()
 
     # What leases ask for
@@ -289,15 +237,18 @@ class Scheduler:
     ) -> None:
         with self._lock:
             self._waiters[call.call_id] = waiter
-            instructions = self._handle(Submitted, call=call, may_wait=may_wait, place=place)
+            now = self.clock()
+            instructions = self._handle(
+                Submitted(now=now, call=call, may_wait=may_wait, place=place)
+            )
         self._settle()
         if instructions and isinstance(instructions[0], Reject):
             raise QueueFullError(call_id=call.call_id, reason=instructions[0].reason)
 
     def _begin(self, call: Call, engine_id: str) -> Lease:
         with self._lock:
-            self._handle(Started, call_id=call.call_id)
-            started_s = self._core.now
+            started_s = self.clock()
+            self._handle(Started(now=started_s, call_id=call.call_id))
             record = self._core.record(call.call_id)
             assert record is not None, "it has just begun"
             place = record.ticket.seq
@@ -323,7 +274,7 @@ class Scheduler:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
                 return
-            self._handle(kind, ending=how, call_id=call_id, **_told(kind, how))
+            self._handle(_end_event(kind, call_id, how, self.clock()), how)
         self._settle()
 
     def _orphan(self, call_id: str) -> None:
@@ -339,11 +290,8 @@ class Scheduler:
 
     # Steps
 
-    def _handle(
-        self, kind: Callable[..., Event], *, ending: Ending | None = None, **fields: object
-    ) -> tuple[Instruction, ...]:
-        """Feed one event, stamped now, to the core. The lock must be held."""
-        event = kind(now=self.clock(), **fields)
+    def _handle(self, event: Event, ending: Ending | None = None) -> tuple[Instruction, ...]:
+        """Feed one event to the core; the lock must be held since before it was stamped."""
         instructions = self._core.handle(event)
         for instruction in instructions:
             if isinstance(instruction, Dispatch):
@@ -356,7 +304,7 @@ class Scheduler:
 
     def _tick(self) -> None:
         with self._lock:
-            self._handle(Tick)
+            self._handle(Tick(now=self.clock()))
         self._settle()
 
     def _settle(self) -> None:
@@ -382,7 +330,7 @@ class Scheduler:
         while self._orphans:
             call_id = self._orphans.popleft()
             if self._core.is_live(call_id):
-                self._handle(Cancelled, ending=Ending(), call_id=call_id)
+                self._handle(Cancelled(now=self.clock(), call_id=call_id), Ending())
 
 
 def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) -> SchedulerConfig:
@@ -395,31 +343,18 @@ def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) 
     return config.model_copy(update={"policy": PolicyName(policy)})
 
 
-def _told(kind: type[Finished | Failed | Cancelled], how: Ending) -> dict[str, object]:
-    """Return what the core is to know of an end, by the fields of its event."""
+def _end_event(
+    kind: type[Finished | Failed | Cancelled], call_id: str, how: Ending, now: float
+) -> Finished | Failed | Cancelled:
+    """Return the event that tells the core of an end what it is to know."""
     if kind is Finished:
-        return {"tokens": how.tokens, "ttft_s": how.ttft_s}
+        return Finished(now=now, call_id=call_id, tokens=how.tokens, ttft_s=how.ttft_s)
     if kind is Failed:
-        return {"tokens": how.tokens, "fault": how.fault, "retry_after_s": how.retry_after_s}
-    return {"tokens": how.tokens}
-
-
-def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
-    return EngineSnapshot(
-        engine_id=load.engine_id,
-        capacity=load.capacity,
-        limit=load.limit,
-        in_flight=len(load.in_flight),
-        health=load.health.state(now).value,
-        resident_programs=len(load.memory),
-        resident_tokens=load.memory.used_tokens,
-    )
-
-
-def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
-    return TenantSnapshot(
-        tenant_id=tenant.tenant_id,
-        weight=tenant.weight,
-        active=tenant.active,
-        service_s=tenant.service_s,
-    )
+        return Failed(
+            now=now,
+            call_id=call_id,
+            tokens=how.tokens,
+            fault=how.fault,
+            retry_after_s=how.retry_after_s,
+        )
+    return Cancelled(now=now, call_id=call_id, tokens=how.tokens)

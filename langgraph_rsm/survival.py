@@ -27,6 +27,8 @@ _FIRST_S = 0.05
 """Upper edge of the first bin: less than the service of the shortest answer."""
 EDGES_S = (0.0, *(_FIRST_S * 2.0 ** (k / 2) for k in range(BINS)))
 """Bin b reaches from `EDGES_S[b]` to `EDGES_S[b + 1]`."""
+UPPER_S = (*EDGES_S[1:BINS], math.inf)
+"""Service, by bin, with which a program leaves it; nobody leaves the last one."""
 _PRIOR_EXPONENT = 0.7
 """Of the Pareto tail; below 1, so that nothing is known of the mean either."""
 _PRIOR_SCALE_S = 1.0

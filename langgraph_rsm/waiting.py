@@ -13,9 +13,8 @@ a set share of the slots), urgent calls, and last what the policy says.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langgraph_rsm.lazy_heap import LazyHeap
 from langgraph_rsm.queues import TenantQueue
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from langgraph_rsm.fairness import Tenant
-    from langgraph_rsm.queues import Rank, Ticket
+    from langgraph_rsm.process_table import Program
+    from langgraph_rsm.queues import Ticket
 
 
 class Lane(IntEnum):
@@ -40,8 +40,7 @@ class Lane(IntEnum):
     """The policy says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """The call that goes next, and why."""
 
     ticket: Ticket
@@ -60,49 +59,51 @@ class Pool:
         self.size = 0
         self._by_share = LazyHeap()
 
-    def push(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> TenantQueue:
-        """Add a ticket; returns the queue it is in."""
+    def push(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
+        """Add a ticket."""
         queue = self.tenants.get(tenant.tenant_id)
         if queue is None:
-            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant)
-            self.charged(tenant)
+            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant, self)
+            self.credited(tenant)
             if len(self.tenants) == 2:  # alone, the other one was not followed
                 for other in self.tenants.values():
-                    self.charged(other.tenant)
-        queue.push(ticket, rank)
+                    self.credited(other.tenant)
+        queue.push(ticket, program)
         self.size += 1
-        return queue
 
     def discard(self, ticket: Ticket) -> None:
         """Take a ticket out that is here."""
-        queue = self.tenants[ticket.tenant]
+        assert ticket.queue is not None, "it is here"
+        queue = ticket.queue.within
         queue.discard(ticket)
         self.size -= 1
-        if not queue:
-            del self.tenants[ticket.tenant]
-            self._by_share.discard(ticket.tenant)
+        if not queue.size:
+            tenant_id = queue.tenant.tenant_id
+            del self.tenants[tenant_id]
+            self._by_share.discard(tenant_id)
 
-    def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed.
+    def credited(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has become less.
 
-        Only a lower one is noted at once; a key that has become too low is found when it comes up.
+        That it has become more is found when the tenant comes up.
         """
         if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
-            share = (tenant.virtual_s, tenant.index)
-            noted = self._by_share.key(tenant.tenant_id)
-            if noted is None or share < noted:
-                self._by_share.set(tenant.tenant_id, share)
+            noted = self._by_share.entry(tenant.tenant_id)
+            if noted is None or tenant.virtual_s < noted[0]:
+                self._by_share.set((tenant.virtual_s, tenant.index, tenant.tenant_id))
 
     def _first_tenant(self) -> TenantQueue:
         if len(self.tenants) == 1:
             return next(iter(self.tenants.values()))
+        by_share = self._by_share
         while True:
-            entry = self._by_share.first()
+            entry = by_share.first()
             assert entry is not None, "all tenants are in it when there are several"
-            queue = self.tenants[entry[1]]
-            if entry[0][0] == queue.tenant.virtual_s:
+            virtual_s, index, tenant_id = entry
+            queue = self.tenants[tenant_id]
+            if virtual_s == queue.tenant.virtual_s:
                 return queue
-            self._by_share.set(entry[1], (queue.tenant.virtual_s, queue.tenant.index))
+            by_share.set_first((queue.tenant.virtual_s, index, tenant_id))
 
     def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
         """Return the first call and the key by which it compares with those of other pools.
@@ -124,8 +125,9 @@ class Pool:
         urgent = queue.first_urgent()
         if urgent is not None:
             return (*share, Lane.URGENT, urgent.seq), Turn(urgent, Lane.URGENT)
-        program = queue.first()
-        return (*share, Lane.POLICY, *program.key()), Turn(program.first(), Lane.POLICY)
+        first = queue.first()
+        ticket, lane = first.first(), Lane.POLICY
+        return (*share, lane, *first.program.rank, *ticket.place, ticket.seq), Turn(ticket, lane)
 
 
 class WaitingRoom:
@@ -141,49 +143,45 @@ class WaitingRoom:
         self._pools_of: dict[str, list[Pool]] = {}
         self._size = 0
 
-    def add(self, ticket: Ticket, tenant: Tenant, rank: Rank) -> None:
-        """Queue a call that any of the ticket's engines can serve."""
+    def add(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
+        """Queue a call of a program that any of the ticket's engines can serve."""
         pool = self._pools.get((ticket.engines, ticket.resident))
         if pool is None:
             pool = self._open_pool(ticket)
-        pool.push(ticket, tenant, rank)
+        pool.push(ticket, tenant, program)
         self._size += 1
 
     def discard(self, ticket: Ticket) -> None:
         """Take a call out that is here."""
-        self._pools[ticket.engines, ticket.resident].discard(ticket)
+        assert ticket.queue is not None, "it waits"
+        ticket.queue.within.pool.discard(ticket)
         self._size -= 1
 
-    def rerank(self, program_id: str, tenant: str, rank: Rank) -> None:
-        """Move all waiting calls of a program; O(pools x log n)."""
-        for pool in self._pools.values():
-            if pool.size and (queue := pool.tenants.get(tenant)) is not None:
-                queue.rerank(program_id, rank)
+    def rerank(self, program: Program) -> None:
+        """Move all waiting calls of a program whose rank has changed; O(its pools x log n)."""
+        for queue in program.queues:
+            queue.within.rerank(queue)
 
-    def promote(self, program_id: str, tenant: str, number: int) -> None:
+    def promote(self, program: Program, number: int) -> None:
         """Let a program go first, after those promoted with a lower number."""
-        for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
-                queue.promote(program_id, number)
+        for queue in program.queues:
+            queue.within.promote(program.program_id, number)
 
-    def demote(self, program_id: str, tenant: str) -> None:
+    def demote(self, program: Program) -> None:
         """Let a promoted program be like any other again."""
-        for pool in self._pools.values():
-            queue = pool.tenants.get(tenant)
-            if queue is not None:
-                queue.demote(program_id)
+        for queue in program.queues:
+            queue.within.demote(program.program_id)
 
     def urge(self, ticket: Ticket, due_s: float) -> None:
         """Make a waiting call urgent, with the time by which it should be served."""
-        pool = self._pools[ticket.engines, ticket.resident]
-        pool.tenants[ticket.tenant].urge(ticket, due_s)
+        assert ticket.queue is not None, "it waits"
+        ticket.queue.within.urge(ticket, due_s)
 
-    def charged(self, tenant: Tenant) -> None:
-        """Take note that the virtual time of a tenant has changed."""
+    def credited(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has become less."""
         for pool in self._pools.values():
             if len(pool.tenants) > 1:
-                pool.charged(tenant)
+                pool.credited(tenant)
 
     def next_for(
         self,

@@ -118,7 +118,7 @@ class WorkingSet:
         """
         if program_id in self._resident:
             self._acting.pop(program_id, None)
-            self._waiting.set(program_id, (-rank[0], -rank[1], -index))
+            self._waiting.set((-rank[0], -rank[1], -index, program_id))
 
     def leave(self, program_id: str) -> None:
         """Make room: the program is over, paused, or moved away."""
@@ -136,7 +136,7 @@ class WorkingSet:
     def _can_displace(self, missing: float, level: float) -> bool:
         """Return whether the worst waiting program makes way and is large enough."""
         worst = self._waiting.first()
-        return worst is not None and -worst[0][0] > level and self._resident[worst[1]] >= missing
+        return worst is not None and -worst[0] > level and self._resident[worst[-1]] >= missing
 
     def _acting_victim(self, now: float, *, idle: bool) -> str | None:
         for program_id, since_s in self._acting.items():
@@ -145,7 +145,7 @@ class WorkingSet:
 
     def _waiting_victim(self, level: float) -> str | None:
         worst = self._waiting.first()
-        return None if worst is None or -worst[0][0] <= level else worst[1]
+        return None if worst is None or -worst[0] <= level else worst[-1]
 
     def __contains__(self, program_id: str) -> bool:
         return program_id in self._resident

@@ -24,6 +24,9 @@ _LEVELS = 64
 _MARGIN = 0.25
 """Part of a level by which the index must leave it before the program does (hysteresis)."""
 
+_NO_PATH: Place = (0, 0.0)
+"""Place of the calls whose graph does not tell: one object for all that wait."""
+
 
 class Gittins(Policy):
     """Serve the program with the least Gittins index first; of equals the one that came first.
@@ -81,4 +84,4 @@ class Auto(Gittins):
 
     def place(self, call: Call, program: Program, served_s: float) -> Place:  # noqa: ARG002
         """Return the remaining path, longest first, as the order in a single level."""
-        return (0, -(call.remaining_path_s or 0.0))
+        return (0, -call.remaining_path_s) if call.remaining_path_s else _NO_PATH

@@ -8,9 +8,10 @@ seed always gives the same outcome. On the command line: `python -m langgraph_rs
 from langgraph_rsm.simulation.engine import EngineTotals, ReferenceEngine, SimulatedEngine
 from langgraph_rsm.simulation.errors import SimulationError, TraceError, WorkloadError
 from langgraph_rsm.simulation.fast_engine import FastEngine
+from langgraph_rsm.simulation.outcome import CallOutcome, Outcome, ProgramOutcome
 from langgraph_rsm.simulation.programs import CallSpec, ProgramSpec
 from langgraph_rsm.simulation.replay import read_replay, write_replay
-from langgraph_rsm.simulation.simulator import CallOutcome, Outcome, ProgramOutcome, Simulator
+from langgraph_rsm.simulation.simulator import Simulator
 from langgraph_rsm.simulation.summary import Summary, summarize
 from langgraph_rsm.simulation.workloads import WORKLOADS, generate_programs
 

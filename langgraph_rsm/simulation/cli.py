@@ -23,8 +23,8 @@ from langgraph_rsm.simulation.workloads import WORKLOADS, generate_programs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from langgraph_rsm.simulation.outcome import ProgramOutcome
     from langgraph_rsm.simulation.programs import ProgramSpec
-    from langgraph_rsm.simulation.simulator import ProgramOutcome
 
 _REPORT_EVERY_S = 0.5
 _MAX_CONTEXT = 1 << 20

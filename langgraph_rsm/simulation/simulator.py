@@ -9,8 +9,6 @@ last on its cached prefix, with a `Progress` after each.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.events import (
@@ -30,6 +28,8 @@ from langgraph_rsm.events import (
 )
 from langgraph_rsm.simulation.engine import Job
 from langgraph_rsm.simulation.fast_engine import FastEngine
+from langgraph_rsm.simulation.outcome import CallOutcome, Outcome, ProgramOutcome
+from langgraph_rsm.simulation.runs import Agenda, LiveCall, Run
 from langgraph_rsm.telemetry.records import TokenUsage
 
 if TYPE_CHECKING:
@@ -38,106 +38,8 @@ if TYPE_CHECKING:
     from langgraph_rsm.core import SchedulerCore
     from langgraph_rsm.emulation.profiles import EngineProfile
     from langgraph_rsm.events import Event
-    from langgraph_rsm.simulation.engine import Done, EngineTotals, SimulatedEngine
+    from langgraph_rsm.simulation.engine import Done, SimulatedEngine
     from langgraph_rsm.simulation.programs import CallSpec, ProgramSpec
-
-
-@dataclass(frozen=True, slots=True)
-class CallOutcome:
-    """What became of one call."""
-
-    program: ProgramSpec
-    index: int
-    """Which of the program's calls it is."""
-    engine_id: str
-    """The engine that gave the answer, or its last slice."""
-    submitted_s: float
-    started_s: float
-    """When its first request was sent."""
-    finished_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramOutcome:
-    """What became of one program."""
-
-    program_id: str
-    graph: str
-    tenant: str
-    arrived_s: float
-    finished_s: float
-    calls: int
-    output_tokens: int
-    tools_s: float
-    """Delays along the chain of calls that ended last: time no scheduler can save."""
-    waited_s: float
-    """Time its calls spent in the scheduler's queues, all together."""
-
-    @property
-    def completion_s(self) -> float:
-        """Time from arrival to the last answer."""
-        return self.finished_s - self.arrived_s
-
-    @property
-    def s_per_token(self) -> float:
-        """Program-level token latency: response time without tools, by generated token."""
-        return (self.completion_s - self.tools_s) / self.output_tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of all programs, and what the engines did."""
-
-    programs: tuple[ProgramOutcome, ...]
-    """In the order of completion."""
-    engines: tuple[EngineTotals, ...]
-    makespan_s: float
-    """From the first arrival to the last answer."""
-    events: int
-    """Events that the core handled."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """A program under way."""
-
-    spec: ProgramSpec
-    missing: list[int]
-    """Parents that have not answered, per call."""
-    children: list[list[int]]
-    left: int
-    remaining_s: float
-    tools_s: list[float]
-    """Delays along the latest chain up to and including each call."""
-    waited_s: float = 0.0
-
-
-@dataclass(slots=True)
-class _Live:
-    """A call that has been submitted."""
-
-    run: _Run
-    index: int
-    arrived_s: float
-    queued_s: float
-    """When it began to wait last."""
-    engine_id: str = ""
-    generated: int = 0
-    cached_tokens: int = 0
-    started_s: float = -1.0
-    ttft_s: float = -1.0
-
-
-@dataclass(slots=True)
-class _Agenda:
-    """What happens when; ties in the order of entry."""
-
-    heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = field(default_factory=list)
-    entered: int = 0
-
-    def add(self, at_s: float, what: Callable[[float, Any], None], subject: Any) -> None:
-        self.entered += 1
-        heapq.heappush(self.heap, (at_s, self.entered, what, subject))
 
 
 class Simulator:
@@ -178,12 +80,11 @@ class Simulator:
         self._on_call = on_call
         self._oracle = oracle
         self._bound_memory = bound_memory
-        self._agenda = _Agenda()
-        self._live: dict[str, _Live] = {}
-        self._runs: dict[str, _Run] = {}
+        self._agenda = Agenda()
+        self._live: dict[str, LiveCall] = {}
+        self._runs: dict[str, Run] = {}
         self._outcomes: list[ProgramOutcome] = []
         self._arrivals: Iterator[ProgramSpec] = iter(())
-        self._inbox: deque[Event] = deque()
         self._events = 0
         self._wakeup_s = float("inf")
         profile = next(iter(self._profiles.values()))
@@ -235,31 +136,17 @@ class Simulator:
 
     def _on_arrival(self, now: float, program: ProgramSpec) -> None:
         self._next_arrival()
-        run = self._runs[program.program_id] = self._new_run(program)
+        remaining_s = sum([self._cost_s(call) for call in program.calls]) if self._oracle else 0.0
+        run = self._runs[program.program_id] = Run.begin(program, remaining_s)
         for index, call in enumerate(program.calls):
             if not call.parents:
                 self._ready(run, index, now)
-
-    def _new_run(self, program: ProgramSpec) -> _Run:
-        calls = program.calls
-        children: list[list[int]] = [[] for _ in calls]
-        for index, call in enumerate(calls):
-            for parent in call.parents:
-                children[parent].append(index)
-        return _Run(
-            spec=program,
-            missing=[len(call.parents) for call in calls],
-            children=children,
-            left=len(calls),
-            remaining_s=sum([self._cost_s(call) for call in calls]) if self._oracle else 0.0,
-            tools_s=[call.delay_s for call in calls],
-        )
 
     def _cost_s(self, call: CallSpec) -> float:
         """Return the engine time of a call whose context is in the cache, roughly."""
         return self._prefill_s * call.segments[-1][1] + self._decode_s * call.output_tokens
 
-    def _ready(self, run: _Run, index: int, now: float) -> None:
+    def _ready(self, run: Run, index: int, now: float) -> None:
         """Submit a call that has all its answers, after its delay."""
         delay_s = run.spec.calls[index].delay_s
         if delay_s > 0:
@@ -267,11 +154,11 @@ class Simulator:
         else:
             self._submit(now, (run, index))
 
-    def _submit(self, now: float, subject: tuple[_Run, int]) -> None:
+    def _submit(self, now: float, subject: tuple[Run, int]) -> None:
         run, index = subject
         program, spec = run.spec, run.spec.calls[index]
         call_id = f"{program.program_id}/{index}"
-        self._live[call_id] = _Live(run, index, now, now)
+        self._live[call_id] = LiveCall(run, index, now, now)
         call = Call(
             program_id=program.program_id,
             engines=self._names,
@@ -331,21 +218,17 @@ class Simulator:
         else:
             self._request(now, call_id)
 
-    def _answered(self, now: float, run: _Run, index: int) -> None:
+    def _answered(self, now: float, run: Run, index: int) -> None:
         """Let the calls go on that needed this answer."""
-        run.left -= 1
+        ready = run.answered(index)
         if self._oracle:
             run.remaining_s -= self._cost_s(run.spec.calls[index])
         if not run.left:
             self._complete(now, run, index)
-            return
-        for child in run.children[index]:
-            run.missing[child] -= 1
-            if not run.missing[child]:
-                run.tools_s[child] += run.tools_s[index]
-                self._ready(run, child, now)
+        for child in ready:
+            self._ready(run, child, now)
 
-    def _complete(self, now: float, run: _Run, last: int) -> None:
+    def _complete(self, now: float, run: Run, last: int) -> None:
         program = run.spec
         del self._runs[program.program_id]
         self._handle(ProgramEnded(now=now, program_id=program.program_id))
@@ -404,7 +287,7 @@ class Simulator:
         self._engines[live.engine_id].submit(job, now)
         self._touched[live.engine_id] = None
 
-    def _slice_tokens(self, live: _Live, spec: CallSpec) -> int:
+    def _slice_tokens(self, live: LiveCall, spec: CallSpec) -> int:
         left = spec.output_tokens - live.generated
         return left if self._quantum_tokens is None else min(left, self._quantum_tokens)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langgraph_rsm.simulation.simulator import Outcome
+    from langgraph_rsm.simulation.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

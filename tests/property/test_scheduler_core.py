@@ -78,6 +78,8 @@ class CoreMachine(RuleBasedStateMachine):
     )
     def set_up(self, policy, sizes, levels):
         self.core, self.twin = make_core(policy, levels), make_core(policy, levels)
+        self.queued = make_core(policy, levels)
+        self.queued._placement.at_once = lambda *_: None
         self.naive = NaiveScheduler(policy, ENGINES, MAX_WAIT_S, MAX_QUEUE, LEVELS.bounds_s, levels)
         self.now, self.count = 0.0, 0
         self.submitted, self.over = set(), set()
@@ -86,9 +88,10 @@ class CoreMachine(RuleBasedStateMachine):
             self.feed(EngineChanged(now=0.0, engine_id=engine, capacity=size))
 
     def feed(self, event):
-        """One event to both cores; returns short instructions, with their claims checked."""
+        """One event to all cores; returns short instructions, with their claims checked."""
         instructions = self.core.handle(event)
         assert instructions == self.twin.handle(event), "the core is not deterministic"
+        assert instructions == self.queued.handle(event), "a queue makes a difference"
         short = [shorten(item) for item in instructions]
         assert len(short) == len(set(short)), "an instruction was given twice"
         return short

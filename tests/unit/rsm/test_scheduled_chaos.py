@@ -217,7 +217,9 @@ class Shell(RuleBasedStateMachine):
     def resize(self, engine, capacity):
         engine_id = self.model.engines[engine].engine_id
         with self.scheduler._lock:
-            self.scheduler._handle(EngineChanged, engine_id=engine_id, capacity=capacity)
+            now = self.scheduler.clock()
+            change = EngineChanged(now=now, engine_id=engine_id, capacity=capacity)
+            self.scheduler._handle(change)
         self.scheduler._settle()
 
     @invariant()

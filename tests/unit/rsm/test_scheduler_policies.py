@@ -1,5 +1,7 @@
 """Policies: published examples, and the order that each promises."""
 
+import math
+
 import pytest
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig
@@ -157,6 +159,15 @@ def test_plas_moves_waiting_calls_as_their_program_is_served(drive):
     core.submit("a2", "a")
     core.submit("b1", "b")
     assert core.at(5).finish("a1") == ["b1->e"]
+
+
+def test_plas_moves_waiting_calls_of_a_program_under_each_of_its_tenants(drive):
+    core = drive(Plas(), beta=math.inf)
+    core.submit("first", "long", tenant="free")
+    core.submit("other", "long", tenant="gold")
+    core.submit("short", "short", tenant="gold")
+    core.start("first")
+    assert core.at(10).finish("first") == ["short->e"]
 
 
 def test_plas_charges_running_calls_at_an_arrival(drive):
