@@ -150,10 +150,11 @@ def test_working_set_pauses_the_program_that_has_acted_longest():
 
 def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first():
     memory = WorkingSet(1000)
-    for index, (name, level) in enumerate([("a", 1), ("b", 3), ("c", 3)]):
+    for index, (name, level) in enumerate([("a", 1), ("b", 4), ("c", 4)]):
         memory.hold(name, 300)
         memory.wait(name, (level, 0), index)
-    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # of equals nobody makes way
+    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # not for one level
+    assert memory.make_room("d", 200, 3, 9.0, idle=False) == []
     assert memory.ready_s(200, 2, 9.0, idle=False) == 9.0
     assert memory.make_room("d", 200, 2, 9.0, idle=False) == ["c"]
     memory.hold("d", 200)
@@ -162,11 +163,24 @@ def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first()
     assert "a" in memory
 
 
+def test_growing_context_displaces_who_waits_before_who_has_just_begun_to_act():
+    memory = WorkingSet(1000)
+    for name in "abc":
+        memory.hold(name, 300)
+    memory.rest("a", 9.0)
+    memory.wait("b", (0, 0), 0)
+    assert memory.make_room("c", 400, 9, 9.5, idle=False) == ["b"]
+    assert "a" in memory
+    memory.hold("c", 500)
+    assert memory.make_room("c", 700, 9, 9.5, idle=False) == []  # nobody else is left
+    assert "a" not in memory
+
+
 def test_resident_program_that_waits_does_not_count_as_acting(drive):
     core = drive(Plas(), capacity={"e": 1})
     core.engine("e", 1, kv_tokens=1000)
     core.run("a1", "a", seconds=40, prompt_tokens=500)
-    core.submit("b1", "b", prompt_tokens=300)
+    core.submit("b1", "b", prompt_tokens=200)
     core.start("b1")
     core.at(41).submit("a2", "a", prompt_tokens=600)
     memory = core.core.engines["e"].memory
