@@ -49,6 +49,8 @@ class Case:
     trained: bool = False
     """Whether the policy begins with what another seed taught it."""
     engines: int = 1
+    capacity: int | None = None
+    """Calls in flight that the scheduler believes an engine takes; None for its true seats."""
     balancer: str = "cost"
     shared_tokens: int = 0
     quantum_tokens: int | None = None
@@ -78,6 +80,7 @@ def run_case(case: Case) -> dict[str, Any]:
         on_call=meter.on_call,
         oracle=case.policy == "srpt_oracle",
         bound_memory=case.working_set,
+        capacity=case.capacity,
     )
     outcome = simulator.run(programs_of(case))
     row = dataclasses.asdict(case) | summarize(outcome).as_dict()

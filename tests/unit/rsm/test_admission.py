@@ -2,7 +2,7 @@
 
 import pytest
 
-from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
+from langgraph_rsm.admission import Pause, RateLimit
 from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.events import Fault, RateHeaders
 from langgraph_rsm.health import EngineHealth, HealthState
@@ -11,45 +11,13 @@ from langgraph_rsm.telemetry.records import TokenUsage
 from langgraph_rsm.working_set import WorkingSet
 
 
-def test_window_grows_by_one_per_round_while_it_is_used():
-    window = AdaptiveWindow(64)
-    first = window.limit
-    for _ in range(first + 1):
-        window.succeeded(0.0, in_flight=window.limit, ttft_s=0.1)
-    assert window.limit == first + 1
-
-
-def test_window_that_is_not_used_does_not_grow():
-    window = AdaptiveWindow(64)
-    for _ in range(1000):
-        window.succeeded(0.0, in_flight=1, ttft_s=None)
-    assert window.limit == 8
-
-
-def test_window_shrinks_once_per_overload_and_never_below_one():
-    window = AdaptiveWindow(10)
-    window.overloaded(0.0, recovery_s=5)
-    window.overloaded(4.9, recovery_s=5)
-    assert window.limit == 5
-    for second in range(5, 500, 5):
-        window.overloaded(float(second), recovery_s=5)
-    assert window.limit == 1
-
-
-def test_window_shrinks_when_first_tokens_take_longer():
-    window = AdaptiveWindow(64)
-    window.succeeded(0.0, in_flight=8, ttft_s=0.1)
-    window.succeeded(1.0, in_flight=8, ttft_s=0.2)
-    assert window.limit < 8
-
-
 def test_adaptive_window_bounds_the_calls_in_flight(drive):
     core = drive(capacity={"e": 100}, adaptive_window=True)
-    got = [core.submit(f"c{n}") for n in range(12)]
-    assert sum(map(len, got)) == 8
+    got = [core.submit(f"c{n}") for n in range(20)]
+    assert sum(map(len, got)) == 16
     core.observe(waiting=3)
     core.start("c0")
-    assert core.at(1).finish("c0") == []  # seven in flight, five allowed
+    assert core.at(1).finish("c0") == []  # fifteen in flight, thirteen allowed
 
 
 def test_rate_limit_refills_evenly():
