@@ -46,7 +46,7 @@ def test_window_finds_the_seats_and_the_order_stays_ours(seats, load, loss):
 
 @pytest.mark.parametrize(
     ("workload", "rate"),
-    [("sharegpt", 1.0), ("bfcl_long", 0.8), ("reasoning", 1.2), ("uneven", 0.3)],
+    [("sharegpt", 1.0), ("bfcl", 0.8), ("reasoning", 1.2), ("uneven", 0.3)],
 )
 def test_window_costs_little_where_seats_are_not_scarce(workload, rate):
     engine = {"seats": 256, "capacity": 64, "programs": 120}
