@@ -362,3 +362,46 @@ def test_cost_computes_a_common_prefix_on_further_engines(drive):
         core.submit(f"c{n}", f"p{n}", engines=("a", "b"), **shared)
     loads = [len(engine.in_flight) for engine in core.core.engines.values()]
     assert min(loads) >= 6
+
+
+def load_engines(core, **calls):
+    """Put calls of 1 s on average into engines."""
+    for engine, count in calls.items():
+        for n in range(count):
+            core.submit(f"{engine}{n}", f"{engine}{n}", engines=(engine,))
+
+
+def test_cost_keeps_a_program_at_home_though_another_engine_is_a_little_less_busy(drive):
+    core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 10, "b": 10})
+    core.run("o1", "old", seconds=1, engines=("a", "b"), prompt_tokens=500)
+    load_engines(core, a=3, b=1)
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=600) == ["o2->a"]
+    assert core.submit("n1", "new", engines=("a", "b"), prompt_tokens=600) == ["n1->b"]
+
+
+def test_cost_moves_a_short_context_away_from_a_busy_engine(drive):
+    core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 10, "b": 10})
+    core.run("o1", "old", seconds=1, engines=("a", "b"), prompt_tokens=500)
+    load_engines(core, a=9)
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=600) == ["o2->b"]
+    core.run("l1", "long", seconds=1, engines=("a",), prompt_tokens=20_000)
+    assert core.submit("l2", "long", engines=("a", "b"), prompt_tokens=20_000) == ["l2->a"]
+
+
+def test_cost_of_a_context_grows_with_the_calls_that_wait_while_it_is_computed(drive):
+    def moved(in_flight):
+        core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 20, "b": 20})
+        core.run("o1", "old", seconds=1, engines=("a",), prompt_tokens=1000)
+        load_engines(core, a=in_flight + 8, b=in_flight)
+        return core.submit("o2", "old", engines=("a", "b"), prompt_tokens=1000) == ["o2->b"]
+
+    assert moved(0)
+    assert not moved(10)
+
+
+def test_cost_does_not_blame_an_engine_for_long_calls(drive):
+    core = drive(balancer=Cost(), capacity={"a": 10, "b": 10})
+    for n in range(20):
+        core.run(f"long{n}", f"long{n}", seconds=100, engines=("b",))
+    load_engines(core, a=2, b=1)
+    assert core.submit("n1", "new", engines=("a", "b"), prompt_tokens=600) == ["n1->b"]
