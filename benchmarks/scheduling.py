@@ -25,13 +25,13 @@ from benchmarks.scheduling_report import write_report
 RESULTS = Path(__file__).parent / "results"
 
 MIXED_RATES: dict[str, tuple[float, ...]] = {
-    "fcfs, no prefix cache": (0.08, 0.1, 0.13),
+    "fcfs, no prefix cache": (0.08, 0.1, 0.13, 0.17),
     "fcfs": (0.6, 0.7, 0.8, 1.3),
     "plas": (0.6, 0.7, 0.8, 1.3),
     "plas, working set": (0.7, 0.8, 1.3),
-    "auto": (0.8, 1.0, 1.3, 1.7),
+    "auto": (0.8, 1.0, 1.3, 1.7, 2.4),
     "auto, working set": (1.0, 1.3),
-    "auto, saved history": (0.8, 1.0, 1.3, 1.7),
+    "auto, saved history": (0.8, 1.0, 1.3, 1.7, 2.4),
     "srpt_oracle": (0.8, 1.0, 1.3),
     "gittins": (1.0, 1.3),
     "atlas": (0.8,),
