@@ -1,6 +1,6 @@
 """Compare scheduling policies in simulation, with the scheduler's own core and a modeled engine.
 
-Run `python -m benchmarks.scheduling` (half an hour on two cores; `--quick` takes a minute). It
+Run `python -m benchmarks.scheduling` (an hour on two cores; `--quick` takes a minute). It
 writes `scheduling.md` with the tables, `scheduling.jsonl` with all raw numbers, and the curves as
 pictures into `benchmarks/results`. Cases that are in the raw file already are not run again;
 `--fresh` forgets them.
@@ -24,52 +24,72 @@ from benchmarks.scheduling_report import write_report
 
 RESULTS = Path(__file__).parent / "results"
 
-MIXED_RATES = {
+MIXED_RATES: dict[str, tuple[float, ...]] = {
+    "fcfs, no prefix cache": (0.08, 0.1, 0.13, 0.17),
+    "fcfs": (0.6, 0.7, 0.8, 1.3),
+    "plas": (0.6, 0.7, 0.8, 1.3),
+    "plas, working set": (0.7, 0.8, 1.3),
+    "auto": (0.8, 1.0, 1.3, 1.7, 2.4),
+    "auto, working set": (1.0, 1.3),
+    "auto, saved history": (0.8, 1.0, 1.3, 1.7, 2.4),
+    "srpt_oracle": (0.8, 1.0, 1.3),
+    "gittins": (1.0, 1.3),
+    "atlas": (0.8,),
+    "program_fcfs": (0.8,),
+    "round_robin": (0.8,),
+}
+"""Programs per second, around the points where s/token is 0.03 and 0.05, up to twice capacity."""
+SHORT_RATES: dict[str, tuple[float, ...]] = {
     "fcfs, no prefix cache": (0.2, 0.24),
-    "fcfs": (0.85, 0.95, 1.75),
+    "fcfs": (0.85, 0.95, 1.1, 1.75),
     "plas": (1.0, 1.3, 1.75),
     "auto": (1.75, 2.6, 4.0),
     "auto, saved history": (1.75, 2.6, 4.0),
-    "srpt_oracle": (2.6,),
-    "gittins": (2.6,),
-    "atlas": (1.3,),
-    "program_fcfs": (1.0,),
-    "round_robin": (1.0,),
 }
-"""Programs per second, chosen around the points where s/token is 0.03 and 0.05."""
+"""The same for the other reading of the published prompts."""
+SEATS_RATES: dict[str, tuple[float, ...]] = {
+    "fcfs, no prefix cache": (0.08, 0.1, 0.13),
+    "fcfs": (0.9, 1.1, 1.5),
+    "plas": (0.9, 1.1, 1.5),
+    "auto": (0.9, 1.1, 1.5),
+}
+"""The same for 256 seats: what vLLM takes by default where the paper does not say what it set."""
 
 
 def mixed_cases(seeds: int, programs: int) -> Iterator[Case]:
-    for label, rates in MIXED_RATES.items():
-        policy = label.split(",")[0]
-        for rate, seed in itertools.product(rates, range(1, seeds + 1)):
+    return sweep("mixed", MIXED_RATES, seeds, programs)
+
+
+def short_cases(seeds: int, programs: int) -> Iterator[Case]:
+    return sweep("mixed_short", SHORT_RATES, seeds, programs)
+
+
+def seats_cases(seeds: int, programs: int) -> Iterator[Case]:
+    return sweep("mixed, 256 seats", SEATS_RATES, min(seeds, 3), programs, seats=256)
+
+
+def sweep(
+    study: str,
+    rates: dict[str, tuple[float, ...]],
+    seeds: int,
+    programs: int,
+    *,
+    seats: int | None = None,
+) -> Iterator[Case]:
+    for label, swept in rates.items():
+        for rate, seed in itertools.product(swept, range(1, seeds + 1)):
             yield Case(
-                study="mixed",
+                study=study,
                 label=label,
-                workload="mixed",
+                workload=study.split(",")[0],
                 rate=rate,
                 seed=seed,
                 programs=programs,
-                policy=policy,
+                policy=label.split(",")[0],
+                seats=seats,
                 caching="no prefix cache" not in label,
                 trained="saved history" in label,
-            )
-
-
-def long_cases(seeds: int, programs: int) -> Iterator[Case]:
-    """Mixed with agent contexts that do not fit together into the engine's memory."""
-    for policy, working_set in itertools.product(("fcfs", "plas", "auto"), (False, True)):
-        label = f"{policy}{', working set' if working_set else ''}"
-        for seed in range(1, seeds + 1):
-            yield Case(
-                study="mixed_long",
-                label=label,
-                workload="mixed_long",
-                rate=1.2,
-                seed=seed,
-                programs=programs,
-                policy=policy,
-                working_set=working_set,
+                working_set="working set" in label,
             )
 
 
@@ -88,31 +108,37 @@ def lats_cases(seeds: int, programs: int) -> Iterator[Case]:
 
 
 def chat_cases(seeds: int, programs: int) -> Iterator[Case]:
-    policies = ("fcfs", "program_fcfs", "plas", "auto")
-    for policy, working_set in itertools.product(policies, (False, True)):
-        label = f"{policy}{', working set' if working_set else ''}"
+    """Conversations whose contexts do not fit together into the engine's memory."""
+    policies = ("fcfs", "program_fcfs", "plas", "gittins", "auto", "srpt_oracle")
+    memories: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("", {}),
+        (", working set", {"working_set": True}),
+        (", unlimited memory", {"kv_tokens": 1_000_000_000}),
+    )
+    for policy, (memory, changes) in itertools.product(policies, memories):
         for seed in range(1, seeds + 1):
             yield Case(
                 study="chats",
-                label=label,
+                label=f"{policy}{memory}",
                 workload="sharegpt",
                 rate=2.2,
                 seed=seed,
                 programs=programs,
                 policy=policy,
-                working_set=working_set,
+                **changes,
             )
 
 
 def engine_cases(seeds: int, programs: int) -> Iterator[Case]:
     balancers = ("least_used", "round_robin", "power_of_two", "prefix", "autellix", "cost")
     for balancer, shared in itertools.product(balancers, (0, 1500)):
-        rates = (4.0, 6.0) if balancer in ("least_used", "autellix", "cost") else (4.0,)
+        swept = balancer in ("least_used", "autellix", "cost")
+        rates = (2.0, 3.0, 4.0, 5.0, 6.0) if swept else (4.0,)
         for rate, seed in itertools.product(rates, range(1, seeds + 1)):
             yield Case(
                 study=f"engines, {'shared' if shared else 'own'} system prompts",
                 label=balancer,
-                workload="sharegpt+bfcl_long",
+                workload="sharegpt+bfcl",
                 rate=rate,
                 seed=seed,
                 programs=programs,
@@ -121,6 +147,21 @@ def engine_cases(seeds: int, programs: int) -> Iterator[Case]:
                 balancer=balancer,
                 shared_tokens=shared,
             )
+    for (workload, rate), balancer in itertools.product(
+        (("agents", 3.0), ("lats", 1.4), ("map_reduce", 1.5)), ("least_used", "autellix", "cost")
+    ):
+        for seed in range(1, min(seeds, 3) + 1):
+            yield Case(
+                study="engines, graphs",
+                label=f"{workload}, {balancer}",
+                workload=workload,
+                rate=rate,
+                seed=seed,
+                programs=programs,
+                policy="auto",
+                engines=4,
+                balancer=balancer,
+            )
 
 
 def tenant_cases(seeds: int, programs: int) -> Iterator[Case]:
@@ -128,7 +169,7 @@ def tenant_cases(seeds: int, programs: int) -> Iterator[Case]:
         yield Case(
             study="tenants",
             label=policy,
-            workload="sharegpt+bfcl",
+            workload="sharegpt+bfcl_short",
             rate=50.0,
             seed=seed,
             programs=programs,
@@ -138,22 +179,51 @@ def tenant_cases(seeds: int, programs: int) -> Iterator[Case]:
 
 
 def ablation_cases(seeds: int, programs: int) -> Iterator[Case]:
-    base = Case(study="ablation", label="", workload="mixed", rate=1.8, seed=0, programs=programs)
+    base = Case(study="ablation", label="", workload="mixed", rate=1.2, seed=0, programs=programs)
+    window = {"settings": (("adaptive_window", True),)}
     variants: list[tuple[str, dict[str, Any]]] = [
-        (f"auto, beta {beta:g}", {"policy": "auto", "settings": (("beta", beta),)})
-        for beta in (1.0, 8.0)
-    ]
-    variants += [
-        ("auto, all defaults", {"policy": "auto", "settings": (("beta", 8.0), ("max_wait_s", 60))}),
-        ("auto, working set", {"policy": "auto", "working_set": True}),
-        ("auto, adaptive window", {"policy": "auto", "settings": (("adaptive_window", True),)}),
+        ("auto", {}),
+        ("auto, beta 1", {"settings": (("beta", 1.0),)}),
+        ("auto, beta 8", {"settings": (("beta", 8.0),)}),
+        ("auto, all defaults", {"settings": (("beta", 8.0), ("max_wait_s", 60))}),
+        ("auto, call sites unknown", {"policy": "gittins"}),
+        ("auto, working set", {"working_set": True}),
+        ("auto, 256 in flight at 64 seats", {"capacity": 256}),
+        ("auto, 256 at 64, adaptive window", {"capacity": 256} | window),
+        ("auto, 64 at 64, adaptive window", window),
+        ("plas", {"policy": "plas"}),
         ("plas, beta 1", {"policy": "plas", "settings": (("beta", 1.0),)}),
         ("plas, beta 8", {"policy": "plas", "settings": (("beta", 8.0),)}),
         ("plas, 4 levels", {"policy": "plas", "settings": (("levels", 4),)}),
         ("plas, 12 levels", {"policy": "plas", "settings": (("levels", 12),)}),
     ]
-    for (label, changes), seed in itertools.product(variants, range(1, min(seeds, 2) + 1)):
-        yield dataclasses.replace(base, label=label, seed=seed, **changes)
+    for (label, changes), seed in itertools.product(variants, range(1, min(seeds, 3) + 1)):
+        yield dataclasses.replace(
+            base, **{"label": label, "seed": seed, "policy": "auto"} | changes
+        )
+
+
+def window_cases(seeds: int, programs: int) -> Iterator[Case]:
+    """An engine of 64 seats: known, unknown, and looked for."""
+    loads = (("mixed_short", 1.8), ("sharegpt", 1.2), ("agents", 0.9), ("map_reduce", 0.5))
+    variants: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("64 seats known", {}),
+        ("256 believed", {"capacity": 256}),
+        ("256 believed, adaptive", {"capacity": 256, "settings": (("adaptive_window", True),)}),
+        ("64 believed, adaptive", {"settings": (("adaptive_window", True),)}),
+    )
+    for (workload, rate), (label, changes) in itertools.product(loads, variants):
+        for seed in range(1, min(seeds, 3) + 1):
+            yield Case(
+                study="adaptive window",
+                label=f"{workload}, {label}",
+                workload=workload,
+                rate=rate,
+                seed=seed,
+                programs=programs,
+                policy="auto",
+                **changes,
+            )
 
 
 def shape_cases(seeds: int, programs: int) -> Iterator[Case]:
@@ -200,15 +270,17 @@ def agent_cases(seeds: int, programs: int) -> Iterator[Case]:
 
 
 STUDIES = {
-    "tenants": tenant_cases,
-    "chats": chat_cases,
-    "engines": engine_cases,
-    "shapes": shape_cases,
-    "agents": agent_cases,
     "mixed": mixed_cases,
+    "engines": engine_cases,
+    "chats": chat_cases,
+    "mixed_short": short_cases,
     "lats": lats_cases,
-    "mixed_long": long_cases,
+    "agents": agent_cases,
+    "shapes": shape_cases,
+    "tenants": tenant_cases,
+    "window": window_cases,
     "ablation": ablation_cases,
+    "seats": seats_cases,
 }
 
 

@@ -27,6 +27,8 @@ from langgraph_rsm.simulation import (
 INFINITE = float("inf")
 ENGINE = "gpu-8b"
 CURVE_BUCKETS = 10
+HISTORY_RATES = {"mixed": 0.6, "mixed_short": 0.8}
+"""Programs per second just below capacity, at which a history is learned."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,10 @@ class Case:
     seed: int
     programs: int
     policy: str = "fcfs"
+    seats: int | None = None
+    """Requests that an engine runs at once; None for what its profile says."""
+    kv_tokens: int | None = None
+    """Its memory; None for what its profile says."""
     caching: bool = True
     """Whether the engine has a prefix cache."""
     working_set: bool = False
@@ -49,6 +55,8 @@ class Case:
     trained: bool = False
     """Whether the policy begins with what another seed taught it."""
     engines: int = 1
+    capacity: int | None = None
+    """Calls in flight that the scheduler believes an engine takes; None for its true seats."""
     balancer: str = "cost"
     shared_tokens: int = 0
     quantum_tokens: int | None = None
@@ -72,20 +80,30 @@ def run_case(case: Case) -> dict[str, Any]:
     meter = TenantMeter(case)
     simulator = Simulator(
         SchedulerCore(config),
-        [profile(caching=case.caching)] * case.engines,
+        [profile(case)] * case.engines,
         quantum_tokens=case.quantum_tokens,
         on_program=meter.on_program,
         on_call=meter.on_call,
         oracle=case.policy == "srpt_oracle",
         bound_memory=case.working_set,
+        capacity=case.capacity,
     )
     outcome = simulator.run(programs_of(case))
     row = dataclasses.asdict(case) | summarize(outcome).as_dict()
     return row | {"curve": learning_curve(outcome), "tenant_service_s": meter.service_s}
 
 
-def profile(*, caching: bool = True) -> Any:
-    return load_profile(ENGINE, prefix_caching=caching, max_model_len=1 << 20)
+def profile(case: Case | None = None) -> Any:
+    changes = (
+        {}
+        if case is None
+        else {
+            "prefix_caching": case.caching,
+            "max_num_seqs": case.seats,
+            "kv_tokens": case.kv_tokens,
+        }
+    )
+    return load_profile(ENGINE, max_model_len=1 << 20, **changes)
 
 
 def programs_of(case: Case) -> Iterator[Any]:
@@ -140,7 +158,7 @@ def history_of(workload: str, *, programs: int = 1000, seed: int = 999) -> Path:
     path = Path(tempfile.gettempdir()) / f"scheduling-history-{workload}-{os.getpid()}.json"
     config = SchedulerConfig(policy="auto", max_wait_s=INFINITE, beta=INFINITE)
     policy = create_policy(config)
-    stream = generate_programs(workload, programs=programs, rate=0.8, seed=seed)
+    stream = generate_programs(workload, programs=programs, rate=HISTORY_RATES[workload], seed=seed)
     Simulator(SchedulerCore(config, policy=policy), [profile()], bound_memory=False).run(stream)
     policy.history.save(path)  # type: ignore[attr-defined]
     return path

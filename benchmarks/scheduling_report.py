@@ -14,7 +14,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-TARGETS = (0.03, 0.05)
+TARGETS = (0.03, 0.05, 0.1)
 """Program-token latencies, in seconds per token, at which throughput is compared."""
 
 INTRODUCTION = """# Scheduling policies, simulated
@@ -26,9 +26,21 @@ All policies have the same cap of 64 calls in flight and, unless a line says oth
 prefix cache. Promotion (`beta`) and `max_wait_s` are off except where they are varied, so that
 policies and not their safety nets are compared. `s/token` is the time from a program's arrival to
 its last answer, without tools, by generated token: the mean over programs, then over seeds; +- is
-the standard deviation over seeds. Finite traces: above capacity (about 0.87 programs/s for Mixed)
+the standard deviation over seeds. Finite traces: above capacity (about 0.7 programs/s for Mixed)
 the queue grows until arrivals end. A number with > or < lies outside of the rates that were run.
 """
+
+NOTES = Path(__file__).parent / "scheduling_notes.md"
+"""What the numbers mean, written by hand; it follows the introduction."""
+
+SWEEPS = {
+    "mixed": ("fcfs", "fcfs, no prefix cache"),
+    "mixed_short": ("fcfs", "fcfs, no prefix cache"),
+    "mixed, 256 seats": ("fcfs", "fcfs, no prefix cache"),
+    "engines, own system prompts": ("least_used", "autellix"),
+    "engines, shared system prompts": ("least_used", "autellix"),
+}
+"""Studies with several rates, and the lines that the others are compared with."""
 
 
 def write_report(rows: Sequence[Row], out: Path) -> None:
@@ -37,16 +49,24 @@ def write_report(rows: Sequence[Row], out: Path) -> None:
     for row in rows:
         studies[row["study"]].append(row)
     parts = [INTRODUCTION.format(python=platform.python_version(), cores=os.cpu_count())]
+    parts.append(NOTES.read_text(encoding="utf-8"))
     if "mixed" in studies:
-        parts += ["## Mixed: programs/s at equal latency\n", equal_latency(studies["mixed"])]
         draw_latency(studies["mixed"], out / "scheduling-mixed.png")
         draw_learning(studies["mixed"], out / "scheduling-learning.png")
-        parts.append("![s/token by rate](scheduling-mixed.png)\n")
-        parts.append("![learning](scheduling-learning.png)\n")
-    for study, group in studies.items():
+    for study, baselines in SWEEPS.items():
+        if study in studies:
+            title = f"## {study}: programs/s at equal latency\n"
+            parts += [title, equal_latency(studies[study], baselines)]
+        if study == "mixed":
+            parts.append("![s/token by rate](scheduling-mixed.png)\n")
+            parts.append("![learning](scheduling-learning.png)\n")
+    for study in sorted(studies):
+        group = studies[study]
         parts += [f"## {study}\n", table(group)]
         if study == "tenants":
             parts.append(tenant_table(group))
+        if study == "chats":
+            parts.append(memory_table(group))
     (out / "scheduling.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -85,26 +105,20 @@ def latency_curves(rows: Iterable[Row]) -> dict[str, list[tuple[float, float]]]:
     return curves
 
 
-def equal_latency(rows: Sequence[Row]) -> str:
+def equal_latency(rows: Sequence[Row], baselines: Sequence[str]) -> str:
     curves = latency_curves(rows)
     found = {label: [crossing(curve, at) for at in TARGETS] for label, curve in curves.items()}
-    lines = [
-        "| policy | at 0.03 s/token | at 0.05 | x cached FCFS | x uncached FCFS |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    cached, uncached = found.get("fcfs"), found.get("fcfs, no prefix cache")
+    columns = [f"at {target:g} s/token" for target in TARGETS]
+    columns += [f"x {label}" for label in baselines]
+    lines = [f"| policy | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for label, values in found.items():
-        cells = " | ".join(show(*value) for value in values)
-        ratios = " | ".join(ratio_cell(values, base) for base in (cached, uncached))
-        lines.append(f"| {label} | {cells} | {ratios} |")
+        cells = [show(*value) for value in values]
+        cells += [ratio_cell(values, found[base]) for base in baselines]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def ratio_cell(
-    values: Sequence[tuple[float, str]], base: Sequence[tuple[float, str]] | None
-) -> str:
-    if base is None:
-        return ""
+def ratio_cell(values: Sequence[tuple[float, str]], base: Sequence[tuple[float, str]]) -> str:
     return " / ".join(
         show(rate / base_rate, sign) if not base_sign else "-"
         for (rate, sign), (base_rate, base_sign) in zip(values, base, strict=True)
@@ -138,6 +152,27 @@ def tenant_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def memory_table(rows: Sequence[Row]) -> str:
+    """Return what bounding the working set gains, and what any such rule could gain at most."""
+    means = {
+        label: fmean(row["mean_s"] for row in group) for (label, _), group in by_line(rows).items()
+    }
+    lines = [
+        "| policy | mean s without | with working set | gain | gain with unlimited memory |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for policy in sorted({label.split(",")[0] for label in means}):
+        without_s, bounded_s, unlimited_s = (
+            means.get(f"{policy}{memory}", math.nan)
+            for memory in ("", ", working set", ", unlimited memory")
+        )
+        lines.append(
+            f"| {policy} | {without_s:.1f} | {bounded_s:.1f} | {without_s / bounded_s:.2f}x "
+            f"| {without_s / unlimited_s:.2f}x |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def draw_latency(rows: Sequence[Row], path: Path) -> None:
     figure, axes = _figure()
     for label, curve in latency_curves(rows).items():
@@ -153,7 +188,11 @@ def draw_learning(rows: Sequence[Row], path: Path) -> None:
     """Draw latency by order of arrival, with and without a saved history."""
     figure, axes = _figure()
     for (label, rate), group in by_line(rows).items():
-        if label.startswith("auto") and rate == 1.75:
+        if (
+            label.startswith("auto")
+            and rate == 1.3
+            and "," not in label.removesuffix(", saved history")
+        ):
             curve = [fmean(values) for values in zip(*(row["curve"] for row in group), strict=True)]
             axes.plot(range(1, len(curve) + 1), curve, marker="o", markersize=3, label=label)
     axes.set(xlabel="tenth of the programs, by arrival", ylabel="s per token", title="Learning")

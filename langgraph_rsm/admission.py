@@ -1,8 +1,7 @@
-"""Admission: how much of what waits an engine may be given now.
+"""Admission: rate limits, pauses and refusals, which say how much of what waits may come in now.
 
-The *window* bounds calls in flight so that the engine's own queue, which is first come, first
-served, stays near empty and the order here governs. *Rate limits* are kept by reserving what a call
-is expected to use and settling when it is known, and by believing what the engine says of itself.
+Rate limits are kept by reserving what a call is expected to use and settling when it is known, and
+by believing what the engine says of itself.
 """
 
 from __future__ import annotations
@@ -14,64 +13,9 @@ if TYPE_CHECKING:
     from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.process_table import Program
 
-_SLOW_RATIO = 1.5
-"""A first token that takes this many times the usual is a sign of a queue inside the engine."""
-_CUT_RATIO = 0.7
-"""Of the window after a sign of overload; gentler than TCP's half, as nothing is lost."""
-_FIRST_WINDOW = 8
-"""Calls in flight to begin with: fills a small engine at once, floods none."""
 _DEFAULT_PAUSE_S = 1.0
 """After a refusal for rate that does not say how long to wait; doubles up to the maximum."""
 _MAX_PAUSE_S = 60.0
-
-
-class AdaptiveWindow:
-    """Calls in flight that an engine takes without queueing them.
-
-    It grows by one per round of calls while nothing is wrong, and shrinks by a factor at signs of
-    overload (Chiu and Jain, 1989).
-
-    Args:
-        ceiling: Never more than this, at least 1.
-    """
-
-    __slots__ = ("_base_ttft_s", "_calm_at_s", "_window", "ceiling")
-
-    def __init__(self, ceiling: int) -> None:
-        self.ceiling = ceiling
-        self._window = float(min(ceiling, _FIRST_WINDOW))
-        self._base_ttft_s: float | None = None
-        self._calm_at_s = float("-inf")
-
-    @property
-    def limit(self) -> int:
-        """Calls that may be in flight now, at least 1."""
-        return max(1, min(self.ceiling, int(self._window)))
-
-    def succeeded(self, now: float, *, in_flight: int, ttft_s: float | None) -> None:
-        """Take note of an answer; `in_flight` as it was before the end."""
-        if ttft_s is not None:
-            base_s = self._base_ttft_s
-            if base_s is not None and ttft_s > _SLOW_RATIO * base_s:
-                # A slow one may be the new normal (longer prompts): believe it, slowly.
-                self._base_ttft_s = base_s * 1.02
-                self.overloaded(now, recovery_s=ttft_s)
-                return
-            self._base_ttft_s = ttft_s if base_s is None else min(base_s * 1.02, ttft_s)
-        if in_flight >= self.limit:  # else nothing was learned: more was not asked for
-            self._window = min(float(self.ceiling), self._window + 1 / self._window)
-
-    def overloaded(self, now: float, *, recovery_s: float) -> None:
-        """Shrink, but once only for all signs of the same overload.
-
-        Args:
-            now: Time in seconds.
-            recovery_s: How long signs that come in still speak of the larger window.
-        """
-        if now < self._calm_at_s:
-            return
-        self._window = max(1.0, self._window * _CUT_RATIO)
-        self._calm_at_s = now + recovery_s
 
 
 class RateLimit:

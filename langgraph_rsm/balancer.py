@@ -38,9 +38,6 @@ __all__ = (
 _SHORT_TOKENS = 2048
 """Prompts up to this length go anywhere: Autellix (arXiv 2502.13965, section 4.3) found that such
 prompts are cached in any engine to three quarters, being mostly a shared system prompt."""
-_MOVE_GAIN = 4.0
-"""A context is moved when that saves this many times what computing it anew costs: the estimate of
-the delay is rough, and a move makes the next one likelier."""
 _KNOWN_PREFIXES = 4096
 """Shared prefixes remembered."""
 _BALANCE_RATIO = 1.25
@@ -191,10 +188,11 @@ class SharedPrefix:
 
 
 class Cost(Balancer):
-    """Weigh the wait for the engine that has the context against computing it anew elsewhere.
+    """Serve each call where it costs least: its wait, what the batch slows it by, its prompt.
 
-    A program stays with its engine until another one promises to save several times what the move
-    costs. New programs go where the shared prefix is, unless that is much busier.
+    A context that an engine does not hold is computed there before all that is under way goes on,
+    so it costs the more the more calls that engine has in flight. A program thus stays with its
+    engine, and the longer its context, the more another must promise to get it.
 
     Args:
         prefill_s: Seconds that an engine takes for one prompt token, above 0.
@@ -207,18 +205,13 @@ class Cost(Balancer):
     def bind(
         self, call: Call, program: Program, engines: Sequence[EngineLoad]
     ) -> Sequence[EngineLoad]:
-        """Return the program's engine alone, unless moving pays."""
+        """Return the program's engine alone, unless another one costs less."""
         home = home_of(program, engines)
-        if not home:
-            return engines
-        saved_s = home[0].delay_s - min(engine.delay_s for engine in engines)
-        return home if saved_s <= _MOVE_GAIN * self._reload_s(call, program) else engines
+        return home if home and self._cheapest(call, program, engines) is home[0] else engines
 
     def choose(self, call: Call, program: Program, engines: Sequence[EngineLoad]) -> EngineLoad:
-        """Return the engine with the least sum of work ahead and prompt to compute."""
-        chosen = min(
-            engines, key=lambda engine: (self._cost_s(call, program, engine), engine.index)
-        )
+        """Return the engine that costs least."""
+        chosen = self._cheapest(call, program, engines)
         if call.prefix_id:
             known = self._prefixes.setdefault(call.prefix_id, SharedPrefix())
             known.calls += 1
@@ -229,24 +222,34 @@ class Cost(Balancer):
         return chosen
 
     def may_move(self, call: Call, program: Program, home: EngineLoad) -> bool:
-        """Return whether waiting costs several times as much as computing the context anew."""
-        return home.delay_s > _MOVE_GAIN * self._reload_s(call, program)
+        """Return whether waiting costs more than computing the context in an engine as busy."""
+        return home.delay_s > self._reload_s(call, program, home)
 
-    def _cost_s(self, call: Call, program: Program, engine: EngineLoad) -> float:
-        missing = 0.0
-        if engine.engine_id != program.home:
-            known = self._prefixes.get(call.prefix_id)
-            shared = call.prefix_tokens if known is not None else 0
-            missing = max(0, _context_tokens(call, program) - shared)
-            if known is not None and engine.engine_id not in known.engine_ids:
-                # Computed once more, it serves as many calls again as it has served so far.
-                missing += call.prefix_tokens / (1 + known.calls)
-        # A batch that is half full slows a call down by something like half its duration.
-        return missing * self._prefill_s + engine.utilization_ratio * engine.service_s / 2
+    def _cheapest(self, call: Call, program: Program, engines: Sequence[EngineLoad]) -> EngineLoad:
+        # One duration for all: an engine that has had long calls by chance is no slower for it.
+        service_s = sum([engine.service_s for engine in engines]) / len(engines)
 
-    def _reload_s(self, call: Call, program: Program) -> float:
-        tokens = _context_tokens(call, program) - call.prefix_tokens
-        return max(1, tokens) * self._prefill_s
+        def cost(engine: EngineLoad) -> tuple[float, bool, int]:
+            # A full batch makes a call about half as long again, and each of the others as well.
+            cost_s = engine.delay_s + engine.utilization_ratio * service_s
+            if engine.engine_id != program.home:
+                cost_s += self._reload_s(call, program, engine) + self._prefix_s(call, engine)
+            return cost_s, engine.engine_id != program.home, engine.index
+
+        return min(engines, key=cost)
+
+    def _reload_s(self, call: Call, program: Program, engine: EngineLoad) -> float:
+        """Return what computing a program's own context costs all calls of an engine together."""
+        tokens = (call.prompt_tokens or program.context_tokens) - call.prefix_tokens
+        return max(1, tokens) * self._prefill_s * (1 + len(engine.in_flight))
+
+    def _prefix_s(self, call: Call, engine: EngineLoad) -> float:
+        """Return a call's part in computing a shared prefix, which pays for all that follow."""
+        known = self._prefixes.get(call.prefix_id)
+        if known is None or engine.engine_id in known.engine_ids:
+            return 0.0  # if nobody has it, it costs the same everywhere
+        # Computed once more, it serves as many calls again as it has served so far.
+        return call.prefix_tokens * self._prefill_s / (1 + known.calls)
 
 
 def least_used(engines: Sequence[EngineLoad]) -> EngineLoad:
@@ -262,10 +265,6 @@ def home_of(program: Program, engines: Sequence[EngineLoad]) -> list[EngineLoad]
 def create_balancer(config: SchedulerConfig) -> Balancer:
     """Make the balancer that `config.balancer` names."""
     return _MAKERS[config.balancer](config)
-
-
-def _context_tokens(call: Call, program: Program) -> int:
-    return call.prompt_tokens or program.context_tokens
 
 
 def _digest(key: str, engine_id: str) -> bytes:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _STORY_LENGTH = 16
 """Transitions remembered per call; a life without preemption has four."""
+_GROWTH_RATIO = 1.25
+"""Room to keep for a context that is longer than those of its graph used to be at their end: it has
+a few more calls ahead of it, and each makes it longer."""
 _REMEMBERED = 1024
 """Ended calls whose story is kept, so that a late second ending can be explained."""
 
@@ -107,7 +110,8 @@ class CallRecord:
     def context_tokens(self) -> int:
         """Return the length to which the program's context is expected to grow."""
         program = self.program
-        return max(self.reserved_tokens, program.context_tokens, program.expected_tokens)
+        tokens = max(self.reserved_tokens, program.context_tokens)
+        return max(int(_GROWTH_RATIO * tokens), program.expected_tokens)
 
     def note(self, state: CallState, now: float) -> None:
         """Enter a state."""

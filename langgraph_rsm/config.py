@@ -126,7 +126,9 @@ class SchedulerConfig(BaseModel):
     adaptive_window: bool = False
     """Whether to find out how many calls an engine takes without queueing them, up to its capacity.
 
-    For engines whose capacity is a guess; one that is known needs no finding out.
+    For engines whose capacity is a guess; one that is known needs no finding out. The signs are the
+    times to the first token, which only streamed answers have, a queue that the engine reports, and
+    refusals; without any of them the window grows to the capacity.
     """
     history: Path | None = None
     """File with the costs of past programs, for the policies that learn; read if it exists."""

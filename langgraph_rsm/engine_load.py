@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
+from langgraph_rsm.admission import Pause, RateLimit
 from langgraph_rsm.events import EngineLimits, RateHeaders
 from langgraph_rsm.health import EngineHealth
+from langgraph_rsm.window import AdaptiveWindow, Answer
 from langgraph_rsm.working_set import WorkingSet
+
+if TYPE_CHECKING:
+    from langgraph_rsm.events import Failed, Finished
 
 _SERVICE_LEARNING_RATIO = 0.05
 """Weight of the latest call in an engine's average duration."""
@@ -122,14 +127,32 @@ class EngineLoad:
             self.tokens.take(used_tokens - reserved_tokens)
             self.large_until_s = float("-inf")  # look anew at who is first
 
-    def learn(self, service_s: float) -> None:
-        """Take note of the duration of a call."""
+    def learn(self, event: Finished, service_s: float) -> None:
+        """Take note of an answer and of how long the call had a slot."""
         self.service_s += _SERVICE_LEARNING_RATIO * (service_s - self.service_s)
+        if self.window is None:
+            return
+        tokens = event.tokens
+        answer = Answer(
+            in_flight=len(self.in_flight) + 1,
+            service_s=service_s,
+            usual_s=self.service_s,
+            ttft_s=event.ttft_s,
+            uncached_tokens=None if tokens is None else tokens.input_tokens - tokens.cached_tokens,
+            output_tokens=None if tokens is None else tokens.output_tokens,
+        )
+        self.window.answered(event.now, answer)
+
+    def refused(self, event: Failed) -> None:
+        """Take note that the engine refused a call for its rate."""
+        self.pause.refused(event.now, event.retry_after_s)
+        if self.window is not None:
+            self.window.refused(event.now, recovery_s=self.service_s)
 
     def observe(self, waiting: int | None, headers: RateHeaders | None, now: float) -> None:
         """Believe what the engine says of itself."""
         if waiting and self.window is not None:
-            self.window.overloaded(now, recovery_s=self.service_s)
+            self.window.queueing(waiting, now)
         if headers is None:
             return
         for limit, remaining, reset_s in (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.admission import AdaptiveWindow
 from langgraph_rsm.engine_load import EngineLoad
 from langgraph_rsm.errors import EngineError
 from langgraph_rsm.events import EngineChanged, Failed, Fault, Finished
 from langgraph_rsm.health import HealthState
+from langgraph_rsm.window import AdaptiveWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,14 +119,9 @@ class Engines:
             engine.health.succeeded()
             self._down.discard(engine.engine_id)
             engine.pause.refusals = 0
-            engine.learn(record.service_s())
-            if engine.window is not None:
-                in_flight = len(engine.in_flight) + 1
-                engine.window.succeeded(now, in_flight=in_flight, ttft_s=event.ttft_s)
+            engine.learn(event, record.service_s())
         elif isinstance(event, Failed) and event.fault is Fault.RATE_LIMIT:
-            engine.pause.refused(now, event.retry_after_s)
-            if engine.window is not None:
-                engine.window.overloaded(now, recovery_s=engine.service_s)
+            engine.refused(event)
         elif (
             isinstance(event, Failed) and event.fault is Fault.ENGINE and engine.health.failed(now)
         ):

@@ -26,8 +26,12 @@ _MAX_KINDS = 1024
 _MAX_STATES = 8192
 """Bounds of memory, about 1 KiB each; what comes later counts for its wider kind only."""
 _STATES_PER_PROGRAM = 32
-_TRUSTED_PROGRAMS = 20
-"""Programs that a state must have seen before its own curve is better than that of its kind."""
+_DOUBTED_PROGRAMS = 50
+"""Programs that must have ended after a state for it to get half of the weight that it can get.
+Running ones do not count: while most are still under way, a state looks longer than it is."""
+_STATE_WEIGHT = 0.5
+"""Most weight of a state against its kind. The kind goes by all the service a program has had, the
+state by what it had since; with loops neither contains the other."""
 _LEARNING_RATIO = 0.05
 """Weight of the latest call in a call site's average."""
 
@@ -135,15 +139,20 @@ class History:
 
         Args:
             program: A live program.
-            by_state: Whether to look at the call site it has got to, where enough is known of it.
+            by_state: Whether to look at the call site it has got to as well, the more so the more
+                is known of it.
         """
         track = program.track
         if track is None:
             return self._all.index_s(bin_of(program.attained_s))
+        kind_s = track.curve.index_s(track.bin)
         visit = track.current
-        if by_state and visit is not None and visit.curve.evidence >= _TRUSTED_PROGRAMS:
-            return visit.curve.index_s(visit.bin)
-        return track.curve.index_s(track.bin)
+        if not by_state or visit is None or not visit.curve.completions:
+            return kind_s
+        ended = visit.curve.completions
+        weight = _STATE_WEIGHT * ended / (ended + _DOUBTED_PROGRAMS)
+        # The geometric mean, since levels are logarithmic: both estimates err by factors.
+        return float(kind_s ** (1 - weight) * visit.curve.index_s(visit.bin) ** weight)
 
     def call_s(self, call: Call) -> float | None:
         """Return what calls of this kind and call site have cost on average; None if unknown."""

@@ -61,6 +61,7 @@ class SurvivalCurve:
 
     __slots__ = (
         "_changes",
+        "_completions",
         "_hazards",
         "_indices",
         "_parent",
@@ -81,14 +82,15 @@ class SurvivalCurve:
         """Live programs, by the bin they are in."""
         self._scale = 1.0
         self._weight = 0
+        self._completions = 0
         self._changes = 0
         self._hazards: list[float] = []
         self._indices: list[float | None] | None = None
 
     @property
-    def evidence(self) -> int:
-        """Programs seen so far, running ones included; the faded ones count in full."""
-        return self._weight
+    def completions(self) -> int:
+        """Programs that ended so far; the faded ones count in full."""
+        return self._completions
 
     def enter(self) -> None:
         """Count a program that begins."""
@@ -108,6 +110,7 @@ class SurvivalCurve:
         if ended:
             # New evidence weighs more instead of all old evidence less: O(1) instead of O(bins).
             self._scale *= 1 + 1 / _MEMORY_PROGRAMS
+            self._completions += 1
         (self.ended if ended else self.censored)[at_bin] += self._scale
         self._changes += 1
         if self._scale > 1e9:
@@ -154,6 +157,7 @@ class SurvivalCurve:
         for b, weight in enumerate(censored[:BINS]):
             self.censored[b] += weight * self._scale
         self._weight += round(sum(ended) + sum(censored))
+        self._completions += round(sum(ended))
         self._indices = None
 
     def _rescale(self) -> None:

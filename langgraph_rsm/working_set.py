@@ -18,6 +18,9 @@ _FILL_RATIO = 0.9
 _GRACE_S = 2.0
 """Time for which an acting program keeps its place even when memory is short: most tools of agents
 return within a second (86 % in the traces of vLLM's router proposal, RFC 285)."""
+_MARGIN_LEVELS = 1
+"""Levels by which a newcomer must be better than a waiting program to take its place: what makes
+way computes its context anew later, which a small difference of rank is not worth."""
 
 
 class WorkingSet:
@@ -51,7 +54,7 @@ class WorkingSet:
 
         Args:
             tokens: Length of its context.
-            level: Its rank; waiting programs of a higher level make way for it.
+            level: Its rank; waiting programs of a much higher level make way for it.
             now: Time in seconds.
             idle: Whether the engine has nothing to do; then all others make way, as there must be
                 progress.
@@ -75,7 +78,8 @@ class WorkingSet:
     ) -> list[str]:
         """Pause programs for one that gets a slot, and return those of them that wait.
 
-        For a resident one, whose context only grows, any other that has no slot makes way.
+        For a resident one, whose context only grows, any other that has no slot makes way; those
+        that have just begun to act last, as most of them are back at once.
         """
         tokens = max(0, tokens - self._resident.get(program_id, 0))
         if idle or program_id in self._resident:
@@ -84,12 +88,13 @@ class WorkingSet:
             self._waiting.discard(program_id)
         paused: list[str] = []
         while self._used + tokens > self._limit:
-            victim = self._acting_victim(now, idle=idle)
-            if victim is None:
-                victim = self._waiting_victim(level)
-                if victim is None:
-                    break
+            victim = self._acting_victim(now)
+            if victim is None and (victim := self._waiting_victim(level)) is not None:
                 paused.append(victim)
+            if victim is None and idle:
+                victim = next(iter(self._acting), None)
+            if victim is None:
+                break
             self.leave(victim)
         return paused
 
@@ -135,17 +140,18 @@ class WorkingSet:
 
     def _can_displace(self, missing: float, level: float) -> bool:
         """Return whether the worst waiting program makes way and is large enough."""
-        worst = self._waiting.first()
-        return worst is not None and -worst[0] > level and self._resident[worst[-1]] >= missing
+        victim = self._waiting_victim(level)
+        return victim is not None and self._resident[victim] >= missing
 
-    def _acting_victim(self, now: float, *, idle: bool) -> str | None:
+    def _acting_victim(self, now: float) -> str | None:
         for program_id, since_s in self._acting.items():
-            return program_id if idle or now >= since_s + _GRACE_S else None
+            return program_id if now >= since_s + _GRACE_S else None
         return None
 
     def _waiting_victim(self, level: float) -> str | None:
         worst = self._waiting.first()
-        return None if worst is None or -worst[0] <= level else worst[-1]
+        worst = self._waiting.first()
+        return None if worst is None or -worst[0] <= level + _MARGIN_LEVELS else worst[-1]
 
     def __contains__(self, program_id: str) -> bool:
         return program_id in self._resident

@@ -55,6 +55,8 @@ class Simulator:
         oracle: Whether calls carry the true remaining engine time of their program.
         bound_memory: Whether the scheduler is told the size of the engines' memory, so that it can
             keep what is in use within it.
+        capacity: Calls in flight that the scheduler is told an engine takes; None tells it the
+            truth, its seats.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Simulator:
         on_call: Callable[[CallOutcome], None] | None = None,
         oracle: bool = False,
         bound_memory: bool = True,
+        capacity: int | None = None,
     ) -> None:
         self.core = core
         self._profiles = {f"engine-{k}": profile for k, profile in enumerate(profiles)}
@@ -80,6 +83,7 @@ class Simulator:
         self._on_call = on_call
         self._oracle = oracle
         self._bound_memory = bound_memory
+        self._capacity = capacity
         self._agenda = Agenda()
         self._live: dict[str, LiveCall] = {}
         self._runs: dict[str, Run] = {}
@@ -102,9 +106,8 @@ class Simulator:
         """
         for name, profile in self._profiles.items():
             limits = EngineLimits(kv_tokens=profile.kv_tokens if self._bound_memory else None)
-            self._handle(
-                EngineChanged(now=0.0, engine_id=name, capacity=profile.max_num_seqs, limits=limits)
-            )
+            capacity = profile.max_num_seqs if self._capacity is None else self._capacity
+            self._handle(EngineChanged(now=0.0, engine_id=name, capacity=capacity, limits=limits))
         self._arrivals = iter(programs)
         self._next_arrival()
         first_s = self._agenda.heap[0][0] if self._agenda.heap else 0.0

@@ -22,7 +22,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
     {
         "sharegpt": published.sharegpt,
         "bfcl": published.bfcl,
-        "bfcl_long": published.bfcl_long,
+        "bfcl_short": published.bfcl_short,
         "lats": published.lats,
         "react": agents.react,
         "map_reduce": agents.map_reduce,
@@ -37,7 +37,7 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
 MIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "mixed": ("sharegpt", "bfcl", "lats"),
-        "mixed_long": ("sharegpt", "bfcl_long", "lats"),
+        "mixed_short": ("sharegpt", "bfcl_short", "lats"),
         "agents": ("react", "map_reduce", "supervisor", "deep_research", "reasoning"),
     }
 )

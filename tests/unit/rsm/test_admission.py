@@ -2,7 +2,7 @@
 
 import pytest
 
-from langgraph_rsm.admission import AdaptiveWindow, Pause, RateLimit
+from langgraph_rsm.admission import Pause, RateLimit
 from langgraph_rsm.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.events import Fault, RateHeaders
 from langgraph_rsm.health import EngineHealth, HealthState
@@ -11,45 +11,13 @@ from langgraph_rsm.telemetry.records import TokenUsage
 from langgraph_rsm.working_set import WorkingSet
 
 
-def test_window_grows_by_one_per_round_while_it_is_used():
-    window = AdaptiveWindow(64)
-    first = window.limit
-    for _ in range(first + 1):
-        window.succeeded(0.0, in_flight=window.limit, ttft_s=0.1)
-    assert window.limit == first + 1
-
-
-def test_window_that_is_not_used_does_not_grow():
-    window = AdaptiveWindow(64)
-    for _ in range(1000):
-        window.succeeded(0.0, in_flight=1, ttft_s=None)
-    assert window.limit == 8
-
-
-def test_window_shrinks_once_per_overload_and_never_below_one():
-    window = AdaptiveWindow(10)
-    window.overloaded(0.0, recovery_s=5)
-    window.overloaded(4.9, recovery_s=5)
-    assert window.limit == 5
-    for second in range(5, 500, 5):
-        window.overloaded(float(second), recovery_s=5)
-    assert window.limit == 1
-
-
-def test_window_shrinks_when_first_tokens_take_longer():
-    window = AdaptiveWindow(64)
-    window.succeeded(0.0, in_flight=8, ttft_s=0.1)
-    window.succeeded(1.0, in_flight=8, ttft_s=0.2)
-    assert window.limit < 8
-
-
 def test_adaptive_window_bounds_the_calls_in_flight(drive):
     core = drive(capacity={"e": 100}, adaptive_window=True)
-    got = [core.submit(f"c{n}") for n in range(12)]
-    assert sum(map(len, got)) == 8
+    got = [core.submit(f"c{n}") for n in range(20)]
+    assert sum(map(len, got)) == 16
     core.observe(waiting=3)
     core.start("c0")
-    assert core.at(1).finish("c0") == []  # seven in flight, five allowed
+    assert core.at(1).finish("c0") == []  # fifteen in flight, thirteen allowed
 
 
 def test_rate_limit_refills_evenly():
@@ -150,10 +118,11 @@ def test_working_set_pauses_the_program_that_has_acted_longest():
 
 def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first():
     memory = WorkingSet(1000)
-    for index, (name, level) in enumerate([("a", 1), ("b", 3), ("c", 3)]):
+    for index, (name, level) in enumerate([("a", 1), ("b", 4), ("c", 4)]):
         memory.hold(name, 300)
         memory.wait(name, (level, 0), index)
-    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # of equals nobody makes way
+    assert memory.ready_s(200, 3, 9.0, idle=False) == float("inf")  # not for one level
+    assert memory.make_room("d", 200, 3, 9.0, idle=False) == []
     assert memory.ready_s(200, 2, 9.0, idle=False) == 9.0
     assert memory.make_room("d", 200, 2, 9.0, idle=False) == ["c"]
     memory.hold("d", 200)
@@ -162,11 +131,24 @@ def test_waiting_programs_make_way_for_better_ranks_the_worst_and_latest_first()
     assert "a" in memory
 
 
+def test_growing_context_displaces_who_waits_before_who_has_just_begun_to_act():
+    memory = WorkingSet(1000)
+    for name in "abc":
+        memory.hold(name, 300)
+    memory.rest("a", 9.0)
+    memory.wait("b", (0, 0), 0)
+    assert memory.make_room("c", 400, 9, 9.5, idle=False) == ["b"]
+    assert "a" in memory
+    memory.hold("c", 500)
+    assert memory.make_room("c", 700, 9, 9.5, idle=False) == []  # nobody else is left
+    assert "a" not in memory
+
+
 def test_resident_program_that_waits_does_not_count_as_acting(drive):
     core = drive(Plas(), capacity={"e": 1})
     core.engine("e", 1, kv_tokens=1000)
     core.run("a1", "a", seconds=40, prompt_tokens=500)
-    core.submit("b1", "b", prompt_tokens=300)
+    core.submit("b1", "b", prompt_tokens=200)
     core.start("b1")
     core.at(41).submit("a2", "a", prompt_tokens=600)
     memory = core.core.engines["e"].memory
@@ -380,3 +362,46 @@ def test_cost_computes_a_common_prefix_on_further_engines(drive):
         core.submit(f"c{n}", f"p{n}", engines=("a", "b"), **shared)
     loads = [len(engine.in_flight) for engine in core.core.engines.values()]
     assert min(loads) >= 6
+
+
+def load_engines(core, **calls):
+    """Put calls of 1 s on average into engines."""
+    for engine, count in calls.items():
+        for n in range(count):
+            core.submit(f"{engine}{n}", f"{engine}{n}", engines=(engine,))
+
+
+def test_cost_keeps_a_program_at_home_though_another_engine_is_a_little_less_busy(drive):
+    core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 10, "b": 10})
+    core.run("o1", "old", seconds=1, engines=("a", "b"), prompt_tokens=500)
+    load_engines(core, a=3, b=1)
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=600) == ["o2->a"]
+    assert core.submit("n1", "new", engines=("a", "b"), prompt_tokens=600) == ["n1->b"]
+
+
+def test_cost_moves_a_short_context_away_from_a_busy_engine(drive):
+    core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 10, "b": 10})
+    core.run("o1", "old", seconds=1, engines=("a", "b"), prompt_tokens=500)
+    load_engines(core, a=9)
+    assert core.submit("o2", "old", engines=("a", "b"), prompt_tokens=600) == ["o2->b"]
+    core.run("l1", "long", seconds=1, engines=("a",), prompt_tokens=20_000)
+    assert core.submit("l2", "long", engines=("a", "b"), prompt_tokens=20_000) == ["l2->a"]
+
+
+def test_cost_of_a_context_grows_with_the_calls_that_wait_while_it_is_computed(drive):
+    def moved(in_flight):
+        core = drive(balancer=Cost(prefill_s=0.0002), capacity={"a": 20, "b": 20})
+        core.run("o1", "old", seconds=1, engines=("a",), prompt_tokens=1000)
+        load_engines(core, a=in_flight + 8, b=in_flight)
+        return core.submit("o2", "old", engines=("a", "b"), prompt_tokens=1000) == ["o2->b"]
+
+    assert moved(0)
+    assert not moved(10)
+
+
+def test_cost_does_not_blame_an_engine_for_long_calls(drive):
+    core = drive(balancer=Cost(), capacity={"a": 10, "b": 10})
+    for n in range(20):
+        core.run(f"long{n}", f"long{n}", seconds=100, engines=("b",))
+    load_engines(core, a=2, b=1)
+    assert core.submit("n1", "new", engines=("a", "b"), prompt_tokens=600) == ["n1->b"]

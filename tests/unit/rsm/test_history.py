@@ -78,6 +78,25 @@ def trained(drive):
     return policy.history, core
 
 
+def test_call_site_counts_for_half_at_most_and_only_by_what_has_ended(drive):
+    history, core = trained(drive)
+    core.run("x1", "x", graph="g", call_site="g/plan", seconds=2)
+    core.submit("x2", "x", graph="g", call_site="g/work")
+    entry = core.core.programs.get("x")
+    kind_s = history.index_s(entry, by_state=False)
+    visit = entry.track.current
+    state_s = visit.curve.index_s(visit.bin)
+    weight = 0.5 * 25 / (25 + 50)
+    assert state_s != pytest.approx(kind_s)
+    assert history.index_s(entry, by_state=True) == pytest.approx(
+        kind_s ** (1 - weight) * state_s**weight
+    )
+    for n in range(100):  # these only wait: nothing is known of them yet
+        core.submit(f"n{n}", f"n{n}", graph="g", call_site="g/new")
+    waiting = core.core.programs.get("n0")
+    assert history.index_s(waiting, by_state=True) == history.index_s(waiting, by_state=False)
+
+
 def test_saved_history_gives_the_same_indices(drive, tmp_path):
     history, core = trained(drive)
     path = tmp_path / "history.json"

@@ -36,7 +36,7 @@ def programs_of(workload, *, programs=30, rate=2.0, seed=5):
 
 
 @pytest.mark.parametrize("policy", ["fcfs", "plas", "auto"])
-@pytest.mark.parametrize("workload", ["agents", "bfcl+sharegpt"])
+@pytest.mark.parametrize("workload", ["agents", "bfcl_short+sharegpt"])
 def test_every_call_is_answered_once_and_tokens_add_up(workload, policy):
     programs = programs_of(workload)
     outcome, answered = simulate(programs, policy=policy, engines=2)
@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same_outcome(policy):
     assert first == second
 
 
-@pytest.mark.parametrize("workload", ["sharegpt", "bfcl_long", "uneven", "map_reduce"])
+@pytest.mark.parametrize("workload", ["sharegpt", "bfcl", "uneven", "map_reduce"])
 @pytest.mark.parametrize("caching", [True, False])
 def test_fast_engine_agrees_with_the_exact_one(workload, caching):
     profile = load_profile("gpu-8b", prefix_caching=caching, max_model_len=1 << 20)

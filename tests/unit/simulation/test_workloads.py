@@ -8,17 +8,18 @@ import pytest
 
 from langgraph_rsm.simulation import WORKLOADS, WorkloadError, generate_programs, published
 
-# calls per program, most calls, tokens out per call, mean prompt (None: what a turn adds)
+# calls per program, most calls, tokens out per call, tokens added per call, whole prompt per call
 MOMENTS = {
-    published.sharegpt: (6.66, 80, 276.81, None),
-    published.bfcl: (10.75, 70, 34.14, 735.06),
-    published.lats: (159.71, None, 72.64, 467.24),
+    published.sharegpt: (6.66, 80, 276.81, 255.65, None),
+    published.bfcl: (10.75, 70, 34.14, 735.06, None),
+    published.bfcl_short: (10.75, 70, 34.14, None, 735.06),
+    published.lats: (159.71, None, 72.64, None, 467.24),
 }
 
 
 @pytest.mark.parametrize("shape", MOMENTS, ids=lambda shape: shape.__name__)
 def test_published_moments(shape):
-    calls_mean, calls_most, output_mean, prompt_mean = MOMENTS[shape]
+    calls_mean, calls_most, output_mean, added_mean, prompt_mean = MOMENTS[shape]
     count = 150 if shape is published.lats else 3000
     programs = [shape(random.Random(seed), "p") for seed in range(count)]
     calls = [call for program in programs for call in program]
@@ -27,14 +28,14 @@ def test_published_moments(shape):
     assert calls_most is None or max(map(len, programs)) <= calls_most
     mean = sum(call.output_tokens for call in calls) / len(calls)
     assert mean == pytest.approx(output_mean, rel=0.06)
-    if prompt_mean is None:
+    if added_mean is not None:
         added = [
             call.prompt_tokens - (before.prompt_tokens + before.output_tokens if k else 0)
             for program in programs
             for k, (call, before) in enumerate(zip(program, (None, *program), strict=False))
         ]
-        assert sum(added) / len(added) == pytest.approx(255.65, rel=0.06)
-    else:
+        assert sum(added) / len(added) == pytest.approx(added_mean, rel=0.06)
+    if prompt_mean is not None:
         mean = sum(call.prompt_tokens for call in calls) / len(calls)
         assert mean == pytest.approx(prompt_mean, rel=0.06)
 

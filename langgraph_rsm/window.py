@@ -1,0 +1,183 @@
+"""Adaptive window: how many calls an engine takes at once without queueing them, found by trying.
+
+An engine's own queue is first come, first served, so what stands in it is out of our order; but an
+engine with too few calls is not full. Its first tokens tell the two apart. They come later for
+longer prompts and in larger batches, too, which is no queue; but they come later for *all* short
+prompts only if a queue never empties. So the least delay in a round of answers counts, as in CoDel
+(Nichols and Jacobson, 2012). By Little's law its share of a call's duration is the share of the
+calls in flight that stand in the engine's queue; the window gives up that many, as in TCP Vegas
+(1995), and else grows while it is full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_FIRST_WINDOW = 16
+"""Calls in flight to begin with: that many an engine is given which says nothing of itself."""
+_ROUND_ANSWERS = 16
+"""Answers whose least delay is looked at: of so many one at least finds no queue by chance, if it
+is not there all the time."""
+_FEW_ANSWERS = 8
+"""Those that must do for a small window, in which they come slowly, and for the first search."""
+_QUEUE_RATIO = 0.02
+"""Share of the calls in flight that may stand in the engine's queue: it never runs dry, and our
+order governs the others."""
+_CUT_RATIO = 0.7
+"""Of the window after a refusal; gentler than TCP's half, as nothing is lost."""
+_LEAST_CUT_RATIO = 0.5
+"""Of the window at most given up at a time: the estimate may be wrong."""
+_MEDIAN_STEP = 1.1
+"""By which the estimated median of the prompts' lengths moves with each of them."""
+_LEAST_MEDIAN_TOKENS = 64.0
+"""Prompts up to this length are short in any case: they are computed in one iteration."""
+_PRICED_TOKENS = 256
+"""Prompts from this length on tell what a token of a prompt takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an answer tells of the engine."""
+
+    in_flight: int
+    """Calls that had a slot of the engine just before the end, this one included."""
+    service_s: float
+    """From the start of the request to the end of the answer."""
+    usual_s: float
+    """What calls of the engine take on average."""
+    ttft_s: float | None
+    """From the start of the request to the first token; None when not known."""
+    uncached_tokens: int | None
+    """Tokens of the prompt that were computed; None when not known."""
+    output_tokens: int | None
+    """Tokens of the answer; None when not known."""
+
+
+class AdaptiveWindow:
+    """Calls in flight that an engine takes without queueing them; each event is O(1).
+
+    Args:
+        ceiling: Never more than this, at least 1.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_base_s",
+        "_changed_s",
+        "_full",
+        "_least_s",
+        "_median_tokens",
+        "_prefill_s",
+        "_searching",
+        "_window",
+        "ceiling",
+    )
+
+    def __init__(self, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self._window = float(min(ceiling, _FIRST_WINDOW))
+        self._searching = True
+        """Whether it has never been too large, so that it may double."""
+        self._base_s = float("inf")
+        """Least time to the first token of a short prompt, as when the engine was not full yet."""
+        self._prefill_s = float("inf")
+        """Least time by token of a long prompt."""
+        self._median_tokens = _LEAST_MEDIAN_TOKENS
+        """Length of the prompts, as far as they are computed: the shorter half counts as short."""
+        self._changed_s = float("-inf")
+        """What was sent before says nothing of the present window."""
+        self._answers = self._full = 0
+        self._least_s = float("inf")
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be in flight now, at least 1."""
+        return max(1, min(self.ceiling, int(self._window)))
+
+    def answered(self, now: float, answer: Answer) -> None:
+        """Take note of an answer, and adapt at the end of a round of them."""
+        if self._is_long(answer.uncached_tokens or 0):
+            return
+        delay_s = self._delay_s(answer)
+        if now - answer.service_s < self._changed_s:
+            return
+        self._answers += 1
+        self._full += answer.in_flight >= self.limit
+        self._least_s = min(self._least_s, delay_s)
+        enough = _FEW_ANSWERS if self._searching else min(_ROUND_ANSWERS, self.limit)
+        if self._answers < max(_FEW_ANSWERS, enough):
+            return
+        queued_ratio = self._least_s / max(answer.usual_s, 1e-9)
+        full = 2 * self._full >= self._answers
+        self._begin_round()
+        if queued_ratio > _QUEUE_RATIO:
+            if self.limit == 1:
+                self._relearn()
+            else:
+                self._cut(max(_LEAST_CUT_RATIO, 1 - queued_ratio), now)
+        elif full and self._window < self.ceiling:  # else nothing was learned: no more was asked
+            self._grow(now)
+
+    def queueing(self, waiting: int, now: float) -> None:
+        """Give up what the engine says stands in its queue, once for all who see the same queue.
+
+        Args:
+            waiting: Requests in the engine's queue, above 0.
+            now: Time in seconds.
+        """
+        if now >= self._changed_s:
+            self._cut(max(_LEAST_CUT_RATIO, 1 - waiting / self.limit), now)
+
+    def refused(self, now: float, *, recovery_s: float) -> None:
+        """Shrink because the engine refused a call, once for all refusals of the same overload.
+
+        Args:
+            now: Time in seconds.
+            recovery_s: How long refusals that come in still speak of the larger window.
+        """
+        if now >= self._changed_s:
+            self._cut(_CUT_RATIO, now + recovery_s)
+
+    def _is_long(self, tokens: int) -> bool:
+        """Return whether a prompt is longer than most, and learn how long most are."""
+        median = self._median_tokens
+        long = tokens > median
+        median = median * _MEDIAN_STEP if long else median / _MEDIAN_STEP
+        self._median_tokens = max(_LEAST_MEDIAN_TOKENS, median)
+        return long
+
+    def _delay_s(self, answer: Answer) -> float:
+        """Return by how much a first token came later than prompt and batch explain; about 0."""
+        ttft_s = answer.ttft_s
+        if ttft_s is None:
+            return 0.0
+        self._base_s = min(ttft_s, self._base_s)
+        prompt_s = 0.0
+        if (tokens := answer.uncached_tokens or 0) >= _PRICED_TOKENS:
+            self._prefill_s = min(self._prefill_s, ttft_s / tokens)
+            prompt_s = self._prefill_s * tokens
+        token_s = (answer.service_s - ttft_s) / max(1, (answer.output_tokens or 2) - 1)
+        # A request waits for the iteration under way, and is computed in the next one.
+        return ttft_s - self._base_s - max(self._base_s, prompt_s, 2 * token_s)
+
+    def _relearn(self) -> None:
+        """Begin anew: a call that is alone waits for no other, so the engine has become slower."""
+        self._base_s = self._prefill_s = float("inf")
+        self._searching = True
+
+    def _grow(self, now: float) -> None:
+        if not self._searching:
+            self._window = min(float(self.ceiling), self._window + 1)
+            return
+        self._window = min(float(self.ceiling), self._window * 2)
+        self._changed_s = now  # the next round must be one of the larger window
+
+    def _cut(self, ratio: float, until_s: float) -> None:
+        self._window = max(1.0, min(self._window, self.ceiling) * ratio)
+        self._searching = False
+        self._changed_s = until_s
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._answers = self._full = 0
+        self._least_s = float("inf")
