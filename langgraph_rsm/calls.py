@@ -169,7 +169,10 @@ class ScheduledCall:
                         async with Closing(ask(attempt.model, options)) as chunks:
                             following = aiter(chunks)
                             while True:
-                                chunk = await self._bounded(attempt, anext(following, None))
+                                coming = anext(following, None)
+                                if self._deadline_s is not None:
+                                    coming = self._bounded(attempt, coming)
+                                chunk = await coming
                                 if chunk is None:
                                     break
                                 for ready in attempt.chunk(chunk):

@@ -32,7 +32,7 @@ from langchain_core.runnables.utils import AnyConfigurableField
 from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr, model_validator
 
-from langgraph_rsm.attempt import Closing, accepts_run_manager, with_ready_signature
+from langgraph_rsm.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.bindings import bind_everywhere, speak_alike
 from langgraph_rsm.calls import Route, ScheduledCall
 from langgraph_rsm.clients import without_retries
@@ -302,17 +302,14 @@ class ScheduledChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         return self._stream_from("_stream", messages, stop, run_manager, kwargs)
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = self._astream_from("_astream", messages, stop, run_manager, kwargs)
-        async with Closing(chunks):
-            async for chunk in chunks:
-                yield chunk
+        return self._astream_from("_astream", messages, stop, run_manager, kwargs)
 
     def _all_have(self, hook: str) -> bool:
         return all(hasattr(type(one.model), hook) for one in self.__dict__.get("engines", [None]))

@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import Field, PrivateAttr
 
-from langgraph_rsm.attempt import Closing, accepts_run_manager, with_ready_signature
+from langgraph_rsm.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.calls import Route, ScheduledCall
 from langgraph_rsm.clients import turn_retries_off
 from langgraph_rsm.engine import Engine, named_engine_id
@@ -243,7 +243,7 @@ def _stream_of(kind: type[Any], method: str) -> Callable[..., Iterator[Any]]:
 def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any]]:
     plain = getattr(kind, method)
 
-    async def _astream(
+    def _astream(
         self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         if run_manager is not None:
@@ -253,11 +253,7 @@ def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any
             return cast("AsyncIterator[Any]", plain(self, messages, stop=stop, **options))
 
         if is_inside(self):
-            chunks = ask(self, kwargs)
-        else:
-            chunks = ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
-        async with Closing(chunks):
-            async for chunk in chunks:
-                yield chunk
+            return ask(self, kwargs)
+        return ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
 
     return _astream
