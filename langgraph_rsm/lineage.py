@@ -37,6 +37,9 @@ _MAX_CALLS = 64
 _MAX_TASKS = 4096
 """Tasks that are remembered; a call in an older one counts for the nearest task around it."""
 
+_MAX_DEPTH = 64
+"""Strands within strands; a fork below that counts as one of the strand above."""
+
 _moments = itertools.count(1)
 """Numbers the beginnings of strands and calls, and the ends of calls, as they happen."""
 
@@ -90,9 +93,8 @@ class Strand:
 class _Ended:
     call_id: str
     strand: Strand
+    began: int
     ended: int
-    follows_before: int
-    """What had ended by then precedes this call, or can precede nothing that this one precedes."""
 
 
 _strand: ContextVar[Strand | None] = ContextVar("langgraph_rsm_strand", default=None)
@@ -138,6 +140,8 @@ class Lineage:
         found = self._around(namespace)
         if found.worker == _current_worker():
             return found
+        if found.depth >= _MAX_DEPTH and found.parent is not None:
+            found = found.parent  # work that hands itself on from task to task, without end
         with self._lock:
             fork = Strand(found, found.namespace)
             if found.wave_began is None:
@@ -162,9 +166,7 @@ class Lineage:
             call_id: The call; None if there is no answer.
         """
         if call_id is not None:
-            part = _part_of_run(strand)
-            follows_before = began if part is None else part.began
-            self._ended.append(_Ended(call_id, strand, next(_moments), follows_before))
+            self._ended.append(_Ended(call_id, strand, began, next(_moments)))
         with self._lock:
             for forked in _forked_above(strand):
                 forked.open_forks -= 1
@@ -174,18 +176,21 @@ class Lineage:
     def parents(self, strand: Strand) -> tuple[str, ...]:
         """Return the ids of the calls that a new call may have needed, latest first.
 
-        O(calls remembered x parents); of a run whose steps follow one another, O(1).
+        O(calls remembered x parents); where steps follow one another, O(1).
         """
         chosen: list[_Ended] = []
-        follows_before = 0
+        settled = 0
         for ended in reversed(tuple(self._ended)):
-            if ended.ended < follows_before:
+            if ended.ended < settled:
                 break
-            if not _precedes(ended, strand):
+            theirs, ours = _parts(ended.strand, strand)
+            if not _precedes(ended, theirs, ours):
                 continue
-            if not any(_precedes(ended, child.strand) for child in chosen):
-                chosen.append(ended)
-                follows_before = max(follows_before, ended.follows_before)
+            if any(_precedes_call(ended, child) for child in chosen):
+                continue
+            chosen.append(ended)
+            # Of what had ended by then, this call follows all that could precede the new one.
+            settled = max(settled, ended.began if theirs is None else theirs.began)
         return tuple(ended.call_id for ended in chosen)
 
     def _around(self, namespace: str) -> Strand:
@@ -200,8 +205,18 @@ class Lineage:
         return self._tasks.get(namespace, self._trunk)
 
 
-def _precedes(ended: _Ended, strand: Strand) -> bool:
-    theirs, ours = ended.strand, strand
+def _precedes_call(ended: _Ended, child: _Ended) -> bool:
+    return ended.ended < child.began and _precedes(ended, *_parts(ended.strand, child.strand))
+
+
+def _precedes(ended: _Ended, theirs: Strand | None, ours: Strand | None) -> bool:
+    if ours is not None and ended.ended > ours.began:
+        return False
+    return theirs is None or not theirs.goes_on
+
+
+def _parts(theirs: Strand, ours: Strand) -> tuple[Strand | None, Strand | None]:
+    """Return the first strands in which two chains differ; None for one that goes no further."""
     their_part: Strand | None = None
     our_part: Strand | None = None
     while theirs is not ours:
@@ -212,9 +227,7 @@ def _precedes(ended: _Ended, strand: Strand) -> bool:
         if deeper <= 0:
             assert ours.parent is not None, "all strands of a run meet"
             our_part, ours = ours, ours.parent
-    if our_part is not None and ended.ended > our_part.began:
-        return False
-    return their_part is None or not their_part.goes_on
+    return their_part, our_part
 
 
 def _forked_above(strand: Strand) -> Iterator[Strand]:
@@ -223,14 +236,6 @@ def _forked_above(strand: Strand) -> Iterator[Strand]:
         if parent.namespace == strand.namespace:
             yield parent
         strand = parent
-
-
-def _part_of_run(strand: Strand) -> Strand | None:
-    """Return the part of the run, just below it, that a strand belongs to; None for the run."""
-    part = None
-    while strand.parent is not None:
-        part, strand = strand, strand.parent
-    return part
 
 
 def _trunk_of(strand: Strand) -> Strand:

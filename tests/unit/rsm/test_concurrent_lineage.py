@@ -15,6 +15,7 @@ from scripted_model import ScriptedModel
 from typing_extensions import TypedDict
 
 from langgraph_rsm import ScheduledChatModel, keep_context
+from langgraph_rsm.lineage import Lineage
 from langgraph_rsm.prompt import PromptSize
 from langgraph_rsm.telemetry import CallSubmitted
 
@@ -304,3 +305,43 @@ def test_loop_of_a_run_without_a_graph_is_a_chain(threaded, family):
     ask = threaded()
     RunnableLambda(lambda prompts: [ask(prompt) for prompt in prompts] and None).invoke("abcd")
     assert family() == {"a": "", "b": "a", "c": "b", "d": "c"}
+
+
+@pytest.mark.looptime
+async def test_call_that_overlaps_another_is_not_hidden_behind_it(model, family):
+    async def node():
+        await model.ainvoke("o1")
+        background = asyncio.create_task(chain(model, "a3"))
+        await asyncio.sleep(1)
+        await model.ainvoke("p5")  # begins before the background ends, and ends after it
+        await background
+        await model.ainvoke("q1")
+
+    await graph_of(node).ainvoke({"said": []})
+    assert family() == {"o1": "", "a3": "o1", "p5": "o1", "q1": "a3 p5"}
+
+
+@pytest.mark.looptime
+async def test_work_that_hands_itself_on_stays_shallow(model, records):
+    async def relay(left):
+        await model.ainvoke("a0")
+        if left:
+            await asyncio.create_task(relay(left - 1))
+
+    await graph_of(lambda: relay(200)).ainvoke({"said": []})
+    calls = [record.call for record in records if isinstance(record, CallSubmitted)]
+    assert len(calls) == 201
+    assert all(call.parents for call in calls[1:60])
+
+
+def test_long_sequence_looks_at_its_last_call_only(monkeypatch):
+    lineage = Lineage()
+    strand = lineage.strand("")
+    for number in range(100):
+        lineage.call_left(strand, lineage.call_began(strand), str(number))
+    looked_at = []
+    monkeypatch.setattr(
+        "langgraph_rsm.lineage._parts", lambda *pair: (looked_at.append(pair), (None, None))[1]
+    )
+    assert lineage.parents(strand) == ("99",)
+    assert len(looked_at) == 1
