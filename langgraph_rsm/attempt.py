@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk
 
-from langgraph_rsm.clients import without_retries
 from langgraph_rsm.engine import note_unreachable
 from langgraph_rsm.telemetry.records import TokenUsage
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
 
     from langgraph_rsm.lease import Lease, Slot
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _MAX_HELD_BACK = 16
 """Empty chunks kept while nothing was said; real servers send one. More than that is an answer."""
@@ -72,8 +73,8 @@ class Attempt:
 
     @property
     def model(self) -> BaseChatModel:
-        """The caller's model for the engine that was chosen, as it is now, without retries."""
-        return without_retries(self._models[self.engine_id])
+        """The caller's model for the engine that was chosen."""
+        return self._models[self.engine_id]
 
     def result(self, result: ChatResult) -> ChatResult:
         """Read the token counts of a complete answer; several generations report them once."""
@@ -171,6 +172,12 @@ class Closing:
     async def __aexit__(self, *_: object) -> None:
         if hasattr(self._chunks, "aclose"):
             await self._chunks.aclose()
+
+
+def with_ready_signature(method: F) -> F:
+    """Return the method with its signature worked out, for which LangChain asks at each call."""
+    method.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    return method
 
 
 @lru_cache(maxsize=256)

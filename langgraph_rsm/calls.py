@@ -44,10 +44,17 @@ class Route:
     bindings: tuple[Binding, ...] = field(default=())
     """What was bound, in the words of each engine; empty when all engines speak alike."""
 
-    @property
-    def own_retries(self) -> int:
-        """Most retries that any of the models would have made itself."""
-        return max(map(own_retries, self.models.values()))
+    def attempts(self) -> Attempts:
+        """Return the rules for a call that has failed once, as they are at this moment."""
+        config = self.scheduler.config
+        retries = config.max_retries
+        if retries is None:
+            # Each of several engines is worth one attempt, whatever the clients would have done.
+            retries = max(len(self.models) - 1, *map(own_retries, self.models.values()))
+        rules = RetryRules(
+            max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
+        )
+        return Attempts(tuple(self.models), rules, self.scheduler.rng)
 
     def options(self, engine_id: str, options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         """Return the caller's keyword arguments as the engine's model should get them."""
@@ -67,7 +74,16 @@ class ScheduledCall:
         options: Keyword arguments of the call.
     """
 
-    __slots__ = ("_attempt", "_attempts", "_deadline_s", "_options", "_prompt", "_route", "_who")
+    __slots__ = (
+        "_attempt",
+        "_attempts",
+        "_began",
+        "_deadline_s",
+        "_options",
+        "_prompt",
+        "_route",
+        "_who",
+    )
 
     def __init__(
         self,
@@ -80,18 +96,12 @@ class ScheduledCall:
         self._prompt = measure_prompt(messages)
         self._options = options
         self._who = identify(getattr(run_manager, "run_id", None))
-        config = route.scheduler.config
-        retries = config.max_retries
-        if retries is None:
-            # Each of several engines is worth one attempt, whatever the clients would have done.
-            retries = max(len(route.models) - 1, route.own_retries)
-        rules = RetryRules(
-            max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
-        )
-        self._attempts = Attempts(tuple(route.models), rules, route.scheduler.rng)
-        bound_s = config.call_timeout_s
+        # Made when an attempt has failed: most calls need no rules for the next one.
+        self._attempts: Attempts | None = None
+        bound_s = route.scheduler.config.call_timeout_s
         self._deadline_s = None if bound_s is None else route.scheduler.clock() + bound_s
         self._attempt: Attempt | None = None
+        self._began = 0
 
     # One function per kind of call; all have the same shape.
 
@@ -159,7 +169,10 @@ class ScheduledCall:
                         async with Closing(ask(attempt.model, options)) as chunks:
                             following = aiter(chunks)
                             while True:
-                                chunk = await self._bounded(attempt, anext(following, None))
+                                coming = anext(following, None)
+                                if self._deadline_s is not None:
+                                    coming = self._bounded(attempt, coming)
+                                chunk = await coming
                                 if chunk is None:
                                     break
                                 for ready in attempt.chunk(chunk):
@@ -176,10 +189,10 @@ class ScheduledCall:
     # Steps
 
     def _begin(self) -> Attempt:
-        who = self._who
+        who, attempts = self._who, self._attempts
         call = Call(
             program_id=who.program_id,
-            engines=self._attempts.engines,
+            engines=tuple(self._route.models) if attempts is None else attempts.engines,
             thread_id=who.thread_id,
             call_site=who.call_site,
             graph=who.graph,
@@ -191,8 +204,9 @@ class ScheduledCall:
             prefix_id=self._prompt.prefix_id,
             prefix_tokens=self._prompt.prefix_tokens,
         )
-        waits = (self._route.scheduler.config.queue_timeout_s, self._left_s())
-        timeout_s = min((wait for wait in waits if wait is not None), default=None)
+        timeout_s, left_s = self._route.scheduler.config.queue_timeout_s, self._left_s()
+        if left_s is not None:
+            timeout_s = left_s if timeout_s is None else min(timeout_s, left_s)
         before = self._attempt
         slot = self._route.scheduler.slot(
             call, timeout_s=timeout_s, place=before.place if before else None
@@ -216,6 +230,8 @@ class ScheduledCall:
         assert attempt is not None, "errors come from attempts"
         if isinstance(error, SchedulerError) or not attempt.began or attempt.spoke:
             return None
+        if self._attempts is None:
+            self._attempts = self._route.attempts()
         pause_s = self._attempts.after(error, attempt.engine_id)
         left_s = self._left_s()
         if pause_s is None or (left_s is not None and pause_s >= left_s):
@@ -249,6 +265,9 @@ class ScheduledCall:
         return max(0.0, self._deadline_s - self._route.scheduler.clock())
 
     def __enter__(self) -> Self:
+        if (run := self._who.run) is not None and run.work is not None:
+            lineage, strand = run.work
+            self._began = lineage.call_began(strand)
         return self
 
     def __exit__(
@@ -257,11 +276,15 @@ class ScheduledCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        who = self._who
-        if error is None and who.lineage is not None and self._attempt is not None:
-            who.lineage.call_ended(self._attempt.call_id, who.thread_id)
-        if who.run_id is not None and error is not None and not isinstance(error, Exception):
-            # LangChain does not tell handlers of a cancelled `ainvoke` that its run is over.
-            run_tree.forget_chat(who.run_id)
-        if who.transient:
-            self._route.scheduler.end_program(who.program_id)
+        run = self._who.run
+        if run is not None:
+            if run.work is not None:
+                lineage, strand = run.work
+                answered = self._attempt if error is None else None
+                call_id = None if answered is None else answered.call_id
+                lineage.call_left(strand, self._began, call_id)
+            if error is not None and not isinstance(error, Exception):
+                # LangChain does not tell handlers of a cancelled `ainvoke` that its run is over.
+                run_tree.forget_chat(run.run_id)
+        if self._who.transient:
+            self._route.scheduler.end_program(self._who.program_id)

@@ -32,9 +32,10 @@ from langchain_core.runnables.utils import AnyConfigurableField
 from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr, model_validator
 
-from langgraph_rsm.attempt import Closing, accepts_run_manager
+from langgraph_rsm.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.bindings import bind_everywhere, speak_alike
 from langgraph_rsm.calls import Route, ScheduledCall
+from langgraph_rsm.clients import without_retries
 from langgraph_rsm.configurable import ScheduledFields
 from langgraph_rsm.engine import choose_engines
 from langgraph_rsm.rebase import rebase
@@ -200,20 +201,21 @@ class ScheduledChatModel(BaseChatModel):
         return self.inner._combine_llm_outputs(llm_outputs)
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
-        return not self._streaming_disabled(**kwargs) and all(
-            engine.model._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
-            for engine in self.engines
-        )
+        for engine in self.engines:
+            model = engine.model
+            if not model._should_stream(async_api=async_api, run_manager=run_manager, **kwargs):
+                return False
+        return not self._streaming_disabled(**kwargs)
 
     def _should_use_protocol_streaming(
         self, *, async_api: bool, run_manager: Any = None, **kwargs: Any
     ) -> bool:
-        return not self._streaming_disabled(**kwargs) and all(
-            engine.model._should_use_protocol_streaming(
+        for engine in self.engines:
+            if not engine.model._should_use_protocol_streaming(
                 async_api=async_api, run_manager=run_manager, **kwargs
-            )
-            for engine in self.engines
-        )
+            ):
+                return False
+        return not self._streaming_disabled(**kwargs)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the token ids of a text, as the wrapped model counts."""
@@ -261,6 +263,7 @@ class ScheduledChatModel(BaseChatModel):
 
     # Calls
 
+    @with_ready_signature
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -271,10 +274,11 @@ class ScheduledChatModel(BaseChatModel):
         def ask(model: BaseChatModel, options: dict[str, Any]) -> ChatResult:
             if accepts_run_manager(type(model)._generate):
                 options = {**options, "run_manager": run_manager}
-            return model._generate(messages, stop=stop, **options)
+            return without_retries(model)._generate(messages, stop=stop, **options)
 
-        return ScheduledCall(self._route, messages, run_manager, kwargs).generate(ask)
+        return ScheduledCall(_route_of(self), messages, run_manager, kwargs).generate(ask)
 
+    @with_ready_signature
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -285,9 +289,9 @@ class ScheduledChatModel(BaseChatModel):
         def ask(model: BaseChatModel, options: dict[str, Any]) -> Awaitable[ChatResult]:
             if accepts_run_manager(type(model)._agenerate):
                 options = {**options, "run_manager": run_manager}
-            return model._agenerate(messages, stop=stop, **options)
+            return without_retries(model)._agenerate(messages, stop=stop, **options)
 
-        return await ScheduledCall(self._route, messages, run_manager, kwargs).agenerate(ask)
+        return await ScheduledCall(_route_of(self), messages, run_manager, kwargs).agenerate(ask)
 
     def _stream(
         self,
@@ -298,17 +302,14 @@ class ScheduledChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         return self._stream_from("_stream", messages, stop, run_manager, kwargs)
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = self._astream_from("_astream", messages, stop, run_manager, kwargs)
-        async with Closing(chunks):
-            async for chunk in chunks:
-                yield chunk
+        return self._astream_from("_astream", messages, stop, run_manager, kwargs)
 
     def _all_have(self, hook: str) -> bool:
         return all(hasattr(type(one.model), hook) for one in self.__dict__.get("engines", [None]))
@@ -323,8 +324,10 @@ class ScheduledChatModel(BaseChatModel):
     ) -> Iterator[Any]:
         if run_manager is not None:
             options["run_manager"] = run_manager
-        return ScheduledCall(self._route, messages, run_manager, options).stream(
-            lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
+        return ScheduledCall(_route_of(self), messages, run_manager, options).stream(
+            lambda model, adapted: getattr(without_retries(model), method)(
+                messages, stop=stop, **adapted
+            )
         )
 
     def _astream_from(
@@ -332,9 +335,17 @@ class ScheduledChatModel(BaseChatModel):
     ) -> AsyncIterator[Any]:
         if run_manager is not None:
             options["run_manager"] = run_manager
-        return ScheduledCall(self._route, messages, run_manager, options).astream(
-            lambda model, adapted: getattr(model, method)(messages, stop=stop, **adapted)
+        return ScheduledCall(_route_of(self), messages, run_manager, options).astream(
+            lambda model, adapted: getattr(without_retries(model), method)(
+                messages, stop=stop, **adapted
+            )
         )
+
+
+def _route_of(model: ScheduledChatModel) -> Route:
+    """Return `model._route`: this is read at each call, and pydantic takes ten times as long."""
+    private: Any = model.__pydantic_private__
+    return cast("Route", private["_route"])
 
 
 _OWN = frozenset(ScheduledChatModel.model_fields)

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from langgraph_rsm.chat_model import ScheduledChatModel
 
 
-class ScheduledFields(RunnableConfigurableFields[Any, Any]):
-    """A `ScheduledChatModel` with settings of its wrapped models to be chosen per run."""
+class ScheduledFields(RunnableConfigurableFields):  # type: ignore[type-arg]
+    """A `ScheduledChatModel` with settings of its wrapped models to be chosen per run.
+
+    Its base class bears no type arguments: with any, pydantic would not take a model for `default`.
+    """
 
     @property
     def config_specs(self) -> list[ConfigurableFieldSpec]:

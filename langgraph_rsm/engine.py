@@ -70,7 +70,7 @@ class Engine:
     def with_model(self, model: BaseChatModel) -> Engine:
         """Return this engine for a variant of its model, such as one of another temperature."""
         name = self.name
-        if name is None and not is_named(self.model):
+        if name is None and named_engine_id(self.model) is None:
             name = self.engine_id  # a copied object is the same engine
         return replace(self, model=model, name=name)
 
@@ -81,17 +81,19 @@ def derive_engine_id(model: BaseChatModel) -> str:
     A model that names neither a server nor a model runs in this process; then the object itself is
     the engine.
     """
-    kind = type(model).__name__
+    return named_engine_id(model) or f"{type(model).__name__}#{id(model):x}"
+
+
+def named_engine_id(model: BaseChatModel) -> str | None:
+    """Return the identity that a model has beyond its object.
+
+    None when it names neither its server nor itself.
+    """
     url = _first_text(model, _URL_ATTRIBUTES)
     name = _first_text(model, _NAME_ATTRIBUTES)
     if url is None and name is None:
-        return f"{kind}#{id(model):x}"
-    return f"{kind}@{(url or 'default').rstrip('/')}#{name or 'default'}"
-
-
-def is_named(model: BaseChatModel) -> bool:
-    """Tell whether a model names its server or itself, and so has an identity beyond its object."""
-    return _first_text(model, _URL_ATTRIBUTES + _NAME_ATTRIBUTES) is not None
+        return None
+    return f"{type(model).__name__}@{(url or 'default').rstrip('/')}#{name or 'default'}"
 
 
 def require_chat_model(model: Any, where: str) -> None:

@@ -12,8 +12,9 @@ The branch is the chain of checkpoint namespaces (one per fan-out task and sub-g
 is the node, prefixed by the agent's or graph's name where there is one. Parents are the calls that
 were over when the call's task began, see `langgraph_rsm.lineage`.
 
-A compiler of graphs may stamp a node's metadata with `{"langgraph_parallel": {"remaining_path_s":
-12.5}}`, the expected engine time of the longest chain of calls that begins there.
+A compiler of graphs may stamp a node's metadata with `{"langgraph_parallel":
+{"remaining_critical_path": 12.5, "unit": "s"}}`, the expected time of the longest chain of calls
+that begins there; the unit `"calls"` counts them instead.
 """
 
 from __future__ import annotations
@@ -24,15 +25,18 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from langgraph_rsm.programs import current_scope
+from langgraph_rsm.programs import ProgramScope, current_scope
 from langgraph_rsm.run_tree import run_tree
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from langgraph_rsm.lineage import Lineage
     from langgraph_rsm.run_tree import ChatRun
 
+_UNITS_S = {"s": 1.0, "calls": 1.0}
+"""Seconds per unit of a remaining path. A compiler that knows no durations counts calls, which are
+all the same to it: the order inside of a program, for which the length is used, is that of any
+other number."""
 _UNNAMED = "LangGraph"
 """What LangGraph calls a compiled graph that was given no name."""
 
@@ -42,8 +46,8 @@ class Identity:
     """Where a model call comes from."""
 
     program_id: str
-    run_id: UUID | None = None
-    """LangChain's id of the model run; None when the model was called around LangChain."""
+    run: ChatRun | None = None
+    """LangChain's run of the model; None when the model was called around LangChain."""
     tenant: str = "default"
     weight: float = 1.0
     thread_id: str = ""
@@ -57,8 +61,6 @@ class Identity:
     """Ids of the calls whose answers this one may have needed; empty when none was observed."""
     remaining_path_s: float | None = None
     """Expected engine time of the longest chain that begins here; None when nobody stamped it."""
-    lineage: Lineage | None = None
-    """Where to tell that the call was answered; None outside of a run."""
     transient: bool = False
     """Whether nobody will tell when the program ends, so that it must end with this call."""
 
@@ -71,44 +73,40 @@ def identify(run_id: UUID | None = None) -> Identity:
     """
     run = run_tree.chat_run(run_id)
     scope = current_scope()
-    if scope is not None:
-        return Identity(
-            program_id=scope.program_id,
-            tenant=scope.tenant,
-            weight=scope.weight,
-            **(_place_of(run) if run else {}),
-        )
     if run is None:
-        return Identity(program_id=f"call-{uuid.uuid4()}", transient=True)
-    program_id = str(_host_run_id(run) or run.root.root_id)
+        if scope is None:
+            return Identity(program_id=f"call-{uuid.uuid4()}", transient=True)
+        return Identity(program_id=scope.program_id, tenant=scope.tenant, weight=scope.weight)
+    root, metadata = run.root, run.metadata
+    transient = False
+    if scope is None:
+        program_id = str(_host_run_id(run) or root.program_id)
+        transient = not run_tree.claim(root, program_id)
+        scope = ProgramScope(program_id=program_id)
+    lineage, strand = run.work or (None, None)
     return Identity(
-        program_id=program_id,
-        transient=not run_tree.claim(run.root, program_id),
-        **_place_of(run),
+        program_id=scope.program_id,
+        run=run,
+        tenant=scope.tenant,
+        weight=scope.weight,
+        thread_id=str(metadata.get("langgraph_checkpoint_ns", "")),
+        call_site=_call_site(run),
+        graph=root.name if root.name != _UNNAMED else "",
+        parents=lineage.parents(strand) if lineage is not None and strand is not None else (),
+        remaining_path_s=_remaining_path_s(metadata.get("langgraph_parallel")),
+        transient=transient,
     )
 
 
-def _place_of(run: ChatRun) -> dict[str, Any]:
-    """Return what the run tells besides the program."""
-    namespace = str(run.metadata.get("langgraph_checkpoint_ns", ""))
-    lineage = run.root.lineage
-    return {
-        "run_id": run.run_id,
-        "thread_id": namespace,
-        "call_site": _call_site(run),
-        "graph": run.root.name if run.root.name != _UNNAMED else "",
-        "parents": lineage.parents(namespace),
-        "remaining_path_s": _remaining_path_s(run.metadata.get("langgraph_parallel")),
-        "lineage": lineage,
-    }
-
-
 def _remaining_path_s(stamp: Any) -> float | None:
-    """Return what a compiler stamped on the node; what is not a length of time is ignored."""
-    value = stamp.get("remaining_path_s") if isinstance(stamp, Mapping) else None
+    """Return what a compiler stamped on the node; what is not a length is ignored."""
+    if not isinstance(stamp, Mapping):
+        return None
+    value, unit = stamp.get("remaining_critical_path"), stamp.get("unit")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < inf else None
+    unit_s = _UNITS_S.get(unit) if isinstance(unit, str) else None
+    return value * unit_s if unit_s is not None and 0 <= value < inf else None
 
 
 def _call_site(run: ChatRun) -> str:

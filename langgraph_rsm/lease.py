@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 """Exceptions that mean "the caller left", not "the engine failed"."""
 
+_NOTHING_TO_TELL = Ending()
+
 _held: ContextVar[tuple[weakref.ref[Lease], ...]] = ContextVar("langgraph_rsm_held", default=())
 """Leases begun in this context, newest last; weak, so that an abandoned one can still vanish."""
 
@@ -113,6 +115,10 @@ class Lease:
             error: What ended the call early; None when the answer is complete.
         """
         self.open = False
+        if error is None and self.ttft_s is None:  # the usual answer, whole and at once
+            how = Ending(tokens=self.tokens) if self.tokens is not None else _NOTHING_TO_TELL
+            self._scheduler._end(self.call.call_id, Finished, how)
+            return
         kind: type[Finished | Failed | Cancelled] = Finished
         if error is not None:
             kind = Cancelled if isinstance(error, _CANCELLATIONS) else Failed
@@ -136,25 +142,34 @@ class Lease:
 
 
 class SyncWaiter:
-    """A thread that waits for its slot."""
+    """A thread that waits for its slot.
+
+    Most calls find a slot at once, so nothing to wait on is made before it is needed. Whoever waits
+    makes it first and looks for the engine then; whoever resolves does it the other way round: one
+    of the two always sees what the other did. The same holds for `AsyncWaiter`.
+    """
 
     __slots__ = ("_gate", "engine_id")
 
     def __init__(self) -> None:
         self.engine_id: str | None = None
-        self._gate = threading.Lock()
-        self._gate.acquire()
+        self._gate: threading.Lock | None = None
 
     def resolve(self, engine_id: str) -> bool:
         """Wake the thread up; always reaches it."""
         self.engine_id = engine_id
-        self._gate.release()
+        if self._gate is not None:
+            self._gate.release()
         return True
 
     def wait(self, timeout_s: float | None) -> str | None:
         """Block until a slot is assigned; returns its engine, or None after `timeout_s`."""
         if self.engine_id is None:
-            self._gate.acquire(timeout=-1 if timeout_s is None else timeout_s)
+            gate = threading.Lock()
+            gate.acquire()
+            self._gate = gate
+            if self.engine_id is None:
+                gate.acquire(timeout=-1 if timeout_s is None else timeout_s)
         return self.engine_id
 
 
@@ -171,6 +186,8 @@ class AsyncWaiter:
     def resolve(self, engine_id: str) -> bool:
         """Wake the coroutine up from any thread; False if its loop is closed."""
         self.engine_id = engine_id
+        if self._future is None:
+            return not self._loop.is_closed()
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop is closed, its coroutine will never run again
@@ -180,12 +197,9 @@ class AsyncWaiter:
     async def wait(self, timeout_s: float | None) -> str | None:
         """Wait until a slot is assigned; returns its engine, or None after `timeout_s`."""
         if self.engine_id is None:
-            # Made before the second look: `_wake` runs on this loop, hence not in between.
-            self._future = self._loop.create_future()
-            if timeout_s is None:
-                await self._future
-            else:
-                await asyncio.wait((self._future,), timeout=timeout_s)
+            self._future = future = self._loop.create_future()
+            if self.engine_id is None:
+                await (future if timeout_s is None else asyncio.wait((future,), timeout=timeout_s))
         return self.engine_id
 
     def _wake(self) -> None:
@@ -219,7 +233,7 @@ class Slot:
             self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
             return self._begin(waiter.wait(self._timeout_s))
         except BaseException:  # KeyboardInterrupt while blocked, too
-            self._scheduler._end(self._call.call_id, Cancelled, Ending())
+            self._scheduler._end(self._call.call_id, Cancelled, _NOTHING_TO_TELL)
             raise
 
     async def __aenter__(self) -> Lease:
@@ -229,7 +243,7 @@ class Slot:
             self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
             return self._begin(await waiter.wait(self._timeout_s))
         except BaseException:
-            self._scheduler._end(self._call.call_id, Cancelled, Ending())
+            self._scheduler._end(self._call.call_id, Cancelled, _NOTHING_TO_TELL)
             raise
 
     def __exit__(
@@ -258,8 +272,7 @@ class Slot:
                 engines=self._call.engines,
             )
         self._lease = lease = self._scheduler._begin(self._call, engine_id)
-        still_open = (ref for ref in _held.get() if (held := ref()) is not None and held.open)
-        _held.set((*still_open, weakref.ref(lease)))
+        _held.set((*_leases_open(), weakref.ref(lease)))
         return lease
 
 
@@ -268,4 +281,8 @@ def _holds_a_lease() -> bool:
 
     Its slot comes back only when the caller goes on, so the caller must not wait for one.
     """
-    return any((lease := ref()) is not None and lease.open for ref in _held.get())
+    return bool(_leases_open())
+
+
+def _leases_open() -> list[weakref.ref[Lease]]:
+    return [ref for ref in _held.get() if (lease := ref()) is not None and lease.open]

@@ -19,10 +19,10 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import Field, PrivateAttr
 
-from langgraph_rsm.attempt import Closing, accepts_run_manager
+from langgraph_rsm.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.calls import Route, ScheduledCall
 from langgraph_rsm.clients import turn_retries_off
-from langgraph_rsm.engine import Engine, derive_engine_id, is_named
+from langgraph_rsm.engine import Engine, named_engine_id
 from langgraph_rsm.errors import ConfigError
 from langgraph_rsm.nesting import inside, is_inside
 from langgraph_rsm.rebase import exchange_models
@@ -151,11 +151,7 @@ def _route(model: Any) -> Route:
     """Return where the calls of a scheduled model go, as its fields say at this moment."""
     scheduler = find_scheduler(model.scheduler)
     # A model that names neither server nor model is an engine of its own; its copies share it.
-    engine_id = (
-        derive_engine_id(model)
-        if is_named(model)
-        else f"{type(model).__name__}#{model._engine_key}"
-    )
+    engine_id = named_engine_id(model) or f"{type(model).__name__}#{model._engine_key}"
     if not scheduler.knows(engine_id):
         plain = _plain_view(model)
         scheduler.register(Engine(plain, capacity=model.capacity, name=engine_id))
@@ -189,6 +185,7 @@ def _generate_of(kind: type[Any]) -> Callable[..., ChatResult]:
     plain = kind._generate
     passes = accepts_run_manager(plain)
 
+    @with_ready_signature
     def _generate(
         self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
@@ -209,6 +206,7 @@ def _agenerate_of(kind: type[Any]) -> Callable[..., Any]:
     plain = kind._agenerate
     passes = accepts_run_manager(plain)
 
+    @with_ready_signature
     async def _agenerate(
         self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
@@ -245,7 +243,7 @@ def _stream_of(kind: type[Any], method: str) -> Callable[..., Iterator[Any]]:
 def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any]]:
     plain = getattr(kind, method)
 
-    async def _astream(
+    def _astream(
         self: Any, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         if run_manager is not None:
@@ -255,11 +253,7 @@ def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any
             return cast("AsyncIterator[Any]", plain(self, messages, stop=stop, **options))
 
         if is_inside(self):
-            chunks = ask(self, kwargs)
-        else:
-            chunks = ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
-        async with Closing(chunks):
-            async for chunk in chunks:
-                yield chunk
+            return ask(self, kwargs)
+        return ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
 
     return _astream

@@ -5,12 +5,8 @@ A provider's `_generate` may be made of its own `_stream`, an async method of th
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 _inside: ContextVar[int] = ContextVar("langgraph_rsm_inside", default=0)
 
@@ -20,11 +16,16 @@ def is_inside(model: Any) -> bool:
     return _inside.get() == id(model)
 
 
-@contextmanager
-def inside(model: Any) -> Iterator[None]:
-    """Mark a call of the model as under way."""
-    token = _inside.set(id(model))
-    try:
-        yield
-    finally:
-        _inside.reset(token)
+class inside:  # noqa: N801 - reads as the function it could be, at a third of the cost
+    """Context manager that marks a call of the model as under way."""
+
+    __slots__ = ("_model_id", "_token")
+
+    def __init__(self, model: Any) -> None:
+        self._model_id = id(model)
+
+    def __enter__(self) -> None:
+        self._token = _inside.set(self._model_id)
+
+    def __exit__(self, *_: object) -> None:
+        _inside.reset(self._token)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
@@ -38,14 +37,14 @@ class ProgramScope:
     """What a `program()` block declares."""
 
     program_id: str
-    tenant: str
-    weight: float
+    tenant: str = "default"
+    weight: float = 1.0
 
 
 _scope: ContextVar[ProgramScope | None] = ContextVar("langgraph_rsm_program", default=None)
-_lock = threading.Lock()
-_holders: Counter[str] = Counter()
-_watchers: weakref.WeakSet[ProgramWatcher] = weakref.WeakSet()
+_lock = threading.RLock()  # a finalizer may end a call, and so a program, in the middle of it
+_holders: dict[str, int] = {}
+_watchers: tuple[weakref.ref[ProgramWatcher], ...] = ()
 
 
 @contextmanager
@@ -110,23 +109,26 @@ def keep_context(function: Callable[P, R]) -> Callable[P, R]:
 
 def watch_program_ends(watcher: ProgramWatcher) -> None:
     """Have `watcher.end_program` called, outside any lock, whenever a program is over."""
+    global _watchers
     with _lock:
-        _watchers.add(watcher)
+        alive = (one for one in _watchers if one() is not None)
+        _watchers = (*alive, weakref.ref(watcher))
 
 
 def hold_program(program_id: str) -> None:
     """Keep a program alive until the matching `release_program`."""
     with _lock:
-        _holders[program_id] += 1
+        _holders[program_id] = _holders.get(program_id, 0) + 1
 
 
 def release_program(program_id: str) -> None:
     """Undo one `hold_program`; the last one ends the program."""
     with _lock:
-        _holders[program_id] -= 1
-        if _holders[program_id] > 0:
+        left = _holders.pop(program_id) - 1
+        if left:
+            _holders[program_id] = left
             return
-        del _holders[program_id]
-        watchers = list(_watchers)
-    for watcher in watchers:
-        watcher.end_program(program_id)
+    for ref in _watchers:
+        watcher = ref()
+        if watcher is not None:
+            watcher.end_program(program_id)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
-from langgraph_rsm.lineage import Lineage
+from langgraph_rsm.lineage import Lineage, Strand, Superstep
 from langgraph_rsm.programs import hold_program, release_program
 
 if TYPE_CHECKING:
@@ -59,8 +59,13 @@ class Root:
     ended: deque[UUID] = field(default_factory=deque)
     programs: set[str] = field(default_factory=set)
     """Programs that calls below this root belong to; held until it ends."""
-    lineage: Lineage = field(default_factory=Lineage)
-    """Order of its tasks and calls."""
+    lineage: Lineage | None = None
+    """Order of its tasks and calls; None if it is a single call of a model."""
+    program_id: str = ""
+    """Its id as a program."""
+
+    def __post_init__(self) -> None:
+        self.program_id = str(self.root_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,8 @@ class ChatRun:
     root: Root
     metadata: Mapping[str, Any]
     """The few entries of the run's metadata that say where it is; may be empty."""
+    work: tuple[Lineage, Strand] | None = None
+    """The order of the root's calls, and the strand that it is a step of; None for a root."""
 
 
 _current: ContextVar[ChatRun | None] = ContextVar("langgraph_rsm_chat_run", default=None)
@@ -82,7 +89,8 @@ class RunTree(BaseCallbackHandler):
     run_inline = True  # in the caller's context, where the context variable must be set
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a finalizer may end a call in the middle of any step.
+        self._lock = threading.RLock()
         self._root_of: dict[UUID, Root] = {}
         self._roots: OrderedDict[UUID, Root] = OrderedDict()
         self._chats: dict[UUID, ChatRun] = {}
@@ -130,15 +138,22 @@ class RunTree(BaseCallbackHandler):
     ) -> None:
         """Link a chain, node or graph to its root."""
         root = self._enter(run_id, parent_run_id, kwargs.get("name"))
-        namespace = (metadata or {}).get("langgraph_checkpoint_ns")
-        if namespace:
-            root.lineage.task_began(namespace)
+        if root.lineage is None:
+            root.lineage = Lineage()
+        known = metadata or {}
+        namespace = known.get("langgraph_checkpoint_ns", "")
+        root.lineage.step(namespace, _superstep(parent_run_id, known))
 
     def on_tool_start(
-        self, *_: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self,
+        *_: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Link a tool to its root; agents may run inside."""
-        self._enter(run_id, parent_run_id, kwargs.get("name"))
+        self.on_chain_start(run_id=run_id, parent_run_id=parent_run_id, metadata=metadata, **kwargs)
 
     def on_chat_model_start(
         self,
@@ -152,7 +167,10 @@ class RunTree(BaseCallbackHandler):
         root = self._enter(run_id, parent_run_id, kwargs.get("name"))
         known = metadata or {}
         where = {key: known[key] for key in _METADATA if key in known}
-        chat = ChatRun(run_id=run_id, root=root, metadata=where)
+        work = None
+        if (lineage := root.lineage) is not None:
+            work = lineage, lineage.strand(where.get("langgraph_checkpoint_ns", ""))
+        chat = ChatRun(run_id=run_id, root=root, metadata=where, work=work)
         self._chats[run_id] = chat
         _current.set(chat)
         task = _current_task()
@@ -187,12 +205,13 @@ class RunTree(BaseCallbackHandler):
     # Links
 
     def _forget_lost(self) -> None:
-        with contextlib.suppress(IndexError):  # empty, perhaps by the hand of another thread
-            while True:
+        with contextlib.suppress(IndexError):  # emptied by another thread
+            while self._lost:
                 self._leave(self._lost.popleft())
 
     def _enter(self, run_id: UUID, parent_run_id: UUID | None, name: str | None) -> Root:
-        self._forget_lost()
+        if self._lost:
+            self._forget_lost()
         evicted: set[str] = set()
         with self._lock:
             root = self._root_of.get(parent_run_id) if parent_run_id is not None else None
@@ -212,6 +231,7 @@ class RunTree(BaseCallbackHandler):
             root_id=parent_run_id or run_id,
             name=name or "",
             stands_in=parent_run_id is not None,
+            lineage=None if parent_run_id is None else Lineage(),
         )
         self._roots[root.root_id] = self._root_of[root.root_id] = root
         root.members.add(root.root_id)
@@ -250,10 +270,16 @@ class RunTree(BaseCallbackHandler):
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no event loop in this thread
+    loop = asyncio._get_running_loop()  # as `get_running_loop`, without an exception
+    return None if loop is None else asyncio.current_task(loop)
+
+
+def _superstep(graph_run_id: UUID | None, metadata: Mapping[str, Any]) -> Superstep | None:
+    """Return the superstep of a task; None for a `@task`, which begins when it is called."""
+    path = metadata.get("langgraph_path", ())
+    if not path or path[-1] is True:
         return None
+    return graph_run_id, metadata.get("langgraph_step", 0)
 
 
 run_tree = RunTree()

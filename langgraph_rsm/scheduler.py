@@ -83,11 +83,13 @@ class Scheduler:
         """Source of randomness."""
         self.name: str | None = None
         """Name in this process, if `get_scheduler` made it; set once."""
-        self._lock = threading.Lock()
+        # Reentrant only so that it knows its owner: see `_mid_step`.
+        self._lock = threading.RLock()
         self._engines: dict[str, Engine] = {}
         self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
         self._granted: deque[tuple[str, str]] = deque()
         self._orphans: deque[str] = deque()
+        self._over: deque[str] = deque()
         self._recorder = Recorder(self._core, hooks)
         self._alarm = Alarm(self._tick)
         watch_program_ends(self)
@@ -158,6 +160,9 @@ class Scheduler:
 
     def end_program(self, program_id: str) -> None:
         """Tell that the program makes no more calls; its entry goes with its last active call."""
+        if self._mid_step():
+            self._over.append(program_id)
+            return
         with self._lock:
             if self._core.programs.get(program_id) is None:
                 return
@@ -199,7 +204,9 @@ class Scheduler:
         """Return the present state; O(programs + waiting calls + engines)."""
         self._settle()
         with self._lock:
-            return take_snapshot(self._core, self._policy.name, self.clock())
+            taken = take_snapshot(self._core, self._policy.name, self.clock())
+        self._settle()
+        return taken
 
     def __deepcopy__(self, _memo: object) -> Scheduler:
         return self  # copies of a model share its scheduler, that is what it is for
@@ -270,6 +277,9 @@ class Scheduler:
 
     def _end(self, call_id: str, kind: type[Finished | Failed | Cancelled], how: Ending) -> None:
         """End a call unless it has ended already; also a call that still waits."""
+        if self._mid_step():
+            self._orphans.append(call_id)
+            return
         with self._lock:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
@@ -281,7 +291,7 @@ class Scheduler:
         """Cancel a call whose caller vanished; safe in a finalizer, whatever this thread is at."""
         self._orphans.append(call_id)
         # When the lock is taken, maybe by this very thread, its holder settles after letting go.
-        if self._lock.acquire(blocking=False):
+        if not self._mid_step() and self._lock.acquire(blocking=False):
             try:
                 self._bury_orphans()
             finally:
@@ -310,11 +320,19 @@ class Scheduler:
     def _settle(self) -> None:
         """Do what steps leave for after the lock: wake callers, bury orphans, call hooks."""
         self._wake_granted()
-        while self._orphans:
+        while self._orphans or self._over:
             with self._lock:
                 self._bury_orphans()
             self._wake_granted()
         self._recorder.deliver()
+
+    def _mid_step(self) -> bool:
+        """Tell whether this thread is in the middle of a step: then this is a finalizer.
+
+        The garbage collector closes abandoned streams wherever it happens to run, and closing ends
+        a call. What it wants is noted, and done when the step is over.
+        """
+        return self._lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
     def _wake_granted(self) -> None:
         while self._granted:
@@ -331,6 +349,9 @@ class Scheduler:
             call_id = self._orphans.popleft()
             if self._core.is_live(call_id):
                 self._handle(Cancelled(now=self.clock(), call_id=call_id), Ending())
+        while self._over:
+            program_id = self._over.popleft()
+            self._handle(ProgramEnded(now=self.clock(), program_id=program_id))
 
 
 def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) -> SchedulerConfig:

@@ -7,7 +7,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "rsm"))
 
-for needed in ("langchain", "langchain_tests", "deepagents", "langgraph_supervisor"):
+for needed in (
+    "langchain",
+    "langchain_tests",
+    "deepagents",
+    "langgraph_supervisor",
+    "langgraph_api",
+):
     try:
         __import__(needed)
     except ModuleNotFoundError:

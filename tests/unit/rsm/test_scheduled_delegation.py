@@ -7,7 +7,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
-from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from scripted_model import ScriptedModel
@@ -236,3 +236,25 @@ def test_wrong_arguments_are_explained(arguments, message):
 def test_scheduled_model_is_not_scheduled_again(schedule):
     with pytest.raises(ConfigError, match="scheduled already"):
         ScheduledChatModel(inner=schedule(ScriptedModel()))
+
+
+def test_settings_can_be_chosen_per_run(make_scheduler, finished):
+    seen = []
+
+    class Telling(ScriptedModel):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            seen.append(self.temperature)
+            return super()._generate(messages, stop, run_manager, **kwargs)
+
+    model = ScheduledChatModel(inner=Telling(temperature=0.1), scheduler=make_scheduler())
+    field = ConfigurableField(id="heat")
+    configurable = model.configurable_fields(temperature=field)
+    configurable.invoke("hi")
+    configurable.with_config(configurable={"heat": 0.7}).invoke("hi")
+    configurable.invoke("hi", {"configurable": {"heat": 0.9}})
+    assert [spec.id for spec in configurable.config_specs] == ["heat"]
+    assert seen == [0.1, 0.7, 0.9]
+    assert len(finished()) == 3
+    assert len({record.engine_id for record in finished()}) == 1
+    with pytest.raises(ValueError, match="no_such_field"):
+        model.configurable_fields(no_such_field=field)

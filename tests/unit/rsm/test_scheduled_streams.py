@@ -7,7 +7,7 @@ import pytest
 from conftest import in_flight, run_elsewhere
 from scripted_model import ScriptedModel
 
-from langgraph_rsm import Engine, ScheduledChatModel
+from langgraph_rsm import Engine, ScheduledChatModel, program
 from langgraph_rsm.telemetry import FirstToken, Outcome
 
 
@@ -191,3 +191,26 @@ def test_wrapped_connection_error_is_recognized(scheduler):
     with pytest.raises(ProviderError) as caught:
         schedule(ScriptedModel(on_call=fail), scheduler).invoke("hi")
     assert "could not be reached" in caught.value.__notes__[0]
+
+
+def test_stream_collected_in_the_middle_of_a_step(make_scheduler, monkeypatch):
+    scheduler = make_scheduler(default_capacity=2)
+    model = ScheduledChatModel(inner=ScriptedModel(), scheduler=scheduler)
+
+    def abandon():
+        cycle = [model.stream("hi")]
+        next(cycle[0])
+        cycle.append(cycle)
+
+    handle = scheduler._core.handle
+
+    def collecting(event):
+        gc.collect()
+        return handle(event)
+
+    abandon()
+    with program("unrelated"):
+        monkeypatch.setattr(scheduler._core, "handle", collecting)
+        model.invoke("hi")
+        assert in_flight(scheduler) == 0
+    assert scheduler.snapshot().programs == ()
