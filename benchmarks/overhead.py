@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ from langgraph_rsm import (
     keep_context,
     schedule,
 )
+from langgraph_rsm.events import Call
 from langgraph_rsm.run_tree import _handler_var
 
 CALLS = {1: 60, 64: 320, 1024: 1024}
@@ -62,6 +64,31 @@ class InstantModel(BaseChatModel):
 
     async def _agenerate(self, messages: Any, *_: Any, **__: Any) -> ChatResult:
         return self._generate(messages)
+
+
+class SlotAlone:
+    """No model at all: the scheduler's part of a call that is a program of its own."""
+
+    def __init__(self) -> None:
+        self.scheduler = new_scheduler()
+        self.engine_id = self.scheduler.register(Engine(InstantModel())).engine_id
+
+    def invoke(self, _: str) -> None:
+        """Take the slot of one call, and give it back."""
+        call = self._call()
+        with self.scheduler.slot(call):
+            pass
+        self.scheduler.end_program(call.program_id)
+
+    async def ainvoke(self, _: str) -> None:
+        """Do the same in a task."""
+        call = self._call()
+        async with self.scheduler.aslot(call):
+            pass
+        self.scheduler.end_program(call.program_id)
+
+    def _call(self) -> Call:
+        return Call(program_id=uuid.uuid4().hex, engines=(self.engine_id,), graph="graph")
 
 
 @dataclass(slots=True)
@@ -273,10 +300,11 @@ def _row(variant: Variant, mode: str, width: int, cells: dict[str, Samples]) -> 
 
 def print_instant(calls: int = 1000, rounds: int = 7) -> None:
     plain = InstantModel()
-    models = {
+    models: dict[str, Any] = {
         "bare": plain,
         "ScheduledChatModel": ScheduledChatModel(inner=plain, scheduler=new_scheduler()),
         "schedule()": schedule(plain, scheduler=new_scheduler()),
+        "slot() without a model": SlotAlone(),
     }
     print("| no HTTP | sync CPU us/call (range) | added | async CPU us/call (range) | added |")
     print("|---|---|---|---|---|")
@@ -289,11 +317,11 @@ def print_instant(calls: int = 1000, rounds: int = 7) -> None:
                 found[name][column].append(cost_us)
     bare = [statistics.median(column) for column in found["bare"]]
     for name, columns in found.items():
-        cells = "".join(
-            f" {statistics.median(column):.0f} ({min(column):.0f}-{max(column):.0f}) |"
-            f" {statistics.median(column) - base:+.0f} |"
-            for column, base in zip(columns, bare, strict=True)
-        )
+        cells = ""
+        for column, base in zip(columns, bare, strict=True):
+            cost_us = statistics.median(column)
+            added = f"{cost_us - base:+.0f}" if isinstance(models[name], BaseChatModel) else ""
+            cells += f" {cost_us:.0f} ({min(column):.0f}-{max(column):.0f}) | {added} |"
         print(f"| {name} |{cells}", flush=True)
 
 
