@@ -150,7 +150,6 @@ class WorkingSet:
 
     def _waiting_victim(self, level: float) -> str | None:
         worst = self._waiting.first()
-        worst = self._waiting.first()
         return None if worst is None or -worst[0] <= level + _MARGIN_LEVELS else worst[-1]
 
     def __contains__(self, program_id: str) -> bool:
