@@ -180,7 +180,7 @@ def draw_latency(rows: Sequence[Row], path: Path) -> None:
     for latency in TARGETS:
         axes.axhline(latency, color="gray", linewidth=0.5)
     axes.set(xlabel="programs per second", ylabel="s per token", yscale="log", title="Mixed")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, bbox_to_anchor=(1.02, 1), loc="upper left")
     figure.savefig(path, dpi=90, bbox_inches="tight")
 
 
