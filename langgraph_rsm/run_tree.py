@@ -259,7 +259,7 @@ class RunTree(BaseCallbackHandler):
     def _close(self, root: Root) -> set[str]:
         root.closed = True
         self._roots.pop(root.root_id, None)
-        for run_id in root.members:
+        for run_id in tuple(root.members):  # a finalizer may end a run of the same root meanwhile
             self._root_of.pop(run_id, None)
             self._chats.pop(run_id, None)
         return root.programs
