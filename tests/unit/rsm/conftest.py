@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from core_driver import CoreDriver
@@ -51,16 +50,3 @@ def _no_run_left_behind():
     before = run_tree.count_links()
     yield
     assert run_tree.count_links() == before, "a run was entered and never left"
-
-
-def in_flight(scheduler):
-    return sum(engine.in_flight for engine in scheduler.snapshot().engines)
-
-
-def run_elsewhere(coroutine):
-    """Run a coroutine on a loop of its own in another thread.
-
-    `asyncio.run` on the main thread would drop, unclosed, the loop that pytest-asyncio keeps there.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()

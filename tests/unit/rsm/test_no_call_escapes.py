@@ -8,12 +8,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import in_flight
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import ConfigurableField, RunnableBranch, RunnableLambda
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from scripted_model import ScriptedModel
+from shell_views import in_flight
 
 from langgraph_rsm import ScheduledChatModel, SchedulerConfig, get_scheduler, keep_context, schedule
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import looptime
 import pytest
-from conftest import in_flight
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from langchain_core.exceptions import ModelAPIError, ModelInvalidRequestError, ModelRateLimitError
 from scripted_model import ScriptedModel
+from shell_views import in_flight
 
 from langgraph_rsm import (
     CallTimeoutError,

@@ -5,7 +5,6 @@ import copy
 import pickle
 
 import pytest
-from conftest import in_flight
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd
 from langchain_core.runnables import ConfigurableField, RunnableLambda, RunnableParallel
@@ -13,6 +12,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, PrivateAttr
 from scripted_model import ScriptedModel
+from shell_views import in_flight
 
 from langgraph_rsm import (
     ConfigError,

@@ -5,12 +5,12 @@ import random
 import threading
 
 import pytest
-from conftest import in_flight
 from langchain_core.exceptions import ModelInvalidRequestError, ModelRateLimitError
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
 from scripted_model import ScriptedModel
+from shell_views import in_flight
 
 from langgraph_rsm import (
     CallTimeoutError,

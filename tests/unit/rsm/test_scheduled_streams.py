@@ -4,8 +4,8 @@ import asyncio
 import gc
 
 import pytest
-from conftest import in_flight, run_elsewhere
 from scripted_model import ScriptedModel
+from shell_views import in_flight, run_elsewhere
 
 from langgraph_rsm import Engine, ScheduledChatModel, program
 from langgraph_rsm.telemetry import FirstToken, Outcome

@@ -6,8 +6,8 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import in_flight
 from scripted_model import ScriptedModel
+from shell_views import in_flight
 
 from langgraph_rsm import Engine
 from langgraph_rsm.events import Call

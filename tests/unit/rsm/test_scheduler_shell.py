@@ -7,8 +7,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import in_flight, run_elsewhere
 from scripted_model import ScriptedModel
+from shell_views import in_flight, run_elsewhere
 
 from langgraph_rsm import (
     ConfigError,
