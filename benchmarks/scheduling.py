@@ -53,7 +53,7 @@ SEATS_RATES: dict[str, tuple[float, ...]] = {
     "plas": (0.9, 1.1, 1.5),
     "auto": (0.9, 1.1, 1.5),
 }
-"""The same for 256 seats: what vLLM takes by default where the paper does not say what it set."""
+"""The same for 256 seats: the paper does not say how many it took."""
 
 
 def mixed_cases(seeds: int, programs: int) -> Iterator[Case]:
