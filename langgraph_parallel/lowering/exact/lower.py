@@ -79,9 +79,7 @@ def lower_exact(
         trusts_calls=trusts_calls,
         speculates=config.speculate == "pure",
     )
-    runtime = EarlyRuntime(
-        inside={host: part.report.runtime for host, part in inside.items() if part.report.runtime}
-    )
+    runtime = EarlyRuntime(inside=_runtimes(inside))
     own = [_region_report(region, steps, view.effects, costs) for region in plan.regions]
     drawing = _draw(builder, view, inside)
     report = ParallelReport(
@@ -105,6 +103,10 @@ def lower_exact(
         most_guesses=config.max_guesses,
         is_live=config.early_events == "live",
     )
+
+
+def _runtimes(inside: Mapping[str, Inside]) -> dict[str, EarlyRuntime]:
+    return {host: part.report.runtime for host, part in inside.items() if part.report.runtime}
 
 
 def _draw(
