@@ -225,10 +225,6 @@ class WaitingRoom:
         queues = [] if pool is None else pool.tenants.values()
         return [ticket for queue in queues for ticket in queue.of(program_id)]
 
-    def pools_of(self, engine_id: str) -> list[Pool]:
-        """Return the pools, empty ones included, that an engine serves."""
-        return self._pools_of.get(engine_id, [])
-
     def _open_pool(self, ticket: Ticket) -> Pool:
         pool = Pool(ticket.engines, resident=ticket.resident)
         self._pools[ticket.engines, ticket.resident] = pool
