@@ -2,6 +2,9 @@
 
 Effects are upper bounds. A key that a node might touch is in the set; what could not be understood
 is `ALL`. Declared effects (`@effects`, `effects={...}`, node metadata) replace inferred ones.
+
+What lies outside of the state has keys of its own, `Location`s: `looks_at` and `changes` are to
+memory what `reads` and `writes` are to the state.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from enum import Enum
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.locations import Location
 
 EFFECTS_ATTRIBUTE: Final = "__langgraph_parallel_effects__"
 METADATA_KEY: Final = "langgraph_parallel"
@@ -33,12 +37,13 @@ Keys: TypeAlias = frozenset[str] | Literal[_All.ALL]
 External: TypeAlias = Literal["model", "read", "write", "unknown"]
 """Contact with the world: a model call, a read, a write, or not known (the worst)."""
 
-Control: TypeAlias = Literal["raise", "interrupt", "goto", "send", "step"]
+Control: TypeAlias = Literal["raise", "interrupt", "goto", "send", "step", "identity"]
 """How a node may leave the straight line: `goto` names one target, `send` may start several; `step`
-means that its result depends on the number of its superstep."""
+means that its result depends on the number of its superstep, `identity` that it asks which object a
+value of the state is, and not only what it holds."""
 
 _EXTERNAL: Final = ("model", "read", "write", "unknown")
-_CONTROL: Final = ("raise", "interrupt", "goto", "send", "step")
+_CONTROL: Final = ("raise", "interrupt", "goto", "send", "step", "identity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,10 @@ class Effects:
     """State keys that the node's update may contain."""
     mutates: Keys = frozenset()
     """State keys whose *value* the node may change in place."""
+    looks_at: frozenset[Location] = frozenset()
+    """Places in memory, or in a named part of the world, that can influence the node."""
+    changes: frozenset[Location] = frozenset()
+    """Places in memory, or in a named part of the world, that the node may change."""
     external: frozenset[External] = frozenset()
     """Kinds of contact with the world outside the state; empty means none."""
     control: frozenset[Control] = frozenset()
@@ -111,6 +120,9 @@ class Effects:
         parts = [f"reads {_show(self.reads)}", f"writes {_show(self.writes)}"]
         if self.mutates:
             parts.append(f"mutates {_show(self.mutates)}")
+        for verb, places in (("looks at", self.looks_at), ("changes", self.changes)):
+            if places:
+                parts.append(f"{verb} {_show(frozenset(map(str, places)))}")
         if self.external:
             parts.append(f"external {_show(frozenset(self.external))}")
         if self.control:

@@ -3,54 +3,102 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+import asyncio
+import contextlib
+import functools
+import inspect
+import itertools
+import logging
+import random
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, Final
 
-from langgraph_parallel.inference.access import attribute_of
-from langgraph_parallel.inference.frame import Frame, expression
-from langgraph_parallel.inference.functions import call_closure
-from langgraph_parallel.inference.live import call_live_object
-from langgraph_parallel.inference.methods import (
-    cell_method,
-    chain_method,
-    data_method,
-    injected_method,
-    live_method,
-    state_method,
-)
-from langgraph_parallel.inference.outside import Arguments, unknown_call, write_stream
+from langchain_core.language_models import BaseLanguageModel
+from langgraph.config import get_config, get_store, get_stream_writer
+from langgraph.runtime import get_runtime
+from langgraph.types import Command, Overwrite, Send, interrupt
+from typing_extensions import is_typeddict
+
+from langgraph_parallel.effects import ALL, Effects, declared_effects
+from langgraph_parallel.inference import typed
+from langgraph_parallel.inference.annotations import DATA_CLASSES
+from langgraph_parallel.inference.builtin_calls import fill_cell, rule_of
+from langgraph_parallel.inference.clients import client_call, make_client
+from langgraph_parallel.inference.construct import make
+from langgraph_parallel.inference.containers import cell_at
+from langgraph_parallel.inference.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.door import iterate, spread_mapping, use
+from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
+from langgraph_parallel.inference.frame import CALL, Arguments, Frame, GiveUpError, expression, unknown
+from langgraph_parallel.inference.functions import call_closure, call_live, collected
+from langgraph_parallel.inference.gentle import library_name
+from langgraph_parallel.inference.known import apply_known, describe_call, run_callbacks, use_callee
+from langgraph_parallel.inference.methods import call_builtin_method, method_of
+from langgraph_parallel.inference.parts import attribute_of
+from langgraph_parallel.inference.runnables import run_runnable
+from langgraph_parallel.inference.source import is_library
+from langgraph_parallel.inference.states import state_method
+from langgraph_parallel.inference.tables import PURE_CLASSES
 from langgraph_parallel.inference.values import (
+    MESSAGE,
+    NONE,
     NOTHING,
+    SCALAR,
+    WORLD,
     Bound,
-    Cell,
     Chain,
     Closure,
     Const,
     Data,
     Injected,
     Live,
+    Made,
+    Method,
+    Object,
     Opaque,
+    Routed,
     State,
     Value,
+    is_deep,
     join,
     opaque,
     roots_of,
+    tame,
 )
+from langgraph_parallel.inference.writing import write_stream
+
+_GETTERS: Final = {
+    get_config: "config",
+    get_store: "store",
+    get_stream_writer: "writer",
+    get_runtime: "runtime",
+}
+"""Functions that fetch what LangGraph also injects by parameter name."""
+_NEVER: Final = frozenset(
+    {
+        *(eval, exec, globals, locals, vars, __import__, compile),
+        *(sys._getframe, inspect.currentframe, inspect.stack, inspect.trace),
+    }
+)
+"""Calls that reach names, attributes or frames in a way that no argument shows."""
 
 
 @expression(ast.Call)
 def _call(frame: Frame, node: ast.Call) -> Value:
     if isinstance(node.func, ast.Attribute):
+        if _is_super(node.func.value):
+            return _super_method(frame, node.func.attr, arguments_of(frame, node))
         base = frame.evaluate(node.func.value)
-        arguments = _arguments(frame, node)
-        parts = [_method(frame, atom, node.func.attr, arguments) for atom in base]
-    else:
-        callee = frame.evaluate(node.func)
-        arguments = _arguments(frame, node)
-        parts = [_apply(frame, atom, arguments) for atom in callee]
-    return join(*parts)
+        given = arguments_of(frame, node)
+        return join(*(method_of(frame, atom, node.func.attr, given) for atom in base))
+    callee = frame.evaluate(node.func)
+    return frame.call(callee, arguments_of(frame, node))
 
 
-def _arguments(frame: Frame, node: ast.Call) -> Arguments:
+def arguments_of(frame: Frame, node: ast.Call) -> Arguments:
+    """Evaluate the arguments of a call, in order."""
     positional, unpacked = [], NOTHING
     for argument in node.args:
         value = frame.evaluate(argument)
@@ -63,41 +111,491 @@ def _arguments(frame: Frame, node: ast.Call) -> Arguments:
         value = frame.evaluate(keyword.value)
         if keyword.arg is not None:
             named[keyword.arg] = value
+            continue
+        entries = spread_mapping(frame, value, node)
+        named_part = _known_entries(value)
+        if named_part is not None:
+            named.update(named_part)
         else:
-            frame.escape(value, "unpacked into a call", frame.where(node))
-            unpacked = join(unpacked, opaque(roots_of(value)))
+            unpacked = join(unpacked, entries)
     return Arguments(node, tuple(positional), named, unpacked)
 
 
-def _method(frame: Frame, atom: Any, method: str, arguments: Arguments) -> Value:
-    """Return what `atom.method(...)` gives."""
-    if isinstance(atom, State):
-        return _apply_all(frame, attribute_of(frame, atom, method, arguments.node), arguments)
-    if isinstance(atom, (Data, Opaque, Const)):
-        return data_method(frame, atom, method, arguments)
-    if isinstance(atom, Cell):
-        return cell_method(frame, atom, method, arguments)
-    if isinstance(atom, Chain):
-        return chain_method(frame, atom, method, arguments)
-    if isinstance(atom, Injected):
-        return injected_method(frame, atom, method, arguments)
-    if isinstance(atom, Live):
-        return live_method(frame, atom.obj, method, arguments)
-    return unknown_call(frame, f".{method}()", arguments)
+def _known_entries(value: Value) -> dict[str, Value] | None:
+    """Return the entries of a mapping made in this call, when all of them are known."""
+    if len(value) != 1:
+        return None
+    atom = next(iter(value))
+    is_dict = hasattr(atom, "kind") and getattr(atom, "kind", None) == "dict"
+    if not is_dict or atom.open or atom.spread or atom.rest:
+        return None
+    return dict(atom.values)
 
 
-def _apply_all(frame: Frame, callee: Value, arguments: Arguments) -> Value:
-    return join(*(_apply(frame, atom, arguments) for atom in callee))
-
-
-def _apply(frame: Frame, atom: Any, arguments: Arguments) -> Value:
+def _apply(frame: Frame, atom: Any, given: Arguments) -> Value:
     """Return what calling `atom` gives."""
     if isinstance(atom, Bound):
-        return state_method(frame, atom.method, arguments)
+        return state_method(frame, atom.method, given)
     if isinstance(atom, Closure):
-        return call_closure(frame, atom, arguments.positional, arguments.named, arguments.unpacked)
+        return call_closure(frame, atom, given)
     if isinstance(atom, Injected) and atom.name in ("writer", "stream_writer"):
-        return write_stream(frame, arguments)
+        return write_stream(frame, given)
+    if isinstance(atom, Method):
+        return _call_bound(frame, atom, given)
     if isinstance(atom, Live):
-        return call_live_object(frame, atom.obj, arguments)
-    return unknown_call(frame, ast.unparse(arguments.node.func), arguments)
+        return _call_object(frame, atom.obj, given)
+    if isinstance(atom, (Made, Object)):
+        return _call_instance(frame, atom, given)
+    if isinstance(atom, Opaque) and atom.tame and not atom.roots:
+        return use_callee(frame, atom, given, given.node)
+    return unknown(frame, f"calls {_text(given)}", join(frozenset({atom}), given.all), given.node)
+
+
+CALL[:] = [_apply]
+
+
+def _text(given: Arguments) -> str:
+    """Return how a report calls what is called."""
+    node = given.node
+    return f"{ast.unparse(node.func)}()" if isinstance(node, ast.Call) else "a function"
+
+
+def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
+    function = atom.function
+    if isinstance(function, types.FunctionType) and is_users(function):
+        first = (frozenset({atom.receiver}), *given.positional)
+        inner = Arguments(given.node, first, given.named, given.unpacked)
+        return _call_function(frame, function, inner)
+    name = getattr(function, "__name__", "")
+    return call_builtin_method(frame, atom.receiver, function, name, given)
+
+
+def _call_instance(frame: Frame, atom: typed.Typed, given: Arguments) -> Value:
+    """Call an object by the `__call__` of its class."""
+    cls = typed.class_of(atom)
+    found = find(cls, "__call__")
+    if found is not None and is_users(found[1]):
+        inner = Arguments(
+            given.node, (frozenset({atom}), *given.positional), given.named, given.unpacked
+        )
+        function = getattr(found[1], "__func__", found[1])
+        return _call_function(frame, function, inner)
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls {_text(given)}", involved, given.node)
+
+
+def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
+    """Return what calling the live object `obj` gives."""
+    special = _special(frame, obj, given)
+    if special is not None:
+        return special
+    rule = rule_of(obj)
+    if rule is not None:
+        return rule(frame, given)
+    known = describe_call(obj)
+    if known is not None:
+        return apply_known(frame, known, _text(given), given)
+    fetched = client_call(frame, obj, given)
+    if fetched is not None:
+        return fetched
+    if isinstance(obj, type):
+        return _call_class(frame, obj, given)
+    if isinstance(obj, (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)):
+        return _call_live_method(frame, obj, given)
+    if isinstance(obj, types.FunctionType):
+        return _call_function(frame, obj, given)
+    return _call_wrapped(frame, obj, given)
+
+
+def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
+    """Call an object that stands for a function: a partial, a cache, a routine, an instance."""
+    if isinstance(obj, functools.partial) and not user_defined(type(obj)):
+        inner = Arguments(
+            given.node,
+            (*(frame.live(part) for part in obj.args), *given.positional),
+            {**{k: frame.live(v) for k, v in obj.keywords.items()}, **given.named},
+            given.unpacked,
+        )
+        return frame.call(frame.live(obj.func), inner)
+    if isinstance(obj, functools._lru_cache_wrapper):
+        found = frame.call(frame.live(obj.__wrapped__), given)
+        # The next caller is given the same object.
+        shared = not is_deep(found) and any(isinstance(a, (Made, Data)) for a in found)
+        return join(found, opaque(frozenset({WORLD}))) if shared else found
+    if isinstance(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+        return _call_unbound(frame, obj, given)
+    if is_runnable(obj):
+        return run_runnable(frame, obj, given.all, given.node)
+    return _call_instance(frame, Live(obj), given)
+
+
+def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
+    """Call a built-in method through its class: `dict.get(x, key)`, `object.__setattr__(x, n, v)`."""
+    if not given.positional:
+        return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+    receiver, *rest = given.positional
+    inner = Arguments(given.node, tuple(rest), given.named, given.unpacked)
+    name = obj.__name__
+    parts = []
+    for atom in receiver:
+        if isinstance(atom, (Live, Made, Object)):
+            parts.append(call_builtin_method(frame, atom, obj, name, inner))
+        else:
+            parts.append(method_of(frame, atom, name, inner))
+    return join(*parts)
+
+
+def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
+    receiver = obj.__self__
+    if isinstance(obj, types.MethodType):
+        function = obj.__func__
+        if isinstance(function, types.FunctionType):
+            if is_users(function):
+                first = (frame.live(receiver), *given.positional)
+                inner = Arguments(given.node, first, given.named, given.unpacked)
+                return _call_function(frame, function, inner)
+        elif not isinstance(function, types.BuiltinFunctionType):
+            first = (frame.live(receiver), *given.positional)
+            inner = Arguments(given.node, first, given.named, given.unpacked)
+            return frame.call(frame.live(function), inner)
+    if isinstance(receiver, types.ModuleType) or receiver is None:
+        return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+    if isinstance(receiver, random.Random):
+        return _draw(frame, receiver, obj.__name__, given)
+    return call_builtin_method(frame, Live(receiver), obj, obj.__name__, given)
+
+
+def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -> Value:
+    """Draw random numbers, which moves the generator on for everybody."""
+    from langgraph_parallel.inference.held import place_of
+    from langgraph_parallel.locations import world
+
+    where = frame.where(given.node)
+    if isinstance(generator, random.SystemRandom):
+        frame.recorder.contact("read", "draws random numbers", where)
+    else:
+        shared = generator is getattr(random, "_inst", None)
+        place = world("random") if shared else place_of(frame, generator)
+        frame.recorder.look(place, where)
+        frame.recorder.change(place, where, SCALAR)
+    if name in ("choice", "choices", "sample"):
+        parts = iterate(frame, given.positional[0], given.node) if given.positional else NOTHING
+        return parts if name == "choice" else collected(frame, given.node, parts)
+    if name == "shuffle":
+        return unknown(frame, "shuffles a list", given.all, given.node)
+    use(frame, given.all, given.node)
+    return SCALAR
+
+
+_BRIDGES: Final = frozenset({"langsmith.run_helpers", "tenacity", "tenacity.asyncio"})
+"""Modules whose decorators run the function they wrap and tell a service of it, or run it again."""
+
+
+def _call_function(frame: Frame, function: Any, given: Arguments) -> Value:
+    """Call a function written in Python."""
+    declared = declared_effects(function)
+    if declared is not None:
+        return _call_declared(frame, declared, function.__name__, given)
+    if not isinstance(function, types.FunctionType):
+        return frame.call(frame.live(function), given)
+    if is_library(function.__code__.co_filename):
+        return _call_library(frame, function, given)
+    found = call_live(frame, function, given)
+    if found is not None:
+        return found
+    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+
+
+def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is not None and function.__code__ is _CONTEXT_HELPER:
+        return frame.call(frame.live(wrapped), given)
+    if wrapped is not None and _is_bridge(function):
+        return frame.call(frame.live(wrapped), given)
+    logged = _log_call(frame, function, given)
+    if logged is not None:
+        return logged
+    return _call_async_helper(frame, function, given)
+
+
+def _helper_code() -> types.CodeType:
+    @contextlib.contextmanager
+    def nothing() -> Any:
+        yield
+
+    return nothing.__code__
+
+
+_CONTEXT_HELPER: Final = _helper_code()
+"""The code of what `contextlib.contextmanager` makes of a generator."""
+
+
+def _is_bridge(function: types.FunctionType) -> bool:
+    for name in _BRIDGES:
+        module = sys.modules.get(name)
+        if module is not None and getattr(module, "__file__", None) == function.__code__.co_filename:
+            return True
+    return False
+
+
+def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> Value | None:
+    """Return what `logging.info(...)` and the like give; None when it is none of them."""
+    from langgraph_parallel.inference.handlers import log_to
+
+    if function is logging.getLogger:
+        names = [a.value for v in given.positional for a in v if isinstance(a, Const)]
+        if len(names) == 1 and given.positional and len(given.positional[0]) == 1:
+            return frame.live(logging.getLogger(names[0]))
+        return frame.live(logging.getLogger()) if not given.all else frozenset({Object(logging.Logger)})
+    if library_name(function) in _LOG_FUNCTIONS:
+        use(frame, given.all, given.node)
+        log_to(frame, logging.getLogger(), given.node)
+        return NONE
+    return None
+
+
+_LOG_FUNCTIONS: Final = frozenset(
+    f"logging.{name}"
+    for name in ("debug", "info", "warning", "error", "critical", "exception", "log")
+)
+
+
+def _call_async_helper(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
+    """Call the functions of asyncio that run or await what they are given."""
+    if function is asyncio.gather:
+        parts = join(*given.positional, given.unpacked)
+        return collected(frame, given.node, parts)
+    if function in (asyncio.wait_for, asyncio.shield) and given.positional:
+        return given.positional[0]
+    if function is asyncio.to_thread and given.positional:
+        callee, *rest = given.positional
+        return frame.call(callee, Arguments(given.node, tuple(rest), given.named, given.unpacked))
+    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+
+
+def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
+    """Return what calling a class gives."""
+    client = make_client(frame, cls, given)
+    if client is not None:
+        return client
+    external = contact_of_class(cls)
+    if external is not None:
+        from langgraph_parallel.inference.handlers import run_given_handlers
+
+        run_given_handlers(frame, given.all, given.node)
+        frame.escape(given.all, "passed on", frame.where(given.node))
+        return frozenset({Chain(external, gives_of(cls))})
+    plain = _plain_instance(frame, cls, given)
+    if plain is not None:
+        return plain
+    known = is_users_or_simple(cls)
+    made = make(frame, cls, given) if known else None
+    if made is not None:
+        return made
+    return unknown(frame, f"makes a {cls.__name__}", given.all, given.node)
+
+
+def is_users_or_simple(cls: type) -> bool:
+    """Tell whether a class is the user's, or made of fields or of a built-in exception."""
+    import dataclasses
+
+    from pydantic import BaseModel
+
+    if issubclass(cls, (BaseException, BaseModel)) or dataclasses.is_dataclass(cls):
+        return True
+    return not is_library(_file_of(cls)) or bool(user_defined(cls))
+
+
+def _file_of(cls: type) -> str:
+    module = sys.modules.get(cls.__module__)
+    return getattr(module, "__file__", None) or "<frozen"
+
+
+def _plain_instance(frame: Frame, cls: type, given: Arguments) -> Value | None:
+    """Return an instance of a library's class that holds data and does nothing else."""
+    if user_defined(cls):
+        return None
+    if issubclass(cls, DATA_CLASSES) and cls.__module__.startswith(("langchain_core.", "datetime")):
+        used = use(frame, given.all, given.node)
+        frame.escape(used, f"kept in a {cls.__name__}", frame.where(given.node))
+        frame.leak(used if not is_deep(used) else NOTHING)
+        return frozenset({Data(roots_of(used), own=True, plain=True, deep=is_deep(used))})
+    if library_name(cls) in PURE_CLASSES or cls in (itertools.count, itertools.cycle):
+        run_callbacks(frame, given)
+        used = use(frame, given.all, given.node)
+        frame.escape(used, "passed on", frame.where(given.node))
+        roots = roots_of(used)
+        if issubclass(cls, DATA_CLASSES):
+            return MESSAGE
+        if issubclass(cls, dict) or cls.__name__ in ("deque", "chain", "islice", "product"):
+            return frozenset({Data(roots, own=True, deep=is_deep(used))})
+        if cls.__name__ in ("itemgetter", "attrgetter"):
+            return tame()
+        return tame(roots) if is_deep(used) else opaque(roots)
+    return None
+
+
+def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments) -> Value:
+    """Return what a helper gives that its author declared with `@effects`."""
+    where = frame.where(given.node)
+    passed = given.all
+    takes_state = State() in passed
+    if takes_state:
+        if declared.reads is ALL:
+            frame.recorder.read_all(f"passed to {name}()", where)
+        for key in declared.reads if declared.reads is not ALL else ():
+            frame.recorder.read(key, where)
+        passed = passed - {State()}
+    reached = frame.escape(passed, f"passed to {name}()", where)
+    if declared.mutates:
+        frame.recorder.mutate(reached, f"{name}() was declared to", where)
+    for contact in sorted(declared.external):
+        frame.recorder.contact(contact, f"{name}() was declared a {contact} call", where)
+    for control in sorted(declared.control):
+        what = f"{name}() was declared to {control}"
+        frame.recorder.leave(control, what, where, declared.goto)
+    frame.recorder.resources |= declared.resources
+    if not takes_state or declared.goto:
+        return tame(reached)
+    update = cell_at(frame, given.node)  # it works like a node: it gives an update
+    update.open = declared.writes is ALL
+    for key in declared.writes if declared.writes is not ALL else ():
+        frame.recorder.grown |= update.put(
+            key, SCALAR if key in declared.folds else opaque(reached)
+        )
+    return frozenset({update, Const(None, type(None))})
+
+
+def _special(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    """Handle the calls that mean something to the analysis itself."""
+    where = frame.where(given.node)
+    if any(obj is forbidden for forbidden in _NEVER):
+        msg = f"it calls {obj.__name__}()"
+        raise GiveUpError(msg)
+    if isinstance(obj, types.FunctionType) and obj in _GETTERS:
+        return frozenset({Injected(_GETTERS[obj])})
+    if obj is interrupt:
+        frame.escape(given.all, "interrupt", where)
+        frame.recorder.leave("interrupt", "calls interrupt()", where)
+        return opaque(frozenset({WORLD}))
+    if obj is Command:
+        return _command(given)
+    if obj is Send:
+        frame.escape(given.all, "sent", where)
+        frame.recorder.leave("send", "builds a Send", where, ALL)
+        return opaque(roots_of(given.all))
+    if obj is Overwrite:
+        frame.escape(given.all, "overwritten", where)
+        return opaque(roots_of(given.all))
+    if obj is input:
+        frame.recorder.contact("write", "asks a person by input()", where)
+        return SCALAR
+    if is_typeddict(obj):
+        cell = cell_at(frame, given.node)
+        fill_cell(frame, cell, given)
+        return frozenset({cell})
+    return None
+
+
+def _command(given: Arguments) -> Value:
+    if given.positional or given.unpacked:
+        msg = "a Command is built in a way not understood"
+        raise GiveUpError(msg)
+    named = dict(given.named)
+    update = named.pop("update", NONE)
+    goto = named.pop("goto", NOTHING)
+    return frozenset({Routed(update, goto, bool(named))})
+
+
+# -- super() ---------------------------------------------------------------------------------------
+
+
+def _is_super(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "super"
+        and not node.args
+    )
+
+
+def _super_method(frame: Frame, name: str, given: Arguments) -> Value:
+    """Call `super().name(...)`: what the classes after the one that defines the function have."""
+    receivers = _first_parameter(frame)
+    owner = _defining_class(frame)
+    parts = [_super_of(frame, atom, owner, name, given) for atom in receivers]
+    return join(*parts)
+
+
+def _first_parameter(frame: Frame) -> Value:
+    node = frame.source.node
+    names = [a.arg for a in node.args.posonlyargs + node.args.args]
+    return frame.history.get(names[0], NOTHING) if names else NOTHING
+
+
+def _defining_class(frame: Frame) -> type | None:
+    """Return the class whose `__class__` cell the function closes over."""
+    cell = frame.cells.get("__class__")
+    try:
+        found = cell.cell_contents if cell is not None else None
+    except ValueError:
+        return None
+    return found if isinstance(found, type) else None
+
+
+def _super_of(
+    frame: Frame, atom: Any, owner: type | None, name: str, given: Arguments
+) -> Value:
+    involved = join(frozenset({atom}), given.all)
+    cls = atom.obj if isinstance(atom, Live) and isinstance(atom.obj, type) else None
+    if isinstance(atom, (Live, Made, Object)) and owner is not None:
+        cls = cls if cls is not None and issubclass(cls, owner) else typed.class_of(atom)
+        mro = list(type.__dict__["__mro__"].__get__(cls))
+        after = mro[mro.index(owner) + 1 :] if owner in mro else []
+        for base in after:
+            attribute = type.__dict__["__dict__"].__get__(base).get(name)
+            if attribute is not None:
+                return _call_super(frame, atom, base, attribute, name, given)
+    return unknown(frame, f"calls super().{name}()", involved, given.node)
+
+
+def _call_super(
+    frame: Frame, atom: typed.Typed, base: type, attribute: Any, name: str, given: Arguments
+) -> Value:
+    if is_users(attribute):
+        static = isinstance(attribute, staticmethod)
+        function = getattr(attribute, "__func__", attribute)
+        first = given.positional if static else (frozenset({atom}), *given.positional)
+        inner = Arguments(given.node, first, given.named, given.unpacked)
+        return _call_function(frame, function, inner)
+    if base is object or name in ("__init__", "__init_subclass__", "__set_name__"):
+        return _super_of_object(frame, atom, name, given)
+    if issubclass(typed.class_of(atom), BaseLanguageModel):
+        frame.recorder.contact("model", f"super().{name}() is a model call", frame.where(given.node))
+        return tame()
+    return call_builtin_method(frame, atom, attribute, name, given)
+
+
+def _super_of_object(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+    node = given.node
+    if name == "__new__":
+        return frozenset({atom})
+    if name == "__setattr__" and len(given.positional) == 2:
+        return call_builtin_method(frame, atom, object.__setattr__, name, given)
+    if name in ("__getattribute__", "__getattr__") and given.positional:
+        names = [a.value for a in given.positional[0] if isinstance(a, Const)]
+        plain = [typed.own_or_class(frame, atom, str(n), node) for n in names]
+        return join(*plain) if names else opaque(roots_of(frozenset({atom})))
+    if isinstance(atom, Made):
+        frame.recorder.grown |= atom.cell.add(given.all)
+        for key, value in given.named.items():
+            frame.recorder.grown |= atom.cell.put(key, value)
+    use(frame, given.all, node)
+    return NONE
+
+
+def attribute_value(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
+    """Return what `atom.name` may be; for rules that are given an atom and a name."""
+    return attribute_of(frame, atom, name, node)
+
+

@@ -1,31 +1,70 @@
-"""Names, operators and lambdas: what each may be, and what evaluating it does."""
+"""Names, operators, parts and lambdas: which operation each expression is."""
 
 from __future__ import annotations
 
 import ast
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from langgraph_parallel.inference.access import consume, read_keys, truth
-from langgraph_parallel.inference.containers import merged_dict
-from langgraph_parallel.inference.external import external_of, is_runnable, yields_of
+from langgraph_parallel.inference.door import (
+    await_value,
+    binary,
+    compare,
+    contains,
+    identical,
+    iterate,
+    merge_into,
+    truth,
+    unary,
+    use,
+)
+from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
 from langgraph_parallel.inference.frame import Frame, expression
+from langgraph_parallel.inference.functions import parameter_defaults
+from langgraph_parallel.inference.parts import get_attribute, get_item
 from langgraph_parallel.inference.values import (
+    NONE,
     SCALAR,
     Cell,
     Chain,
     Closure,
-    Const,
-    Data,
     Live,
     State,
     Value,
     const,
-    fresh,
-    is_deep,
     join,
     opaque,
-    roots_of,
 )
+
+OPERATORS: Final[Mapping[type[ast.operator], str]] = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.MatMult: "__matmul__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.Mod: "__mod__",
+    ast.Pow: "__pow__",
+    ast.LShift: "__lshift__",
+    ast.RShift: "__rshift__",
+    ast.BitOr: "__or__",
+    ast.BitXor: "__xor__",
+    ast.BitAnd: "__and__",
+}
+_UNARY: Final[Mapping[type[ast.unaryop], str]] = {
+    ast.USub: "__neg__",
+    ast.UAdd: "__pos__",
+    ast.Invert: "__invert__",
+}
+_COMPARISONS: Final[Mapping[type[ast.cmpop], str]] = {
+    ast.Eq: "__eq__",
+    ast.NotEq: "__ne__",
+    ast.Lt: "__lt__",
+    ast.LtE: "__le__",
+    ast.Gt: "__gt__",
+    ast.GtE: "__ge__",
+}
+_CONVERSIONS: Final = {ord("r"): "__repr__", ord("s"): "__str__", ord("a"): "__repr__"}
 
 
 @expression(ast.Constant)
@@ -35,7 +74,7 @@ def _constant(_frame: Frame, node: ast.Constant) -> Value:
 
 @expression(ast.Name)
 def _name(frame: Frame, node: ast.Name) -> Value:
-    return frame.lookup(node.id)
+    return frame.lookup(node.id, node)
 
 
 @expression(ast.NamedExpr)
@@ -47,56 +86,106 @@ def _walrus(frame: Frame, node: ast.NamedExpr) -> Value:
 
 @expression(ast.Await)
 def _await(frame: Frame, node: ast.Await) -> Value:
-    return frame.evaluate(node.value)
+    return await_value(frame, frame.evaluate(node.value), node)
+
+
+@expression(ast.Yield)
+def _yield(frame: Frame, node: ast.Yield) -> Value:
+    frame.yields.append(frame.evaluate(node.value))
+    return join(NONE, opaque())
+
+
+@expression(ast.YieldFrom)
+def _yield_from(frame: Frame, node: ast.YieldFrom) -> Value:
+    frame.yields.append(iterate(frame, frame.evaluate(node.value), node))
+    return join(NONE, opaque())
 
 
 @expression(ast.Slice)
 def _slice(frame: Frame, node: ast.Slice) -> Value:
     for part in (node.lower, node.upper, node.step):
-        frame.evaluate(part)
+        value = frame.evaluate(part)
+        unary(frame, "__index__", value - NONE, node)
     return SCALAR
+
+
+@expression(ast.Subscript)
+def _subscript(frame: Frame, node: ast.Subscript) -> Value:
+    base, index = frame.evaluate(node.value), frame.evaluate(node.slice)
+    return get_item(frame, base, index, node, is_slice=isinstance(node.slice, ast.Slice))
+
+
+@expression(ast.Attribute)
+def _attribute(frame: Frame, node: ast.Attribute) -> Value:
+    return get_attribute(frame, frame.evaluate(node.value), node.attr, node)
+
+
+@expression(ast.Starred)
+def _starred(frame: Frame, node: ast.Starred) -> Value:
+    return iterate(frame, frame.evaluate(node.value), node)
 
 
 @expression(ast.IfExp)
 def _if_expression(frame: Frame, node: ast.IfExp) -> Value:
-    truth(frame, node.test)
-    return join(_maybe(frame, node.body), _maybe(frame, node.orelse))
+    condition(frame, node.test)
+    return join(maybe(frame, node.body), maybe(frame, node.orelse))
 
 
 @expression(ast.BoolOp)
 def _bool_op(frame: Frame, node: ast.BoolOp) -> Value:
     first, *rest = node.values
-    return join(truth(frame, first), *(_maybe(frame, value) for value in rest))
+    *asked, last = (condition(frame, first), *(maybe(frame, value) for value in rest))
+    for value, part in zip(asked[1:], rest[:-1], strict=True):
+        truth(frame, value, part)
+    return join(*asked, last)
 
 
-def _maybe(frame: Frame, node: ast.expr) -> Value:
+def condition(frame: Frame, node: ast.expr) -> Value:
+    """Evaluate something of which it is asked whether it is true."""
+    return truth(frame, frame.evaluate(node), node)
+
+
+def maybe(frame: Frame, node: ast.expr) -> Value:
     """Evaluate an operand that may be skipped: a walrus inside only adds to its variable."""
     frame.weak += 1
     try:
-        return truth(frame, node)
+        return frame.evaluate(node)
     finally:
         frame.weak -= 1
 
 
 @expression(ast.UnaryOp)
 def _unary_op(frame: Frame, node: ast.UnaryOp) -> Value:
-    value = consume(frame, frame.evaluate(node.operand), node)
-    return SCALAR if isinstance(node.op, ast.Not) else _computed(value)
+    value = frame.evaluate(node.operand)
+    if isinstance(node.op, ast.Not):
+        truth(frame, value, node)
+        return SCALAR
+    return unary(frame, _UNARY[type(node.op)], value, node)
 
 
 @expression(ast.Compare)
 def _compare(frame: Frame, node: ast.Compare) -> Value:
     left = frame.evaluate(node.left)
-    for operator, comparator in zip(node.ops, node.comparators, strict=True):
-        right = frame.evaluate(comparator)
-        contains = isinstance(operator, (ast.In, ast.NotIn)) and State() in right
-        if contains and "__contains__" not in frame.recorder.shape.own_code:
-            read_keys(frame, left, node)
-            right = right - {State()}
-        if not isinstance(operator, (ast.Is, ast.IsNot)):
-            consume(frame, join(left, right), node)
+    results = []
+    for index, (operator, comparator) in enumerate(zip(node.ops, node.comparators, strict=True)):
+        # Python stops at the first comparison that is false.
+        right = maybe(frame, comparator) if index else frame.evaluate(comparator)
+        results.append(_comparison(frame, operator, left, right, node))
         left = right
-    return SCALAR
+    if len(results) > 1:
+        for result in results[:-1]:
+            truth(frame, result, node)
+    return join(*results)
+
+
+def _comparison(
+    frame: Frame, operator: ast.cmpop, left: Value, right: Value, node: ast.AST
+) -> Value:
+    if isinstance(operator, (ast.Is, ast.IsNot)):
+        return identical(frame, left, right, node)
+    if isinstance(operator, (ast.In, ast.NotIn)):
+        return contains(frame, right, left, node)
+    return compare(frame, _COMPARISONS[type(operator)], left, right, node)
 
 
 @expression(ast.JoinedStr)
@@ -108,7 +197,9 @@ def _f_string(frame: Frame, node: ast.JoinedStr) -> Value:
 
 @expression(ast.FormattedValue)
 def _formatted(frame: Frame, node: ast.FormattedValue) -> Value:
-    consume(frame, frame.evaluate(node.value), node)
+    operation = _CONVERSIONS.get(node.conversion, "__format__")
+    value = frame.evaluate(node.value)
+    unary(frame, operation, value, node)
     if node.format_spec is not None:
         frame.evaluate(node.format_spec)
     return SCALAR
@@ -118,43 +209,43 @@ def _formatted(frame: Frame, node: ast.FormattedValue) -> Value:
 def _binary_op(frame: Frame, node: ast.BinOp) -> Value:
     left, right = frame.evaluate(node.left), frame.evaluate(node.right)
     if isinstance(node.op, ast.BitOr):
-        chain = _pipe(left, right)
-        if chain is not None:
-            return chain
-        if State() in left | right or any(isinstance(atom, Cell) for atom in left | right):
-            return merged_dict(frame, [left, right], node)
-    return _computed(join(consume(frame, left, node), consume(frame, right, node)))
+        piped = pipe(frame, left, right, node)
+        if piped is not None:
+            return piped
+    return binary(frame, OPERATORS[type(node.op)], left, right, node)
 
 
-def _pipe(left: Value, right: Value) -> Value | None:
+def pipe(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | None:
+    """Return what `left | right` gives for chains and dictionaries; None when it is neither."""
+    both = left | right
+    if any(isinstance(a, Chain) or (isinstance(a, Live) and is_runnable(a.obj)) for a in both):
+        return chained(frame, left, right, node)
+    if State() in both or any(isinstance(a, Cell) and a.kind == "dict" for a in both):
+        cell = frame.recorder.cells.setdefault(id(node), Cell())
+        for atom in (*left, *right):
+            merge_into(frame, cell, atom, node)
+        return frozenset({cell})
+    return None
+
+
+def chained(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | None:
     """Return the chain that `left | right` builds, or None when it builds none that is known."""
-    chains = [as_chain(atom) for atom in left | right]
+    chains = [as_chain(frame, atom, node) for atom in left | right]
     if not chains or None in chains:
         return None
     external = frozenset().union(*(c.external for c in chains if c))
-    ends = {c.yields for c in map(as_chain, right) if c}
-    return frozenset({Chain(external, ends.pop() if len(ends) == 1 else "opaque")})
+    ends = [as_chain(frame, atom, node) for atom in right]
+    return frozenset({Chain(external, join(*(c.gives for c in ends if c)))})
 
 
-def as_chain(atom: Any) -> Chain | None:
+def as_chain(frame: Frame, atom: Any, node: ast.AST) -> Chain | None:
     """Return the runnable of known parts that `atom` is, or None."""
     if isinstance(atom, Chain):
         return atom
     if not isinstance(atom, Live) or not is_runnable(atom.obj):
         return None
-    external = external_of(atom.obj)
-    return None if external is None else Chain(external, yields_of(atom.obj))
-
-
-def _computed(operands: Value) -> Value:
-    """Return the new object that an operator makes of plain operands."""
-    atoms = list(operands)
-    if all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in atoms):
-        return SCALAR
-    if all(isinstance(a, (Const, Data)) for a in atoms):
-        plain = all(isinstance(a, Const) or a.plain for a in atoms if isinstance(a, (Const, Data)))
-        return fresh(roots_of(operands), plain=plain, deep=is_deep(operands))
-    return opaque(roots_of(operands))
+    external = contact_of(frame, atom.obj, node)
+    return None if external is None else Chain(external, gives_of(atom.obj))
 
 
 @expression(ast.Lambda)
@@ -162,10 +253,6 @@ def _lambda(frame: Frame, node: ast.Lambda) -> Value:
     return frozenset({Closure(node, parameter_defaults(frame, node.args), frame)})
 
 
-def parameter_defaults(frame: Frame, arguments: ast.arguments) -> dict[str, Value]:
-    """Return the default of each parameter that has one."""
-    positional = arguments.posonlyargs + arguments.args
-    late = positional[len(positional) - len(arguments.defaults) :]
-    pairs = list(zip(late, arguments.defaults, strict=True))
-    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
-    return {argument.arg: frame.evaluate(default) for argument, default in pairs}
+def use_all(frame: Frame, values: tuple[Value, ...], node: ast.AST) -> Value:
+    """Let something look at all of several values."""
+    return use(frame, join(*values), node)

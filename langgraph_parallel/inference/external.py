@@ -1,21 +1,26 @@
-"""What is known of calls that leave the node's own code: the table of libraries, and live objects.
+"""What is known of runnables, by their class: the contact that running one makes, what it gives.
 
-A call that is not in here is `unknown`: it may do anything. The table answers for a *live object*,
-so an alias or a re-export cannot hide a function, and a user's function that happens to be called
-`print` is not mistaken for the built-in.
+What is not in here is `unknown`: it may do anything.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
-import logging
 import types
 from typing import Any, Final
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.language_models import BaseChatModel, BaseLanguageModel
-from langchain_core.messages import BaseMessage
-from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
+from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
+from langchain_core.output_parsers import (
+    BaseOutputParser,
+    CommaSeparatedListOutputParser,
+    JsonOutputParser,
+    ListOutputParser,
+    PydanticOutputParser,
+    StrOutputParser,
+)
+from langchain_core.output_parsers.openai_tools import JsonOutputToolsParser, PydanticToolsParser
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
@@ -32,136 +37,49 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import External
+from langgraph_parallel.inference.datamodel import is_users, mro_of, names_of, user_defined
+from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.handlers import call_hook, run_handlers
+from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.source import is_library
-from langgraph_parallel.inference.tables import (
-    BUILTINS,
-    CHAIN_BUILDERS,
-    CHAIN_CALLS,
-    DATA,
-    DATED,
-    FUNCTIONS,
-    OPERATOR_MUTATORS,
-    PROMPT_CALLS,
-    PURE_CLASSES,
-    PURE_MODULES,
+from langgraph_parallel.inference.tables import CHAIN_BUILDERS, CHAIN_CALLS, PROMPT_CALLS, STORE_READS
+from langgraph_parallel.inference.values import (
+    MESSAGE,
     SCALAR,
-    STORE_READS,
-    Known,
+    Data,
+    Live,
+    Object,
+    Value,
+    data,
+    fresh,
+    join,
+    opaque,
+    tame,
 )
-from langgraph_parallel.inference.values import Yields
 
 
-def describe_call(obj: Any) -> Known | None:
-    """Return what calling the live object `obj` does, or None when that is not known."""
-    name = qualified_name(obj)
-    if name.startswith("builtins.") and name.removeprefix("builtins.") in BUILTINS:
-        return BUILTINS[name.removeprefix("builtins.")]
-    if name in FUNCTIONS:
-        return FUNCTIONS[name]
-    module, _, function = name.rpartition(".")
-    if module in PURE_MODULES and not isinstance(obj, type):
-        is_mutator = module == "_operator" and (
-            function in OPERATOR_MUTATORS or (function.startswith("i") and function != "is_")
-        )
-        return None if is_mutator else Known("opaque")
-    if isinstance(obj, type) and is_data_class(obj):
-        return DATA if issubclass(obj, (BaseMessage, *DATED)) else Known("opaque")
-    if isinstance(getattr(obj, "__self__", None), logging.Logger):
-        return SCALAR
-    return None
+def is_runnable(obj: Any) -> bool:
+    """Tell whether `obj` is a LangChain runnable."""
+    return isinstance(obj, Runnable)
 
 
-def is_data_class(cls: type) -> bool:
-    """Tell whether making an instance of `cls` runs no code that could have an effect."""
-    if issubclass(cls, BaseMessage) and cls.__module__.startswith("langchain_core."):
-        return True
-    if issubclass(cls, BaseException):
-        own_code = {"__init__", "__new__"} & vars(cls).keys()
-        return cls.__module__ == "builtins" or (
-            not own_code and all(is_data_class(base) for base in cls.__bases__)
-        )
-    if f"{cls.__module__}.{cls.__qualname__}" in PURE_CLASSES:
-        return True
-    return _is_simple_dataclass(cls) or _is_simple_model(cls)
+def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | None:
+    """Return the contact that running a live runnable makes, or None when it is not known.
 
-
-def _is_simple_dataclass(cls: type) -> bool:
-    made = getattr(vars(cls).get("__init__"), "__code__", None)
-    return (
-        dataclasses.is_dataclass(cls)
-        and made is not None
-        and made.co_filename == "<string>"
-        and not hasattr(cls, "__post_init__")
-        and cls.__new__ is object.__new__
-        and all(_is_pure_factory(f.default_factory) for f in dataclasses.fields(cls))
-    )
-
-
-def _is_simple_model(cls: type) -> bool:
-    if not issubclass(cls, BaseModel):
-        return False
-    rules = cls.__pydantic_decorators__
-    return (
-        cls.__init__ is BaseModel.__init__
-        and cls.__new__ is object.__new__
-        and cls.model_post_init is BaseModel.model_post_init
-        and not any(getattr(rules, f.name) for f in dataclasses.fields(rules))
-        and all(_is_pure_factory(f.default_factory) for f in cls.model_fields.values())
-    )
-
-
-def _is_pure_factory(factory: Any) -> bool:
-    return factory in (None, dataclasses.MISSING, list, dict, set, str, int)
-
-
-def describe_method(receiver: Any, method: str) -> Known | None:
-    """Return what `receiver.method(...)` does for a live LangChain object, or None if unknown."""
-    if isinstance(receiver, BaseRetriever):
-        known = method in CHAIN_CALLS or method.endswith("get_relevant_documents")
-        return Known("opaque", frozenset({"read"})) if known else None
-    if isinstance(receiver, VectorStore):
-        reads = method.lstrip("a") in STORE_READS or method.startswith("similarity_search")
-        return Known("opaque", frozenset({"read"})) if reads else None
-    if isinstance(receiver, Embeddings):
-        return Known("fresh", frozenset({"model"})) if "embed_" in method else None
-    if method in CHAIN_CALLS:
-        external = external_of(receiver)
-        return None if external is None else Known("opaque", external)
-    if method in PROMPT_CALLS and isinstance(receiver, (BasePromptTemplate, BaseOutputParser)):
-        return Known("opaque") if external_of(receiver) == frozenset() else None
-    return None
-
-
-def builds_chain(method: str) -> bool:
-    """Tell whether a runnable's method returns a runnable of the same contact with the world."""
-    return method in CHAIN_BUILDERS
-
-
-def keeps_yield(method: str) -> bool:
-    """Tell whether the runnable that a method returns gives what the first one gave."""
-    return method in ("bind", "bind_tools", "with_config", "with_retry")
-
-
-def runs_chain(method: str) -> bool:
-    """Tell whether a method runs a runnable."""
-    return method in CHAIN_CALLS or method in PROMPT_CALLS
-
-
-def external_of(obj: Any) -> frozenset[External] | None:
-    """Return the contact that running a LangChain runnable makes, or None when not known."""
+    Code of the user's that running it runs, in its class or in handlers that hang on it, is
+    followed, and the object is looked at.
+    """
+    frame.recorder.look(place_of(frame, obj), frame.where(node))
+    run_handlers(frame, obj, node)
     if isinstance(obj, BaseLanguageModel):
-        # LangChain's fake models answer from a shared script: their calls must keep their order.
-        is_fake = type(obj).__module__.startswith("langchain_core.language_models.fake")
-        return None if is_fake else frozenset({"model"})
+        return _contact_of_model(frame, obj, node)
     if isinstance(obj, (BasePromptTemplate, BaseOutputParser)):
-        filled = (getattr(obj, "partial_variables", None) or {}).values()
-        is_ours = type(obj).__module__.startswith("langchain_core.")
-        return frozenset() if is_ours and not any(map(callable, filled)) else None
+        return _contact_of_format(frame, obj, node)
     if isinstance(obj, BaseRetriever):
-        is_own = own_code_of(obj) or _overrides(obj)
+        is_own = own_code_of(obj) or overrides(obj)
         return None if is_own else frozenset({"read"})
     if isinstance(obj, BaseTool):
-        return _external_of_tool(obj)
+        return contact_of_tool(obj)
     if isinstance(obj, RunnablePick) or type(obj) is RunnablePassthrough:
         return frozenset() if getattr(obj, "func", None) is None else None
     parts = _parts(obj)
@@ -169,14 +87,67 @@ def external_of(obj: Any) -> frozenset[External] | None:
         return None
     total: frozenset[External] = frozenset()
     for part in parts:
-        contact = external_of(part)
+        contact = contact_of(frame, part, node)
         if contact is None:
             return None
         total |= contact
     return total
 
 
-def _external_of_tool(tool: BaseTool) -> frozenset[External] | None:
+_MODEL_BODIES: Final = (
+    *("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall"),
+    *("generate", "agenerate", "invoke", "ainvoke", "stream", "astream"),
+)
+
+
+def _contact_of_model(frame: Frame, model: Any, node: ast.AST) -> frozenset[External]:
+    """Run a model: one that answers from a script moves on in it."""
+    where = frame.where(node)
+    if answers_from_a_script(type(model)):
+        frame.recorder.change(place_of(frame, model), where, SCALAR)
+        for part in vars(model).values():
+            if hasattr(type(part), "__next__") or isinstance(part, list):
+                frame.recorder.change(place_of(frame, part), where, SCALAR)
+    for name in sorted(user_defined(type(model)) & set(_MODEL_BODIES)):
+        call_hook(frame, Live(model), _function(type(model), name), node)
+    return frozenset({"model"})
+
+
+def answers_from_a_script(cls: type) -> bool:
+    """Tell whether a model is one of LangChain's fakes, which go on in a list from call to call."""
+    return any(
+        base.__module__.startswith("langchain_core.language_models.fake") for base in mro_of(cls)
+    )
+
+
+def _function(cls: type, name: str) -> Any:
+    return next(names_of(base)[name] for base in mro_of(cls) if name in names_of(base))
+
+
+def _contact_of_format(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | None:
+    """Run a prompt or a parser: its variables may be functions, its class may be the user's."""
+    filled = (getattr(obj, "partial_variables", None) or {}).values()
+    for function in filter(callable, filled):
+        frame.call(frozenset({Live(function)}), Arguments(node))
+    hooks = user_defined(type(obj)) - {"__init__"}
+    for name in sorted(hooks):
+        function = _function(type(obj), name)
+        if is_users(function) and not isinstance(function, property):
+            call_hook(frame, Live(obj), function, node)
+    if not hooks and not type(obj).__module__.startswith("langchain_core."):
+        return None
+    for cls in _schemas(obj):
+        frame.call(frozenset({Live(cls)}), Arguments(node, unpacked=tame()))
+    return frozenset()
+
+
+def _schemas(obj: Any) -> list[type]:
+    """Return the classes of which a parser makes instances."""
+    found = [getattr(obj, "pydantic_object", None), *(getattr(obj, "tools", None) or ())]
+    return [cls for cls in found if isinstance(cls, type)]
+
+
+def contact_of_tool(tool: BaseTool) -> frozenset[External] | None:
     """Return the contact of a tool with the annotations of MCP.
 
     One that says it only reads is a read. One that is annotated and does not say so writes, as the
@@ -206,15 +177,14 @@ def own_code_of(obj: BaseRetriever | BaseTool) -> list[types.FunctionType | type
 
 
 def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
-    """Tell whether a retriever or tool has callbacks, handlers or validators of the user's."""
+    """Tell whether a retriever or tool has handlers of errors or validators of the user's."""
     handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
     schema = getattr(obj, "args_schema", None)
-    checked = isinstance(schema, type) and not _is_simple_model(schema)
-    watched = bool(getattr(obj, "callbacks", None))
-    return watched or any(map(callable, handlers)) or checked or _overrides(obj)
+    checked = isinstance(schema, type) and not is_simple_model(schema)
+    return any(map(callable, handlers)) or checked or overrides(obj)
 
 
-def _overrides(obj: BaseRetriever | BaseTool) -> bool:
+def overrides(obj: BaseRetriever | BaseTool) -> bool:
     """Tell whether the user's class has an own form of a method that runs around the body."""
     base = BaseRetriever if isinstance(obj, BaseRetriever) else BaseTool
     return any(
@@ -225,38 +195,117 @@ def _overrides(obj: BaseRetriever | BaseTool) -> bool:
     )
 
 
-def external_of_class(cls: type) -> frozenset[External] | None:
-    """Return the contact of a runnable that a node makes from class `cls`, or None."""
+def is_simple_model(cls: type) -> bool:
+    """Tell whether making an instance of a pydantic model runs no code of the user's."""
+    if not issubclass(cls, BaseModel):
+        return False
+    rules = cls.__pydantic_decorators__
+    return (
+        cls.__init__ is BaseModel.__init__
+        and cls.__new__ is object.__new__
+        and cls.model_post_init is BaseModel.model_post_init
+        and not any(getattr(rules, f.name) for f in dataclasses.fields(rules))
+        and all(f.default_factory in (None, list, dict, set) for f in cls.model_fields.values())
+    )
+
+
+def contact_of_class(cls: type) -> frozenset[External] | None:
+    """Return the contact of a runnable that a node makes from a library's class, or None."""
+    if user_defined(cls) or answers_from_a_script(cls):
+        return None
     if issubclass(cls, BaseLanguageModel):
-        is_fake = cls.__module__.startswith("langchain_core.language_models.fake")
-        return None if is_fake else frozenset({"model"})
+        return frozenset({"model"})
     if issubclass(cls, (BasePromptTemplate, BaseOutputParser)):
         return frozenset() if cls.__module__.startswith("langchain_core.") else None
     return None
 
 
-def yields_of(obj: Any) -> Yields:
+def gives_of(obj: Any) -> Value:
     """Return what running a runnable, or an instance of a runnable class, gives."""
     cls = obj if isinstance(obj, type) else type(obj)
     if issubclass(cls, BaseChatModel):
-        return "message"
-    if issubclass(cls, StrOutputParser):
-        return "text"
+        return MESSAGE
+    if issubclass(cls, (StrOutputParser, BaseLLM)):
+        return SCALAR
+    if issubclass(cls, (PydanticOutputParser, PydanticToolsParser)) and not isinstance(obj, type):
+        made = join(*(frozenset({Object(schema)}) for schema in _schemas(obj)))
+        listed = issubclass(cls, PydanticToolsParser) and not getattr(obj, "first_tool_only", False)
+        return frozenset({Data(deep=False, parts=made)}) if listed else made or tame()
+    if issubclass(cls, (JsonOutputParser, JsonOutputToolsParser, ListOutputParser)):
+        return data()
+    if issubclass(cls, CommaSeparatedListOutputParser):
+        return data()
+    if issubclass(cls, BaseRetriever):
+        return fresh(plain=True)
     if isinstance(obj, RunnableBinding):
-        return yields_of(obj.bound)
-    return yields_of(obj.steps[-1]) if isinstance(obj, RunnableSequence) else "opaque"
+        return gives_of(obj.bound)
+    if isinstance(obj, RunnableWithFallbacks):
+        return join(*(gives_of(part) for part in (obj.runnable, *obj.fallbacks)))
+    if isinstance(obj, RunnableSequence):
+        return gives_of(obj.steps[-1])
+    if issubclass(cls, BasePromptTemplate):
+        return tame()
+    return tame() if is_library(_file_of(cls)) else opaque()
 
 
-def qualified_name(obj: Any) -> str:
-    """Return `module.name` of a function, method or class; empty when it has none."""
-    name = getattr(obj, "__qualname__", None)
-    owner = getattr(obj, "__self__", None)
-    if not isinstance(name, str):
-        return ""
-    if isinstance(owner, type):
-        return f"{owner.__module__}.{owner.__qualname__}.{name.rpartition('.')[2]}"
-    module = getattr(obj, "__module__", None)
-    return f"{module}.{name}" if isinstance(module, str) else ""
+def _file_of(cls: type) -> str:
+    for value in vars(cls).values():
+        code = getattr(value, "__code__", None)
+        if code is not None:
+            return str(code.co_filename)
+    return ""
+
+
+def describe_method(
+    frame: Frame, receiver: Any, method: str, node: ast.AST
+) -> tuple[frozenset[External], Value] | None:
+    """Return what `receiver.method(...)` does and gives for a live LangChain object, or None."""
+    if isinstance(receiver, BaseRetriever):
+        known = method in CHAIN_CALLS or method.endswith("get_relevant_documents")
+        known = known and not own_code_of(receiver) and not overrides(receiver)
+        return (frozenset({"read"}), fresh(plain=True)) if known else None
+    if isinstance(receiver, VectorStore):
+        reads = method.lstrip("a") in STORE_READS or method.startswith("similarity_search")
+        own = user_defined(type(receiver))
+        return (frozenset({"read"}), fresh(plain=True)) if reads and not own else None
+    if isinstance(receiver, Embeddings):
+        known = "embed_" in method and not user_defined(type(receiver))
+        return (frozenset({"model"}), fresh(plain=True)) if known else None
+    if method in CHAIN_CALLS:
+        external = contact_of(frame, receiver, node)
+        return None if external is None else (external, calls_give(method, gives_of(receiver)))
+    if method in PROMPT_CALLS and isinstance(receiver, (BasePromptTemplate, BaseOutputParser)):
+        if contact_of(frame, receiver, node) != frozenset():
+            return None
+        parses = isinstance(receiver, BaseOutputParser) and method == "parse"
+        is_text = method in ("format", "aformat", "get_format_instructions")
+        return frozenset(), gives_of(receiver) if parses else SCALAR if is_text else tame()
+    return None
+
+
+def calls_give(method: str, one: Value) -> Value:
+    """Return what a method that runs a runnable gives, where one run gives `one`."""
+    if method in ("invoke", "ainvoke", "predict", "apredict"):
+        return one
+    if method in ("generate", "agenerate"):
+        return tame()
+    parts = None if all(isinstance(a, Data) and a.deep for a in one) else one
+    return frozenset({Data(own=True, plain=True, deep=parts is None, parts=parts)})
+
+
+def builds_chain(method: str) -> bool:
+    """Tell whether a runnable's method returns a runnable of the same contact with the world."""
+    return method in CHAIN_BUILDERS
+
+
+def keeps_result(method: str) -> bool:
+    """Tell whether the runnable that a method returns gives what the first one gave."""
+    return method in ("bind", "bind_tools", "with_config", "with_retry", "with_types")
+
+
+def runs_chain(method: str) -> bool:
+    """Tell whether a method runs a runnable."""
+    return method in CHAIN_CALLS or method in PROMPT_CALLS
 
 
 def _parts(obj: Any) -> list[Any] | None:
@@ -273,6 +322,7 @@ def _parts(obj: Any) -> list[Any] | None:
     return None
 
 
-def is_runnable(obj: Any) -> bool:
-    """Tell whether `obj` is a LangChain runnable."""
-    return isinstance(obj, Runnable)
+def run_unknown(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
+    """Run a runnable or function of which nothing is known."""
+    what = f"runs a {getattr(obj, '__name__', type(obj).__name__)}"
+    return unknown(frame, what, join(value, frozenset({Live(obj)})), node)

@@ -15,16 +15,22 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
+from langgraph_parallel.inference.memory import Content, Memory
 from langgraph_parallel.inference.source import Source
 from langgraph_parallel.inference.values import (
     GIVEN,
+    NONE,
     NOTHING,
+    SCALAR,
     WORLD,
     Cell,
     Closure,
     Const,
     Data,
     Live,
+    Made,
+    Method,
+    Object,
     Opaque,
     Routed,
     State,
@@ -32,16 +38,19 @@ from langgraph_parallel.inference.values import (
     const,
     data,
     is_deep,
+    is_scalar,
     join,
     opaque,
+    rooted,
     roots_of,
 )
+from langgraph_parallel.locations import ANYWHERE, Location
 
 _BUDGET: Final = 40_000
 """Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
 lines with its helpers takes about 10,000."""
 _DEEPEST_CALL: Final = 12
-_SCALARS: Final = (str, int, float, bool, bytes, complex, type(None))
+_SCALARS: Final = (str, int, float, bool, bytes, complex, type(None), type(...), type(NotImplemented))
 
 Env: TypeAlias = dict[str, Value]
 
@@ -71,8 +80,11 @@ class Recorder:
     """The effects of one node, as found so far."""
 
     shape: Shape
+    memory: Memory = field(default_factory=Memory)
     reads: Keys = frozenset()
     mutates: Keys = frozenset()
+    looks_at: set[Location] = field(default_factory=set)
+    changes: set[Location] = field(default_factory=set)
     external: set[External] = field(default_factory=set)
     control: set[Control] = field(default_factory=set)
     goto: Keys = frozenset()
@@ -90,14 +102,18 @@ class Recorder:
     stored: Keys = frozenset()
     """Keys that the node stored into its own copy of the state."""
     budget: int = _BUDGET
-    cells: dict[int, Cell] = field(default_factory=dict)
-    """One dictionary per place in the source, so that loops reach a fixed point."""
+    cells: dict[Any, Cell] = field(default_factory=dict)
+    """One container per place in the source, so that loops reach a fixed point."""
+    grown: bool = False
+    """True once a container has got something that it did not hold when it was last looked into."""
     late: dict[Closure, Value] = field(default_factory=dict)
     """Inner functions that others may call later, and what they may be called with."""
     generators: list[tuple[Frame, ast.GeneratorExp]] = field(default_factory=list)
     """Generator expressions: they run when they are consumed, not where they stand."""
-    trail: list[types.CodeType] = field(default_factory=list)
+    trail: list[Any] = field(default_factory=list)
     """Helpers being followed: a recursive call is not followed again."""
+    names: dict[int, str] = field(default_factory=dict)
+    """What the code calls live objects, by their identity; for reports."""
 
     def note(self, what: str, where: str) -> None:
         """Keep the first evidence of each kind."""
@@ -118,15 +134,38 @@ class Recorder:
             self.note(f"reads the whole state: {why}", where)
         self.reads = ALL
 
-    def mutate(self, roots: Keys, what: str, where: str) -> None:
-        """Record that an object that may be any of `roots` is changed in place."""
+    def mutate(self, roots: Keys, what: str, where: str, value: Value = NOTHING) -> None:
+        """Record that an object that may be any of `roots` is changed in place.
+
+        Args:
+            roots: What the object may be.
+            what: How it is changed.
+            where: `file:line`.
+            value: What may be put into it.
+        """
         if not roots:
             return
         if roots is ALL or roots & {WORLD, GIVEN}:
-            self.contact("write", f"changes an object outside the state: {what}", where)
+            self.change(ANYWHERE, where, value)
         self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD, GIVEN})
         if self.mutates:
             self.note(f"changes a state value in place: {what}", where)
+
+    def look(self, place: Location, where: str) -> Content:
+        """Record a look at a place outside the state; return what may be taken for granted."""
+        content = self.memory.content(place)
+        # Nobody assigns most names: only those that some node does assign are places.
+        counts = place.kind != "name" or content != "seen"
+        if counts and place not in self.looks_at:
+            self.looks_at.add(place)
+            self.note(f"looks at {place}", where)
+        return content
+
+    def change(self, place: Location, where: str, value: Value = NOTHING) -> None:
+        """Record that a place outside the state may be changed, and what may be put there."""
+        self.changes.add(place)
+        self.note(f"changes {place}", where)
+        self.memory.store(place, content_of(value))
 
     def contact(self, kind: External, what: str, where: str) -> None:
         """Record contact with the world outside."""
@@ -150,6 +189,36 @@ class Recorder:
             msg = "the code is too large to analyze"
             raise GiveUpError(msg)
 
+    @property
+    def settled_by(self) -> tuple[Any, ...]:
+        """What a pass over the node must leave as it was, or another pass is needed."""
+        return (self.leaked, self.leaked_opaque, self.overlay, self.stored)
+
+
+def content_of(value: Value) -> Content:
+    """Return what a place holds into which `value` may be put."""
+    if is_scalar(value):
+        return "scalar"
+    tame = all(isinstance(atom, Opaque) and atom.tame for atom in value)
+    return "data" if tame or is_deep(value) else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The evaluated arguments of one call."""
+
+    node: ast.AST
+    """The place of the call."""
+    positional: tuple[Value, ...] = ()
+    named: Mapping[str, Value] = field(default_factory=dict)
+    unpacked: Value = NOTHING
+    """What `*args` and `**kwargs` may hold, together."""
+
+    @property
+    def all(self) -> Value:
+        """Everything that is passed."""
+        return join(*self.positional, *self.named.values(), self.unpacked)
+
 
 @dataclass(slots=True, kw_only=True)
 class Frame:
@@ -160,13 +229,16 @@ class Frame:
     namespace: Mapping[str, Any]
     """Live globals of the function."""
     cells: Mapping[str, Any]
-    """Live closure variables of the function."""
+    """Live closure variables of the function, by name: the cells that hold them."""
     parent: Frame | None = None
     """The frame of the enclosing function, for functions defined inside the node."""
     env: Env | None = field(default_factory=dict)
     """Variables now; None where the flow cannot arrive."""
     local_names: frozenset[str] = frozenset()
+    outer_names: frozenset[str] = frozenset()
+    """Names that the function declares `global` or `nonlocal`."""
     returns: list[Value] = field(default_factory=list)
+    yields: list[Value] = field(default_factory=list)
     loops: list[list[Env]] = field(default_factory=list)
     """For each open loop, the variables at every `break` and `continue`."""
     snapshots: list[list[Env]] = field(default_factory=list)
@@ -176,6 +248,8 @@ class Frame:
     history: Env = field(default_factory=dict)
     """Everything each variable was ever bound to, for functions that run later."""
     depth: int = 0
+    owner: Any = None
+    """The class whose body defines the function, for `super()`; None when not known."""
 
     def where(self, node: ast.AST) -> str:
         """Return `file:line` of a syntax node."""
@@ -184,13 +258,17 @@ class Frame:
     def evaluate(self, node: ast.expr | None) -> Value:
         """Return what an expression may be, recording its effects."""
         if node is None:
-            return const(None)
+            return NONE
         self.recorder.spend()
         rule = EXPRESSIONS.get(type(node))
         if rule is None:
             msg = f"{type(node).__name__} is not understood"
             raise GiveUpError(msg)
         return rule(self, node)
+
+    def call(self, callee: Value, arguments: Arguments) -> Value:
+        """Return what calling a value may give, recording its effects."""
+        return join(*(CALL[0](self, atom, arguments) for atom in callee))
 
     def run(self, body: list[ast.stmt]) -> None:
         """Run statements in order, as long as the flow arrives."""
@@ -206,7 +284,7 @@ class Frame:
             rule(self, statement)
             self.remember()
 
-    def lookup(self, name: str) -> Value:
+    def lookup(self, name: str, node: ast.AST | None = None) -> Value:
         """Return what a name means, by Python's own scoping."""
         if self.env is not None and name in self.env:
             return self.env[name]
@@ -214,15 +292,60 @@ class Frame:
             # Bound on a path that the rules did not see; at run time often an error.
             self.recorder.read_all(f"{name!r} may be unbound", self.where(self.source.node))
             return opaque(ALL)
-        if self.parent is not None:
-            return self.parent.lookup_late(name)
+        if self.parent is not None and (name not in self.outer_names or self.parent.binds(name)):
+            return self.parent.lookup_late(name, node)
+        return self.outer(name, node)
+
+    def outer(self, name: str, node: ast.AST | None = None) -> Value:
+        """Return what a captured, global or built-in name means."""
+        where = self.where(node or self.source.node)
         if name in self.cells:
-            return self.live(self.cells[name])
+            cell = self.cells[name]
+            place = Location(cell, None, name, "name")
+            try:
+                return self.held(place, cell.cell_contents, where)
+            except ValueError:  # not filled yet
+                self.recorder.look(place, where)
+                return opaque(frozenset({WORLD}))
         if name in self.namespace:
-            return self.live(self.namespace[name])
+            place = Location(self.namespace, name, name, "name")
+            return self.held(place, self.namespace[name], where)
         if hasattr(builtins, name):
             return self.live(getattr(builtins, name))
+        self.recorder.look(Location(self.namespace, name, name, "name"), where)
         return opaque(frozenset({WORLD}))
+
+    def held(self, place: Location, obj: Any, where: str) -> Value:
+        """Return what a place holds in which `obj` was seen."""
+        if place.kind == "name" and not is_constant(obj):
+            self.recorder.names.setdefault(id(obj), str(place))
+        return self.as_content(self.recorder.look(place, where), self.live(obj))
+
+    def as_content(self, content: Content, seen: Value) -> Value:
+        """Return `seen`, or what nodes may have put in its place."""
+        if content == "seen":
+            return seen
+        if content == "scalar" and is_scalar(seen):
+            return SCALAR
+        if content != "unknown" and is_deep(seen):
+            return data(frozenset({WORLD}))
+        if content == "scalar":
+            return join(seen, SCALAR)
+        return join(seen, data(frozenset({WORLD}))) if content == "data" else opaque(
+            frozenset({WORLD})
+        )
+
+    def place_of_name(self, name: str) -> Location:
+        """Return where a name lives that is declared `global` or `nonlocal`."""
+        if name in self.cells:
+            return Location(self.cells[name], None, name, "name")
+        return Location(self.namespace, name, name, "name")
+
+    def binds(self, name: str) -> bool:
+        """Tell whether a name is a variable of this function or of one around it in the node."""
+        if name in self.local_names or name in self.history:
+            return True
+        return self.parent is not None and self.parent.binds(name)
 
     def knows(self, name: str) -> bool:
         """Tell whether a name means anything now."""
@@ -232,47 +355,83 @@ class Frame:
             return True
         return hasattr(builtins, name)
 
-    def lookup_late(self, name: str) -> Value:
+    def lookup_late(self, name: str, node: ast.AST | None = None) -> Value:
         """Return what a captured name may mean whenever the inner function runs."""
-        return self.history[name] if name in self.history else self.lookup(name)
+        return self.history[name] if name in self.history else self.lookup(name, node)
 
     def live(self, obj: Any) -> Value:
         """Return the value of a live Python object."""
-        return const(obj) if _is_constant(obj) else frozenset({Live(obj)})
+        return const(obj) if is_constant(obj) else frozenset({Live(obj)})
 
     def bind(self, name: str, value: Value) -> None:
         """Assign a variable."""
         if self.env is None:
             return
+        if name in self.outer_names:
+            self._bind_outer(name, value)
+            return
         old = self.env.get(name, NOTHING) if self.weak else NOTHING
         self.env[name] = join(old, value)
         self.history[name] = join(self.history.get(name, NOTHING), value)
 
+    def _bind_outer(self, name: str, value: Value) -> None:
+        """Assign a name that is declared `global` or `nonlocal`."""
+        if self.parent is not None and self.parent.binds(name):
+            home = self.parent
+            while name not in home.local_names and home.parent is not None:
+                home = home.parent
+            home.history[name] = join(home.history.get(name, NOTHING), value)
+            if home.env is not None:
+                home.env[name] = join(home.env.get(name, NOTHING), value)
+            self.recorder.grown = self.recorder.grown or home.history[name] != value
+            return
+        where = self.where(self.source.node)
+        self.escape(value, f"kept in {name!r}", where)
+        self.recorder.change(self.place_of_name(name), where, value)
+
     def part_of(self, value: Value) -> Value:
-        """Return what an element or attribute of `value` may be."""
+        """Return what an element of `value` may be."""
         roots = union(roots_of(value), self.recorder.leaked)
-        deep = is_deep(value) and not self.recorder.leaked_opaque
-        return data(roots) if deep else opaque(roots)
+        if self.recorder.leaked_opaque:
+            return opaque(roots)
+        if is_deep(value):
+            return data(roots)
+        if all(isinstance(a, Opaque) and a.tame for a in value):
+            return frozenset({Opaque(roots, tame=True)})
+        parts = [atom.parts if isinstance(atom, Data) else None for atom in value]
+        if any(part is None for part in parts):
+            return opaque(roots)
+        return rooted(join(*(part for part in parts if part is not None)), roots)
 
     def leak(self, value: Value) -> None:
-        """Record that `value` was put into a container."""
+        """Record that `value` was put into a container of which nothing else is known."""
         self.recorder.leaked = union(self.recorder.leaked, roots_of(value))
         self.recorder.leaked_opaque = self.recorder.leaked_opaque or not is_deep(value)
 
     def escape(self, value: Value, why: str, where: str) -> Keys:
         """Give up following `value`; return what may be reached through it."""
-        for atom in value:
+        pending, seen = list(value), set()
+        while pending:
+            atom = pending.pop()
+            if id(atom) in seen:
+                continue
+            seen.add(id(atom))
             if isinstance(atom, State):
                 self.recorder.read_all(why, where)
-            elif isinstance(atom, Cell):
-                atom.open = True
-                if atom.spread:
+            elif isinstance(atom, (Cell, Made)):
+                cell = atom if isinstance(atom, Cell) else atom.cell
+                if not cell.open:
+                    cell.open = self.recorder.grown = True
+                if cell.spread:
                     self.recorder.read_all(why, where)
+                pending.extend(cell.everything())
+            elif isinstance(atom, Method):
+                pending.append(atom.receiver)
             elif isinstance(atom, Closure):
                 self.recorder.call_later(atom, opaque(ALL))
             elif isinstance(atom, Routed):
-                self.escape(join(atom.update, atom.goto), why, where)
-            elif not isinstance(atom, (Const, Data, Opaque, Live)):
+                pending.extend(join(atom.update, atom.goto))
+            elif not isinstance(atom, (Const, Data, Opaque, Live, Object)):
                 self.recorder.read_all(why, where)
         return roots_of(value)
 
@@ -298,17 +457,40 @@ def join_envs(*envs: Env | None) -> Env | None:
     return {name: join(*(env.get(name, NOTHING) for env in arriving)) for name in names}
 
 
-def _is_constant(obj: Any) -> bool:
-    if isinstance(obj, tuple):
-        return type(obj) is tuple and all(map(_is_constant, obj))
+def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:
+    """Do something of which nothing is known to everything that `involved` may be.
+
+    Args:
+        frame: Where it is done.
+        what: What is done, as a report says it: `calls f()`, `runs the operator <<`.
+        involved: Whatever it may look at and change.
+        node: The place.
+    """
+    where = frame.where(node)
+    recorder = frame.recorder
+    reached = union(frame.escape(involved, what, where), recorder.leaked)
+    recorder.contact("unknown", f"{what}, which is not known", where)
+    if not recorder.trusts_calls:
+        recorder.mutates = (
+            ALL if reached is ALL else union(recorder.mutates, reached - {WORLD, GIVEN})
+        )
+    return opaque(union(reached, frozenset({WORLD})))
+
+
+def is_constant(obj: Any) -> bool:
+    """Tell whether a live object is built-in and immutable through and through."""
+    if type(obj) is tuple:
+        return all(map(is_constant, obj))
     if type(obj) is frozenset:
-        return all(map(_is_constant, obj))
+        return all(map(is_constant, obj))
     return type(obj) in _SCALARS
 
 
 _ExpressionRule = TypeVar("_ExpressionRule", bound=Callable[..., Value])
 _StatementRule = TypeVar("_StatementRule", bound=Callable[..., None])
 
+CALL: list[Callable[[Frame, Any, Arguments], Value]] = []
+"""The rule for calling one atom, which needs all of the others."""
 EXPRESSIONS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {}
 """The rule for each kind of expression."""
 STATEMENTS: dict[type[ast.stmt], Callable[[Frame, Any], None]] = {}

@@ -8,28 +8,20 @@ import types
 from functools import lru_cache
 from typing import Any
 
-from langgraph_parallel.inference.expressions import parameter_defaults
-from langgraph_parallel.inference.frame import Frame, GiveUpError, statement
+from langgraph_parallel.inference.frame import Arguments, Frame, statement
+from langgraph_parallel.inference.scopes import assigned_names, is_generator, outer_names
 from langgraph_parallel.inference.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.values import (
+    NONE,
     NOTHING,
+    Cell,
     Closure,
     Value,
-    const,
-    fresh,
     join,
-    opaque,
-    roots_of,
 )
 
 
-def call_closure(
-    frame: Frame,
-    closure: Closure,
-    positional: tuple[Value, ...],
-    named: dict[str, Value],
-    unpacked: Value,
-) -> Value:
+def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
     """Return what a function defined inside the node gives, following its body."""
     home: Frame = closure.home
     inner = Frame(
@@ -38,48 +30,46 @@ def call_closure(
         namespace=home.namespace,
         cells=home.cells,
         parent=home,
-        local_names=assigned_names(closure.node),
+        local_names=assigned_names(closure.node) - outer_names(closure.node),
+        outer_names=outer_names(closure.node),
         depth=frame.depth + 1,
+        owner=home.owner,
     )
-    return _run_function(inner, closure.node, closure.defaults, positional, named, unpacked)
+    inner.check_depth()
+    bind_parameters(inner, closure.node.args, closure.defaults, arguments)
+    return run_body(inner, closure.node)
 
 
 def call_live(
-    frame: Frame,
-    function: types.FunctionType,
-    positional: tuple[Value, ...],
-    named: dict[str, Value],
-    unpacked: Value,
+    frame: Frame, function: types.FunctionType, arguments: Arguments, owner: Any = None
 ) -> Value | None:
     """Return what a user's function gives, following its body; None when it has no source."""
     source = find_source(function)
     trail = frame.recorder.trail
-    if source is None or function.__code__ in trail or is_generator(source.node):
+    if source is None or function.__code__ in trail:
         return None
     inner = frame_for(frame.recorder, function, source, depth=frame.depth + 1)
+    inner.owner = owner
     trail.append(function.__code__)
     try:
-        defaults = live_defaults(inner, function)
-        return _run_function(inner, source.node, defaults, positional, named, unpacked)
+        inner.check_depth()
+        bind_parameters(inner, source.node.args, live_defaults(inner, function), arguments)
+        return run_body(inner, source.node)
     finally:
         trail.pop()
 
 
 def frame_for(recorder: Any, function: types.FunctionType, source: Source, depth: int) -> Frame:
     """Return a fresh frame for a live function."""
-    cells = {
-        name: cell.cell_contents
-        for name, cell in zip(
-            function.__code__.co_freevars, function.__closure__ or (), strict=True
-        )
-        if _is_filled(cell)
-    }
+    names = function.__code__.co_freevars
+    cells = dict(zip(names, function.__closure__ or (), strict=True))
     return Frame(
         recorder=recorder,
         source=source,
         namespace=function.__globals__,
         cells=cells,
-        local_names=assigned_names(source.node),
+        local_names=assigned_names(source.node) - outer_names(source.node),
+        outer_names=outer_names(source.node),
         depth=depth,
     )
 
@@ -90,115 +80,88 @@ def live_defaults(frame: Frame, function: types.FunctionType) -> dict[str, Value
     return {p.name: frame.live(p.default) for p in parameters if p.default is not p.empty}
 
 
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
-        return False
-
-
-def _run_function(
-    inner: Frame,
-    node: FunctionNode,
-    defaults: dict[str, Value],
-    positional: tuple[Value, ...],
-    named: dict[str, Value],
-    unpacked: Value,
-) -> Value:
-    inner.check_depth()
-    bind_parameters(inner, node.args, defaults, positional, named, unpacked)
-    return run_body(inner, node)
-
-
 def run_body(frame: Frame, node: FunctionNode) -> Value:
-    """Run a function's body and return what it may give."""
+    """Run a function's body and return what it may give; a generator gives what it yields."""
     if isinstance(node, ast.Lambda):
-        return frame.evaluate(node.body)
+        given = frame.evaluate(node.body)
+        return generated(frame, node) if is_generator(node) else given
     frame.run(node.body)
-    falls_through = const(None) if frame.env is not None else NOTHING
+    if is_generator(node):
+        return generated(frame, node)
+    falls_through = NONE if frame.env is not None else NOTHING
     return join(*frame.returns, falls_through)
 
 
+def generated(frame: Frame, node: FunctionNode) -> Value:
+    """Return the generator that a call gives: its body counts as run where it is made.
+
+    Whoever uses it up later sees what the body does no earlier than it is claimed here.
+    """
+    cell = frame.recorder.cells.setdefault(("generator", id(node)), Cell("list"))
+    for value in frame.yields:
+        frame.recorder.grown |= cell.add(value)
+    return frozenset({cell})
+
+
 def bind_parameters(
-    frame: Frame,
-    arguments: ast.arguments,
-    defaults: dict[str, Value],
-    positional: tuple[Value, ...],
-    named: dict[str, Value],
-    unpacked: Value,
+    frame: Frame, parameters: ast.arguments, defaults: dict[str, Value], given: Arguments
 ) -> None:
-    """Bind the parameters of a call; `unpacked` may land in any of them."""
-    names = [a.arg for a in arguments.posonlyargs + arguments.args]
+    """Bind the parameters of a call; what is unpacked may land in any of them."""
+    positional, named, unpacked = given.positional, given.named, given.unpacked
+    names = [a.arg for a in parameters.posonlyargs + parameters.args]
     for index, name in enumerate(names):
-        given = positional[index] if index < len(positional) else named.get(name, NOTHING)
-        frame.bind(name, join(given or defaults.get(name, NOTHING), unpacked))
-    for argument in arguments.kwonlyargs:
-        given = named.get(argument.arg) or defaults.get(argument.arg, NOTHING)
-        frame.bind(argument.arg, join(given, unpacked))
-    extra = join(*positional[len(names) :], unpacked)
-    if arguments.vararg:
-        frame.leak(extra)
-        frame.escape(extra, "passed as *args", frame.where(frame.source.node))
-        frame.bind(arguments.vararg.arg, fresh(roots_of(extra), deep=False))
-    if arguments.kwarg:
-        rest = join(*(v for k, v in named.items() if k not in names), unpacked)
-        frame.leak(rest)
-        frame.escape(rest, "passed as **kwargs", frame.where(frame.source.node))
-        frame.bind(arguments.kwarg.arg, fresh(roots_of(rest), deep=False))
+        value = positional[index] if index < len(positional) else named.get(name, NOTHING)
+        frame.bind(name, join(value or defaults.get(name, NOTHING), unpacked))
+    for argument in parameters.kwonlyargs:
+        value = named.get(argument.arg) or defaults.get(argument.arg, NOTHING)
+        frame.bind(argument.arg, join(value, unpacked))
+    if parameters.vararg:
+        extra = join(*positional[len(names) :], unpacked)
+        frame.bind(parameters.vararg.arg, collected(frame, parameters.vararg, extra))
+    if parameters.kwarg:
+        taken = {*names[len(parameters.posonlyargs) :], *(a.arg for a in parameters.kwonlyargs)}
+        rest = {k: v for k, v in named.items() if k not in taken}
+        frame.bind(parameters.kwarg.arg, _keywords(frame, parameters.kwarg, rest, unpacked))
 
 
-@lru_cache(maxsize=4096)
-def assigned_names(node: FunctionNode) -> frozenset[str]:
-    """Return the names that are local to a function by Python's scoping."""
-    arguments = node.args
-    names = {a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs}
-    names |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a}
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    pending: list[ast.AST] = list(body)
-    while pending:
-        part = pending.pop()
-        names |= _bound_by(part)
-        if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            continue
-        if isinstance(part, _COMPREHENSIONS):
-            # Only a walrus inside a comprehension binds a name of the function.
-            names |= {w.target.id for w in ast.walk(part) if isinstance(w, ast.NamedExpr)}
-            continue
-        pending.extend(ast.iter_child_nodes(part))
-    return frozenset(names)
+def collected(frame: Frame, node: ast.AST, parts: Value) -> Value:
+    """Return a new list, tuple or set that holds `parts`."""
+    cell = frame.recorder.cells.setdefault(id(node), Cell("list"))
+    frame.recorder.grown |= cell.add(parts)
+    if cell.open:
+        frame.leak(parts)
+        frame.escape(parts, "put into a container", frame.where(node))
+    return frozenset({cell})
 
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-
-
-def _bound_by(part: ast.AST) -> set[str]:
-    if isinstance(part, ast.Name) and isinstance(part.ctx, (ast.Store, ast.Del)):
-        return {part.id}
-    if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {part.name}
-    if isinstance(part, ast.alias):
-        return {(part.asname or part.name).split(".")[0]}
-    if isinstance(part, ast.ExceptHandler) and part.name:
-        return {part.name}
-    if isinstance(part, (ast.MatchAs, ast.MatchStar)) and part.name:
-        return {part.name}
-    if isinstance(part, ast.MatchMapping) and part.rest:
-        return {part.rest}
-    return set()
+def _keywords(
+    frame: Frame, node: ast.AST, named: dict[str, Value], unpacked: Value
+) -> Value:
+    cell = frame.recorder.cells.setdefault(id(node), Cell())
+    for name, value in named.items():
+        frame.recorder.grown |= cell.put(name, value)
+    if unpacked:
+        frame.recorder.grown |= cell.add(unpacked) or not cell.open
+        cell.open = True
+    return frozenset({cell})
 
 
 @statement(ast.FunctionDef, ast.AsyncFunctionDef)
 def _define(frame: Frame, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    if is_generator(node):
-        msg = f"{node.name} is a generator"
-        raise GiveUpError(msg)
     value: Value = frozenset({Closure(node, parameter_defaults(frame, node.args), frame)})
-    for decorator in node.decorator_list:
+    for decorator in reversed(node.decorator_list):
         applied = frame.evaluate(decorator)
-        frame.escape(value, "decorated", frame.where(node))
-        frame.recorder.contact("unknown", "an inner function is decorated", frame.where(node))
-        value = opaque(roots_of(applied))
+        value = frame.call(applied, Arguments(decorator, (value,)))
     frame.bind(node.name, value)
+
+
+def parameter_defaults(frame: Frame, arguments: ast.arguments) -> dict[str, Value]:
+    """Return the default of each parameter that has one."""
+    positional = arguments.posonlyargs + arguments.args
+    late = positional[len(positional) - len(arguments.defaults) :]
+    pairs = list(zip(late, arguments.defaults, strict=True))
+    pairs += [(a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d]
+    return {argument.arg: frame.evaluate(default) for argument, default in pairs}
 
 
 def run_late(frame: Frame) -> None:
@@ -209,19 +172,19 @@ def run_late(frame: Frame) -> None:
     done: dict[Closure, Value] = {}
     while pending := [c for c, value in frame.recorder.late.items() if done.get(c) != value]:
         closure = pending[0]
-        done[closure] = frame.recorder.late[closure]
-        call_closure(frame, closure, (), {}, done[closure])
+        given = done[closure] = frame.recorder.late[closure]
+        call_closure(frame, closure, Arguments(closure.node, unpacked=given))
 
 
-@lru_cache(maxsize=4096)
-def is_generator(node: FunctionNode) -> bool:
-    """Tell whether calling a function only makes a generator."""
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    pending: list[ast.AST] = list(body)
-    while pending:
-        part = pending.pop()
-        if isinstance(part, (ast.Yield, ast.YieldFrom)):
-            return True
-        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            pending.extend(ast.iter_child_nodes(part))
-    return False
+@lru_cache(maxsize=1024)
+def _placeholder(text: str) -> ast.Lambda:
+    place = ast.parse(text, mode="eval").body
+    assert isinstance(place, ast.Lambda)
+    return place
+
+
+def placeholder_frame(recorder: Any, what: str) -> Frame:
+    """Return a frame for code that is no function of the user's, such as a chain of runnables."""
+    source = Source(_placeholder("lambda: None"), f"<{what}>")
+    return Frame(recorder=recorder, source=source, namespace={}, cells={})
+

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,33 +24,41 @@ from langgraph_parallel.effects import (
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference import calls as _calls  # noqa: F401
 from langgraph_parallel.inference import statements as _statements  # noqa: F401
-from langgraph_parallel.inference.frame import Frame, GiveUpError, Recorder, Shape
+from langgraph_parallel.inference.frame import Arguments, Frame, GiveUpError, Recorder, Shape
 from langgraph_parallel.inference.functions import (
     bind_parameters,
     frame_for,
-    is_generator,
     live_defaults,
+    placeholder_frame,
     run_body,
     run_late,
 )
+from langgraph_parallel.inference.memory import Memory
 from langgraph_parallel.inference.runnables import run_runnable
+from langgraph_parallel.inference.scopes import is_generator
 from langgraph_parallel.inference.shape import describe_schema, read_by_coercion
-from langgraph_parallel.inference.source import Source, find_source
+from langgraph_parallel.inference.source import find_source
 from langgraph_parallel.inference.values import (
     NOTHING,
     STATE,
+    WORLD,
     Cell,
     Const,
     Data,
     Injected,
+    Live,
     Routed,
     State,
     Value,
+    opaque,
+    roots_of,
     strings_of,
+    tame,
 )
+from langgraph_parallel.locations import ANYWHERE, Location
 
-_MOST_PASSES: Final = 6
-"""Passes over a node until the set of leaked keys is stable; each pass adds a key or ends."""
+_MOST_PASSES: Final = 12
+"""Passes over a node until nothing it builds or leaks grows any more; each pass adds or ends."""
 
 
 RAISES_OWN_ERRORS = False
@@ -88,7 +95,13 @@ def infer_effects(node: Any, state_schema: Any) -> Effects:
     if not shape.keys:
         msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
         raise AnalysisError(msg)
-    return node_effects(node, shape, state_schema)
+    memory = Memory()
+    for _ in range(_MOST_PASSES):
+        found = node_effects(node, shape, state_schema, memory=memory)
+        if not memory.is_stale:
+            return found
+        memory.forget_assumptions()
+    return Effects.top(Evidence(what="not analyzed: what it stores does not settle"))
 
 
 def _plain_keys(schema: Any) -> frozenset[str] | None:
@@ -101,7 +114,12 @@ def _plain_keys(schema: Any) -> frozenset[str] | None:
 
 
 def node_effects(
-    runnable: Any, shape: Shape, schema: Any, *, trusts_calls: bool = False
+    runnable: Any,
+    shape: Shape,
+    schema: Any,
+    *,
+    trusts_calls: bool = False,
+    memory: Memory | None = None,
 ) -> Effects:
     """Return the effects of a node that receives a state of the given shape.
 
@@ -110,30 +128,39 @@ def node_effects(
         shape: The state as the node receives it.
         schema: The schema that the shape was made from.
         trusts_calls: Take unknown calls to change none of their arguments.
+        memory: What the nodes of the graph do to memory; None for a node by itself. When it is
+            stale afterwards, what was found for it and for nodes before it does not hold.
     """
+    memory = Memory() if memory is None else memory
     functions = functions_of(runnable)
     if functions is None:
-        return _runnable_effects(runnable, shape, trusts_calls)
+        return _runnable_effects(runnable, shape, trusts_calls, memory)
     total = Effects()
     for function in functions:
-        found = _declared(function) or _static_effects(function, shape, schema, trusts_calls)
+        found = _declared(function)
+        if found is None:
+            found = _static_effects(function, shape, schema, trusts_calls, memory)
         total = either(total, found)
     return total
 
 
-def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool) -> Effects:
+def _runnable_effects(
+    runnable: Any, shape: Shape, trusts_calls: bool, memory: Memory
+) -> Effects:
     """Return the effects of a node that is a sequence, a sub-graph or another runnable."""
-    recorder = Recorder(shape, trusts_calls=trusts_calls)
-    place = ast.parse("lambda: None", mode="eval").body
-    assert isinstance(place, ast.Lambda)
-    source = Source(place, f"<{type(runnable).__name__}>")
-    frame = Frame(recorder=recorder, source=source, namespace={}, cells={})
+    recorder = Recorder(shape, memory, trusts_calls=trusts_calls)
     try:
-        returned = run_runnable(frame, runnable, STATE, place)
-        run_late(frame)
+        for _ in range(_MOST_PASSES):
+            recorder.grown = False
+            before = recorder.settled_by
+            frame = placeholder_frame(recorder, type(runnable).__name__)
+            returned = run_runnable(frame, runnable, STATE, frame.source.node)
+            run_late(frame)
+            if before == recorder.settled_by and not recorder.grown:
+                return _effects_of(Outcome(recorder, returned))
     except Exception as error:
         return _unanalyzed(error)
-    return _effects_of(Outcome(recorder, returned))
+    return Effects.top(Evidence(what="not analyzed: its data flow does not settle"))
 
 
 def _unanalyzed(error: Exception) -> Effects:
@@ -197,10 +224,10 @@ def _declared(function: Callable[..., Any]) -> Effects | None:
 
 
 def _static_effects(
-    function: Callable[..., Any], shape: Shape, schema: Any, trusts_calls: bool
+    function: Callable[..., Any], shape: Shape, schema: Any, trusts_calls: bool, memory: Memory
 ) -> Effects:
     try:
-        outcome = _interpret(function, shape, trusts_calls)
+        outcome = _interpret(function, shape, trusts_calls, memory, schema)
     except RecursionError:
         return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
     except Exception as error:
@@ -214,7 +241,11 @@ def _static_effects(
 
 
 def _interpret(
-    function: Callable[..., Any], shape: Shape, trusts_calls: bool = False
+    function: Callable[..., Any],
+    shape: Shape,
+    trusts_calls: bool = False,
+    memory: Memory | None = None,
+    schema: Any = None,
 ) -> Outcome | None:
     """Interpret a function on a state of the given shape; None when its code is not at hand."""
     target = unwrap_callable(function)
@@ -224,16 +255,21 @@ def _interpret(
     if is_generator(source.node):
         msg = "it is a generator"
         raise GiveUpError(msg)
-    recorder = Recorder(shape, trusts_calls=trusts_calls)
+    recorder = Recorder(shape, memory or Memory(), trusts_calls=trusts_calls)
     for _ in range(_MOST_PASSES):
-        before = (recorder.leaked, recorder.leaked_opaque, recorder.overlay)
+        recorder.grown = False
+        before = recorder.settled_by
         frame = frame_for(recorder, target[0], source, depth=0)
+        if shape.attributes and isinstance(schema, type):
+            # LangGraph makes the state object before it calls the node.
+            frame.call(frozenset({Live(schema)}), Arguments(source.node, unpacked=tame(ALL)))
+            recorder.grown = False
         _bind_node_parameters(frame, target[0], target[1], target[2])
         recorder.trail.append(target[0].__code__)
         returned = run_body(frame, source.node)
         run_late(frame)
         recorder.trail.pop()
-        if before == (recorder.leaked, recorder.leaked_opaque, recorder.overlay):
+        if before == recorder.settled_by and not recorder.grown:
             return Outcome(recorder, returned)
         recorder.generators.clear()
     msg = "its data flow does not settle"
@@ -250,7 +286,8 @@ def _bind_node_parameters(
         if name in INJECTED and name not in named:
             named[name] = frozenset({Injected(name)})
     defaults = live_defaults(frame, function)
-    bind_parameters(frame, frame.source.node.args, defaults, positional, named, NOTHING)
+    given = Arguments(frame.source.node, positional, named)
+    bind_parameters(frame, frame.source.node.args, defaults, given)
 
 
 def _effects_of(outcome: Outcome) -> Effects:
@@ -258,6 +295,8 @@ def _effects_of(outcome: Outcome) -> Effects:
     effects = Effects(
         reads=recorder.reads,
         mutates=recorder.mutates,
+        looks_at=frozenset(recorder.looks_at),
+        changes=frozenset(recorder.changes),
         external=frozenset(recorder.external),
         control=frozenset(recorder.control),
         goto=recorder.goto,
@@ -266,20 +305,55 @@ def _effects_of(outcome: Outcome) -> Effects:
     )
     for atom in outcome.returned:
         effects = _with_update(effects, atom, recorder)
+        _expose(atom, recorder)
     return (
         effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
     )
+
+
+def _expose(atom: Any, recorder: Recorder) -> None:
+    """Remember which state keys are given objects that live outside the state."""
+    if isinstance(atom, Routed):
+        for part in atom.update:
+            _expose(part, recorder)
+    if not isinstance(atom, Cell):
+        return
+    for key, value in atom.values.items():
+        places = _places_behind(value, 0)
+        if places:
+            recorder.memory.expose([key], places)
+
+
+def _places_behind(value: Value, depth: int) -> set[Location]:
+    """Return the objects outside the state that a value may be, or hold."""
+    places: set[Location] = set()
+    for atom in value:
+        if isinstance(atom, Live):
+            places.add(Location(atom.obj, None, type(atom.obj).__name__))
+            if not isinstance(atom.obj, type):
+                places.add(ANYWHERE)  # and what it holds
+        elif isinstance(atom, Cell) and depth < _DEEPEST_PLACES:
+            places |= _places_behind(atom.everything(), depth + 1)
+        else:
+            roots = roots_of(frozenset({atom}))
+            if roots is not ALL and WORLD in roots:
+                places.add(ANYWHERE)
+    return places
+
+
+_DEEPEST_PLACES: Final = 4
 
 
 def _with_update(effects: Effects, atom: Any, recorder: Recorder) -> Effects:
     """Add what returning `atom` from the node writes."""
     if isinstance(atom, Const) and atom.value is None:
         return effects
-    if isinstance(atom, Cell):
+    if isinstance(atom, Cell) and atom.kind == "dict":
         return _with_cell(effects, atom, recorder)
     if isinstance(atom, State):
         whole = Cell(open=recorder.stored is ALL or recorder.shape.attributes, spread=True)
-        whole.keys |= recorder.stored if recorder.stored is not ALL else set()
+        for key in recorder.stored if recorder.stored is not ALL else ():
+            whole.put(key, opaque(recorder.overlay))
         return _with_cell(effects, whole, recorder)
     if isinstance(atom, Routed):
         return _with_command(effects, atom, recorder)
@@ -292,13 +366,13 @@ def _with_update(effects: Effects, atom: Any, recorder: Recorder) -> Effects:
 
 
 def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
-    written: Keys = ALL if cell.open else frozenset(cell.keys)
+    written: Keys = ALL if cell.open or cell.rest else frozenset(cell.keys)
     if cell.spread:
         written = union(written, recorder.stored)
         effects, written = _with_copy(effects, written, recorder.shape)
     plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
     spoiled = frozenset(cell.keys) - plain
-    unknown = cell.open or effects.writes is ALL
+    unknown = written is ALL or effects.writes is ALL
     folds = frozenset() if unknown else (effects.folds | plain) - spoiled
     earlier = effects.writes - effects.folds if effects.writes is not ALL else frozenset()
     return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
@@ -322,7 +396,7 @@ def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, 
 
 def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effects:
     for atom in command.update:
-        is_dict = isinstance(atom, Cell) or (isinstance(atom, Const) and atom.value is None)
+        is_dict = (isinstance(atom, Cell) and atom.kind == "dict") or (isinstance(atom, Const) and atom.value is None)
         if is_dict:
             effects = _with_update(effects, atom, recorder)
         else:  # a list of pairs, say: any key, and any of them an `Overwrite`
@@ -347,6 +421,8 @@ def either(a: Effects, b: Effects) -> Effects:
         reads=union(a.reads, b.reads),
         writes=union(a.writes, b.writes),
         mutates=union(a.mutates, b.mutates),
+        looks_at=a.looks_at | b.looks_at,
+        changes=a.changes | b.changes,
         external=a.external | b.external,
         control=a.control | b.control,
         goto=union(a.goto, b.goto),

@@ -1,43 +1,62 @@
-"""Methods of the state, of data, of chains and of injected parameters."""
+"""Method calls: which of the rules applies to the receiver."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
 from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables import Runnable
+from langgraph.store.base import BaseStore
+from pydantic import BaseModel
 
-from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import (
-    attribute_of,
-    cell_item,
-    consume,
-    injected_part,
-    read_keys,
-    store_in_state,
+from langgraph_parallel.effects import union
+from langgraph_parallel.inference import typed
+from langgraph_parallel.inference.builtin_calls import fill_cell, run_key
+from langgraph_parallel.inference.clients import client_method, store_method
+from langgraph_parallel.inference.containers import cell_at
+from langgraph_parallel.inference.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.door import (
+    add_to,
+    change,
+    compare,
+    iterate,
+    put_at,
+    unary,
+    use,
 )
-from langgraph_parallel.inference.containers import cell_at, put_keys
 from langgraph_parallel.inference.expressions import as_chain
 from langgraph_parallel.inference.external import (
     builds_chain,
+    calls_give,
+    contact_of_class,
     describe_method,
-    external_of_class,
+    gives_of,
     is_runnable,
-    keeps_yield,
+    keeps_result,
     runs_chain,
-    yields_of,
 )
-from langgraph_parallel.inference.frame import Frame
-from langgraph_parallel.inference.http_clients import CLIENT, RESPONSE, http_method, is_client
-from langgraph_parallel.inference.live import call_live_object
-from langgraph_parallel.inference.outside import (
-    Arguments,
-    apply_known,
-    fill_cell,
-    run_callbacks,
-    unknown_call,
-    without_callbacks,
-    write_stream,
+from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.gentle import is_gentle
+from langgraph_parallel.inference.handlers import log_to, run_given_handlers
+from langgraph_parallel.inference.held import (
+    CONTAINERS,
+    MAPPINGS,
+    held_item,
+    held_items,
+    held_keys,
+    place_of,
+)
+from langgraph_parallel.inference.injected import injected_part
+from langgraph_parallel.inference.known import run_callbacks
+from langgraph_parallel.inference.parts import (
+    attribute_of,
+    cell_item,
+    change_environment,
+    item_of,
+    look_at_environment,
+    set_item,
 )
 from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.tables import (
@@ -45,12 +64,12 @@ from langgraph_parallel.inference.tables import (
     READING_METHODS,
     STRING_METHODS,
     UNMISTAKABLE_METHODS,
-    Known,
-    Result,
 )
 from langgraph_parallel.inference.values import (
+    GIVEN,
+    NONE,
+    NOTHING,
     SCALAR,
-    STATE,
     WORLD,
     Cell,
     Chain,
@@ -59,179 +78,586 @@ from langgraph_parallel.inference.values import (
     Data,
     Injected,
     Live,
+    Made,
+    Object,
     Opaque,
+    State,
     Value,
-    Yields,
-    const,
     constants_of,
     data,
+    fresh,
     is_deep,
+    is_scalar,
     join,
     opaque,
     roots_of,
+    tame,
 )
+from langgraph_parallel.inference.writing import write_stream
 
 
-def state_method(frame: Frame, method: str, arguments: Arguments) -> Value:
-    """Return what a method of the state gives."""
-    where = frame.where(arguments.node)
-    if method in ("get", "pop", "setdefault") and arguments.positional:
-        value = read_keys(frame, arguments.positional[0], arguments.node)
-        default = join(*arguments.positional[1:], arguments.unpacked)
-        if method == "setdefault":
-            store_in_state(frame, arguments.positional[0], default, where)
-        return join(value, default or const(None))
-    if method == "update":
-        store_in_state(frame, opaque(ALL), arguments.all, where)
-        return const(None)
-    if method == "copy" and not frame.recorder.shape.attributes:
-        cell = cell_at(frame, arguments.node)
-        cell.spread = True
-        return frozenset({cell})
-    frame.recorder.read_all(f".{method}()", where)
-    if method in ("copy", "model_copy"):
-        frame.recorder.stored = ALL
-        return STATE  # a copy reads like the original; what is stored in it is returned as ALL
-    return opaque(ALL)
+def method_of(frame: Frame, atom: Any, name: str, given: Arguments) -> Value:
+    """Return what `atom.name(...)` gives."""
+    if isinstance(atom, State):
+        return frame.call(attribute_of(frame, atom, name, given.node), given)
+    if isinstance(atom, (Data, Opaque, Const)):
+        return _data_method(frame, atom, name, given)
+    if isinstance(atom, Cell):
+        return _cell_method(frame, atom, name, given)
+    if isinstance(atom, Chain):
+        return _chain_method(frame, atom, name, given)
+    if isinstance(atom, Injected):
+        return _injected_method(frame, atom, name, given)
+    if isinstance(atom, (Live, Made, Object)):
+        return _typed_method(frame, atom, name, given)
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls .{name}()", involved, given.node)
 
 
-def data_method(frame: Frame, atom: Data | Opaque | Const, method: str, args: Arguments) -> Value:
+# -- data ------------------------------------------------------------------------------------------
+
+
+def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arguments) -> Value:
     """Return what a method of plain data, or of an unknown object, gives."""
     receiver = frozenset({atom})
+    node = given.node
+    if name.startswith("__"):
+        return _dunder(frame, atom, name, given)
     if isinstance(atom, Opaque):
-        from_outside = atom.roots is not ALL and WORLD in atom.roots
-        if method in MUTATING_METHODS:  # even where unknown calls are trusted
-            changed = union(atom.roots, frame.recorder.leaked)
-            frame.recorder.mutate(changed, f".{method}()", frame.where(args.node))
-        if method not in UNMISTAKABLE_METHODS or from_outside:
-            return unknown_call(frame, f".{method}() of an object not known", args)
-    elif method in MUTATING_METHODS:
-        run_callbacks(frame, f".{method}()", args)
-        return _mutating_method(frame, atom, method, args)
-    elif method not in READING_METHODS:
-        return unknown_call(frame, f".{method}()", args)
-    used = consume(frame, args.all, args.node)
-    if _is_scalar(receiver) or method in STRING_METHODS - {"split", "rsplit", "splitlines"}:
+        found = _opaque_method(frame, atom, name, given)
+        if found is not None:
+            return found
+    elif name in MUTATING_METHODS:
+        return _mutating_method(frame, atom, name, given)
+    elif name not in READING_METHODS:
+        return unknown(frame, f"calls .{name}()", join(receiver, given.all), node)
+    run_callbacks(frame, given)
+    used = use(frame, given.all, node)
+    _format_attributes(frame, name, given)
+    if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
-        return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, opaque(roots_of(used)))
+        return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
+    if isinstance(atom, Data) and not atom.deep and name in ("count", "index"):
+        use(frame, receiver, node)
+        return SCALAR
+    if isinstance(atom, Data) and not atom.deep:
+        parts = frame.part_of(receiver)
+        rest = given.all if name == "get" else NOTHING
+        if name == "get":
+            return join(parts, rest, NONE)
+        roots = union(roots_of(receiver), frame.recorder.leaked)
+        known = parts if name == "values" else join(parts, SCALAR)
+        if name in ("items", "values", "copy"):
+            pairs = known if name != "items" else _pair_of(known, roots)
+            return frozenset({Data(roots, True, False, True, False, pairs)})
+        return opaque(roots)
     roots = union(union(roots_of(receiver), roots_of(used)), frame.recorder.leaked)
-    deep = is_deep(receiver) and is_deep(used) and not frame.recorder.leaked_opaque
-    return data(roots) if deep else opaque(roots)
+    if isinstance(atom, Opaque):
+        return tame(roots)
+    deep = is_deep(used) and not frame.recorder.leaked_opaque
+    return data(roots) if deep else join(data(roots), given.all, opaque(roots))
 
 
-def _mutating_method(frame: Frame, atom: Data | Const, method: str, args: Arguments) -> Value:
-    frame.escape(args.all, f"stored by .{method}()", frame.where(args.node))
-    frame.leak(args.all)
+_SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})
+
+
+def _pair_of(parts: Value, roots: Any) -> Value:
+    return frozenset({Data(roots, True, False, True, False, parts)})
+
+
+def _format_attributes(frame: Frame, name: str, given: Arguments) -> None:
+    """`"{0.prop}".format(x)` looks attributes up, which may run code."""
+    if name not in ("format", "format_map"):
+        return
+    for atom in given.all:
+        if isinstance(atom, (Live, Made, Object)):
+            for own in sorted(user_defined(typed.class_of(atom))):
+                found = find(typed.class_of(atom), own)
+                if found is not None and isinstance(found[1], property):
+                    typed.get_attribute(frame, atom, own, given.node)
+                elif own in ("__getattr__", "__getattribute__", "__getitem__") and found:
+                    typed.call_method(frame, atom, found[1], (SCALAR,), given.node)
+
+
+def _opaque_method(frame: Frame, atom: Opaque, name: str, given: Arguments) -> Value | None:
+    """Return what a method of an unknown object gives; None when it is surely one of a string's."""
+    receiver = frozenset({atom})
+    involved = join(receiver, given.all)
+    if name in MUTATING_METHODS:  # even where unknown calls are trusted
+        changed = union(atom.roots, frame.recorder.leaked)
+        frame.recorder.mutate(changed, f".{name}()", frame.where(given.node), given.all)
+    from_outside = isinstance(atom.roots, frozenset) and bool({WORLD, GIVEN} & atom.roots)
+    if atom.tame and name in READING_METHODS and name not in MUTATING_METHODS:
+        return None
+    if name in UNMISTAKABLE_METHODS and not from_outside:
+        return None
+    return unknown(frame, f"calls .{name}() of an unknown type", involved, given.node)
+
+
+def _dunder(frame: Frame, atom: Any, name: str, given: Arguments) -> Value:
+    """Return what calling a special method by its name gives."""
+    if name == "__getitem__" and given.positional:
+        return item_of(frame, atom, given.positional[0], given.node)
+    if name == "__setitem__" and len(given.positional) == 2:
+        set_item(frame, frozenset({atom}), *given.positional, given.node)
+        return NONE
+    if not given.all:
+        return unary(frame, name, frozenset({atom}), given.node)
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls .{name}()", involved, given.node)
+
+
+def _mutating_method(frame: Frame, atom: Data | Const, name: str, given: Arguments) -> Value:
+    run_callbacks(frame, given)
+    frame.escape(given.all, f"stored by .{name}()", frame.where(given.node))
+    frame.leak(given.all)
+    if name in ("remove", "sort", "discard", "add") and isinstance(atom, Data) and not atom.deep:
+        use(frame, frozenset({atom}), given.node)
+    use_hashed(frame, name, given)
     if isinstance(atom, Data) and not atom.own and not atom.scalar:
         changed = union(atom.roots, frame.recorder.leaked)
-        frame.recorder.mutate(changed, f".{method}()", frame.where(args.node))
-    return join(frame.part_of(frozenset({atom})), const(None))
+        frame.recorder.mutate(changed, f".{name}()", frame.where(given.node), given.all)
+    return join(frame.part_of(frozenset({atom})), NONE)
 
 
-def _is_scalar(value: Value) -> bool:
-    return all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in value)
+def use_hashed(frame: Frame, name: str, given: Arguments) -> None:
+    """Adding to a set, or looking for something in a list, hashes and compares it."""
+    if name in ("add", "remove", "discard", "setdefault", "pop", "update", "index", "count"):
+        use(frame, given.positional[0] if given.positional else NOTHING, given.node)
 
 
-def cell_method(frame: Frame, cell: Cell, method: str, arguments: Arguments) -> Value:
-    """Return what a method of a dictionary built in this call gives."""
-    everything = opaque(union(roots_of(frozenset({cell})), frame.recorder.leaked))
-    if method == "update":
-        fill_cell(frame, cell, arguments)
-        return const(None)
-    if method == "setdefault" and arguments.positional:
-        default = arguments.positional[1] if len(arguments.positional) > 1 else const(None)
-        put_keys(frame, cell, arguments.positional[0], default)
-        return join(default, everything)
-    if method == "copy":
-        copy = cell_at(frame, arguments.node)
-        copy.merge(cell)
+# -- containers made in this call ------------------------------------------------------------------
+
+
+def _cell_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
+    """Return what a method of a container made in this call gives."""
+    if name.startswith("__"):
+        return _dunder(frame, cell, name, given)
+    if cell.kind == "list":
+        return _list_method(frame, cell, name, given)
+    return _dict_method(frame, cell, name, given)
+
+
+def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
+    node = given.node
+    whole = frozenset({cell})
+    use_hashed(frame, name, given)
+    if name in ("append", "appendleft", "add", "insert", "extend", "update", "extendleft"):
+        value = join(*given.positional[1:] if name == "insert" else given.positional)
+        value = join(value, given.unpacked)
+        if name in ("extend", "update", "extendleft"):
+            value = iterate(frame, value, node)
+        add_to(frame, cell, value, node)
+        return NONE
+    if name in ("pop", "popleft"):
+        return cell_item(frame, cell, SCALAR, node)
+    if name == "sort":
+        keyed = run_key(frame, given, iterate(frame, whole, node))
+        compare(frame, "__lt__", keyed, keyed, node)
+        return NONE
+    if name in ("index", "count", "remove", "discard"):
+        use(frame, whole, node)
+        return join(SCALAR, NONE)
+    if name in ("clear", "reverse", "rotate"):
+        return NONE
+    if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
+        made = frame.recorder.cells.setdefault((id(node), "copy"), Cell("list"))
+        parts = join(iterate(frame, whole, node), iterate(frame, given.all, node))
+        use(frame, parts if name != "copy" else NOTHING, node)
+        add_to(frame, made, parts, node)
+        return frozenset({made})
+    if name in ("issubset", "issuperset", "isdisjoint"):
+        use(frame, join(whole, given.all), node)
+        return SCALAR
+    if name in ("close", "aclose"):
+        return NONE
+    if name in ("send", "throw", "__next__", "asend"):
+        return cell_item(frame, cell, SCALAR, node)
+    change(frame, cell, f".{name}()", node, given.all)
+    return unknown(frame, f"calls .{name}()", join(whole, given.all), node)
+
+
+def _dict_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
+    node = given.node
+    whole = frozenset({cell})
+    if name == "update":
+        fill_cell(frame, cell, given)
+        return NONE
+    if name == "setdefault" and given.positional:
+        default = given.positional[1] if len(given.positional) > 1 else NONE
+        put_at(frame, cell, given.positional[0], default, node)
+        return join(default, cell_item(frame, cell, given.positional[0], node))
+    if name == "copy":
+        copy = cell_at(frame, node)
+        frame.recorder.grown |= copy.merge(cell)
         return frozenset({copy})
-    if method in ("get", "pop") and cell.spread and arguments.positional:
-        frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
-        found = cell_item(frame, cell, arguments.positional[0], arguments.node)
-        return join(found, *arguments.positional[1:], arguments.unpacked, const(None))
-    if method in ("get", "pop", "items", "keys", "values", "popitem", "clear"):
-        consume(frame, frozenset({cell}), arguments.node)
-        frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
-        return join(everything, arguments.all)
-    cell.open = True
-    return unknown_call(frame, f".{method}()", arguments)
+    if name in ("get", "pop") and given.positional:
+        found = cell_item(frame, cell, given.positional[0], node)
+        rest = join(*given.positional[1:], given.unpacked, *given.named.values())
+        return join(found, rest, NONE)
+    if name in ("items", "keys", "values", "popitem", "clear"):
+        if cell.spread:
+            use(frame, whole, node)
+        loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
+        keys = iterate(frame, whole, node)
+        parts = join(cell.everything(), loose)
+        if name == "items" or name == "popitem":
+            parts = frozenset({_made_of(join(keys, parts), cell.roots)})
+            if name == "popitem":
+                return parts
+        return frozenset({_made_of(keys if name == "keys" else parts, cell.roots)})
+    change(frame, cell, f".{name}()", node, given.all)
+    return unknown(frame, f"calls .{name}()", join(whole, given.all), node)
 
 
-def chain_method(frame: Frame, chain: Chain, method: str, args: Arguments) -> Value:
+def _made_of(parts: Value, roots: Any) -> Data:
+    deep = is_deep(parts)
+    return Data(roots, True, False, True, deep, None if deep else parts)
+
+
+# -- chains and injected parameters ----------------------------------------------------------------
+
+
+def _chain_method(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
     """Return what a method of a runnable of known parts gives."""
-    if chain in (CLIENT, RESPONSE):
-        return http_method(frame, chain, method, args)
-    if builds_chain(method):
-        parts = [as_chain(a) for a in args.all if isinstance(a, Chain) or _is_live_runnable(a)]
-        others = [a for a in args.all if isinstance(a, (Closure, Opaque))]
-        if None not in parts and not others:
-            external = chain.external.union(*(p.external for p in parts if p))
-            yields = chain.yields if keeps_yield(method) else "opaque"
-            return frozenset({Chain(external, yields)})
-    elif runs_chain(method):
-        result = _YIELDS[chain.yields] if method in ("invoke", "ainvoke") else "opaque"
-        return apply_known(frame, Known(result, chain.external), f".{method}()", args)
-    return unknown_call(frame, f".{method}()", args)
+    run_given_handlers(frame, given.all, given.node)
+    if builds_chain(name):
+        built = _built(frame, chain, name, given)
+        if built is not None:
+            return built
+    elif runs_chain(name):
+        return _run_chain(frame, chain, name, given)
+    return unknown(frame, f"calls .{name}()", given.all, given.node)
 
 
-_YIELDS: Final[Mapping[Yields, Result]] = {
-    "message": "message",
-    "text": "scalar",
-    "opaque": "opaque",
-}
+def _built(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | None:
+    """Return the chain that `.bind(...)`, `.with_structured_output(...)` and the like build."""
+    if name == "with_structured_output":
+        return frozenset({Chain(chain.external, _structured(frame, given))})
+    runnables = [a for a in _flat(given.all) if isinstance(a, Chain) or _is_live_runnable(a)]
+    parts = [as_chain(frame, a, given.node) for a in runnables]
+    code = [a for a in _flat(given.all) if isinstance(a, Closure)]
+    if name in ("bind_tools", "bind", "with_config", "with_retry", "with_types"):
+        # What is bound here is shown to the model, and not run.
+        return frozenset({chain})
+    if None in parts or code or any(isinstance(a, Opaque) and not a.tame for a in given.all):
+        return None
+    external = chain.external.union(*(p.external for p in parts if p))
+    gives = chain.gives if keeps_result(name) else join(*(p.gives for p in parts if p))
+    if name == "with_fallbacks":
+        gives = join(chain.gives, gives)
+    return frozenset({Chain(external, gives or opaque())})
+
+
+def _flat(value: Value) -> list[Any]:
+    found: list[Any] = []
+    for atom in value:
+        found += list(atom.everything()) if isinstance(atom, Cell) else [atom]
+    return found
+
+
+def _structured(frame: Frame, given: Arguments) -> Value:
+    """Return what a model with structured output gives: an instance of the schema, validated."""
+    schema = given.positional[0] if given.positional else given.named.get("schema", NOTHING)
+    raw = given.named.get("include_raw")
+    found: Value = NOTHING
+    for atom in schema:
+        is_class = isinstance(atom, Live) and isinstance(atom.obj, type)
+        if isinstance(atom, Live) and is_class and issubclass(atom.obj, BaseModel):
+            inner = Arguments(given.node, unpacked=tame())
+            frame.call(frozenset({atom}), inner)
+            found = join(found, frozenset({Object(atom.obj)}), NONE)
+        else:
+            found = join(found, data())
+    return found if raw is None else join(found, tame(), data())
+
+
+def _run_chain(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
+    where = frame.where(given.node)
+    passed = frozenset(a for a in given.all if not isinstance(a, Injected))
+    used = use(frame, passed, given.node)
+    frame.escape(used, f"passed to .{name}()", where)
+    for kind in sorted(chain.external):
+        frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
+    return calls_give(name, chain.gives)
 
 
 def _is_live_runnable(atom: Any) -> bool:
     return isinstance(atom, Live) and is_runnable(atom.obj)
 
 
-def injected_method(frame: Frame, atom: Injected, method: str, arguments: Arguments) -> Value:
+def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) -> Value:
     """Return what a method of `config`, `runtime` or `store` gives."""
-    where = frame.where(arguments.node)
     if atom.name == "store":
-        frame.escape(arguments.all, "passed to the store", where)
-        reads = method.lstrip("a") in ("get", "search", "list_namespaces", "batch_get")
-        frame.recorder.contact("read" if reads else "write", f"store.{method}()", where)
-        return opaque(frozenset({WORLD}))
-    if atom.name == "runtime" and method == "stream_writer":
-        return write_stream(frame, arguments)
-    if atom.name in ("config", "settings") and method == "get" and arguments.positional:
-        keys = arguments.positional[0]
-        names = constants_of(keys)
+        return store_method(frame, name, given)
+    if atom.name == "runtime" and name == "stream_writer":
+        return write_stream(frame, given)
+    if atom.name in ("config", "settings") and name == "get" and given.positional:
+        names = constants_of(given.positional[0])
         known = frozenset(map(str, names)) if names is not None else None
-        return join(injected_part(frame, atom, known, arguments.node), *arguments.positional[1:])
-    return unknown_call(frame, f"{atom.name}.{method}()", arguments)
+        return join(injected_part(frame, atom, known, given.node), *given.positional[1:])
+    return unknown(frame, f"calls {atom.name}.{name}()", given.all, given.node)
 
 
-def live_method(frame: Frame, receiver: Any, method: str, arguments: Arguments) -> Value:
-    """Return what a method of a live object gives."""
-    where = frame.where(arguments.node)
-    if is_client(receiver):
-        return http_method(frame, CLIENT, method, arguments)
-    if method in ("invoke", "ainvoke") and is_runnable(receiver) and arguments.positional:
-        value, *rest = arguments.positional
-        frame.escape(without_callbacks(join(*rest, arguments.unpacked)), "passed on", where)
-        return run_runnable(frame, receiver, value, arguments.node)
-    chain = as_chain(Live(receiver))
-    if chain is not None and (builds_chain(method) or method in ("invoke", "ainvoke")):
-        return chain_method(frame, chain, method, arguments)
-    if (known := describe_method(receiver, method)) is not None:
-        return apply_known(frame, known, f".{method}()", arguments)
+# -- objects of known class ------------------------------------------------------------------------
+
+
+def _typed_method(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+    """Return what a method of an object of known class gives."""
+    if isinstance(atom, Live):
+        found = _live_method(frame, atom.obj, name, given)
+        if found is not None:
+            return found
+    known = client_method(frame, atom, name, given)
+    if known is not None:
+        return known
+    cls = typed.class_of(atom)
+    if isinstance(atom, Object) and issubclass(cls, logging.Logger) and not user_defined(cls):
+        return _log(frame, logging.getLogger(), given)
+    if isinstance(atom, Object) and issubclass(cls, (Runnable,)):
+        external = contact_of_class(cls)
+        if external is not None:
+            return _chain_method(frame, Chain(external, gives_of(cls)), name, given)
+    return frame.call(typed.get_attribute(frame, atom, name, given.node), given)
+
+
+def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:
+    """Return what a method of a live object of a library gives; None when it is looked up."""
+    if type(receiver) in CONTAINERS:
+        return _container_method(frame, receiver, name, given)
+    if receiver is os.environ:
+        return _environment_method(frame, name, given)
+    if isinstance(receiver, logging.Logger) and name in _LOG_METHODS:
+        if not user_defined(type(receiver)):
+            return _log(frame, receiver, given)
+    if isinstance(receiver, BaseStore) and not user_defined(type(receiver)):
+        return store_method(frame, name, given)
     if isinstance(receiver, type):
-        external = external_of_class(receiver)
-        if external is not None and not issubclass(receiver, BaseLanguageModel):
-            frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
-            return frozenset({Chain(external, yields_of(receiver))})
-    if type(receiver) in (dict, list, set) and method in READING_METHODS:
-        frame.recorder.external.add("read")
-        frame.escape(arguments.all, f".{method}()", frame.where(arguments.node))
-        return opaque(frozenset({WORLD}))
-    target = attribute_of(frame, Live(receiver), method, arguments.node)
-    parts = [
-        call_live_object(frame, atom.obj, arguments)
-        if isinstance(atom, Live)
-        else unknown_call(frame, f".{method}()", arguments)
-        for atom in target
-    ]
-    return join(*parts)
+        return _class_method(frame, receiver, name, given)
+    if is_runnable(receiver):
+        return _runnable_method(frame, receiver, name, given)
+    return None
+
+
+_LOG_METHODS: Final = frozenset(
+    {"debug", "info", "warning", "warn", "error", "critical", "exception", "log", "fatal"}
+)
+
+
+def _log(frame: Frame, logger: logging.Logger, given: Arguments) -> Value:
+    use(frame, given.all, given.node)
+    log_to(frame, logger, given.node)
+    return NONE
+
+
+def _runnable_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:
+    run_given_handlers(frame, given.all, given.node)
+    where = frame.where(given.node)
+    if name in ("invoke", "ainvoke") and given.positional:
+        value, *rest = given.positional
+        passed = join(*rest, given.unpacked, *given.named.values())
+        frame.escape(
+            frozenset(a for a in passed if not isinstance(a, (Closure, Injected))), "passed on", where
+        )
+        return run_runnable(frame, receiver, value, given.node)
+    if builds_chain(name):
+        chain = as_chain(frame, Live(receiver), given.node)
+        built = None if chain is None else _built(frame, chain, name, given)
+        if built is not None:
+            return built
+    found = describe_method(frame, receiver, name, given.node)
+    if found is not None:
+        external, gives = found
+        use(frame, frozenset(a for a in given.all if not isinstance(a, Injected)), given.node)
+        for kind in sorted(external):
+            frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
+        return gives
+    return None
+
+
+def _class_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value | None:
+    external = contact_of_class(cls)
+    if external is not None and not issubclass(cls, BaseLanguageModel):
+        frame.escape(given.all, f"passed to .{name}()", frame.where(given.node))
+        return frozenset({Chain(external, gives_of(cls))})
+    if issubclass(cls, BaseModel) and name in ("model_validate", "model_validate_json", "parse_obj"):
+        inner = Arguments(given.node, unpacked=tame(roots_of(given.all)))
+        return frame.call(frozenset({Live(cls)}), inner)
+    if issubclass(cls, BaseModel) and name in ("model_json_schema", "schema", "schema_json"):
+        return data()
+    return None
+
+
+def _environment_method(frame: Frame, name: str, given: Arguments) -> Value | None:
+    index = given.positional[0] if given.positional else opaque()
+    if name in ("get", "pop", "setdefault", "__getitem__", "__contains__"):
+        look_at_environment(frame, index, given.node)
+        if name in ("pop", "setdefault"):
+            change_environment(frame, index, given.node)
+        return join(SCALAR, *given.positional[1:], NONE)
+    look_at_environment(frame, opaque(), given.node)
+    if name in ("update", "clear", "popitem", "__setitem__", "__delitem__"):
+        change_environment(frame, opaque(), given.node)
+    return fresh()
+
+
+def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Value | None:
+    """Return what a method of a live built-in container gives."""
+    where, node = frame.where(given.node), given.node
+    if name in MUTATING_METHODS:
+        run_callbacks(frame, given)
+        if name in ("sort", "remove", "discard", "add"):
+            use(frame, frozenset({Live(obj)}), node)
+        use_hashed(frame, name, given)
+        frame.escape(given.all, f"stored by .{name}()", where)
+        for place in _changed_places(frame, obj, name, given):
+            frame.recorder.change(place, where, _stored_by(frame, name, given))
+        if name in ("pop", "popleft", "popitem", "setdefault"):
+            return join(held_items(frame, obj, where), *given.positional[1:], NONE)
+        return NONE
+    if isinstance(obj, dict):
+        return _mapping_method(frame, obj, name, given)
+    if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
+        use(frame, join(frozenset({Live(obj)}), given.all), node)
+        return SCALAR
+    if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
+        use(frame, given.all, node)
+        parts = join(held_items(frame, obj, where), iterate(frame, given.all, node))
+        return frozenset({_made_of(parts, frozenset({WORLD}))})
+    return None
+
+
+def _stored_by(frame: Frame, name: str, given: Arguments) -> Value:
+    del frame
+    if name in ("sort", "remove", "discard", "pop", "popleft", "clear", "reverse", "rotate"):
+        return SCALAR
+    return given.all
+
+
+def _changed_places(frame: Frame, obj: Any, name: str, given: Arguments) -> list[Any]:
+    keyed = type(obj) in MAPPINGS and name in ("pop", "setdefault") and given.positional
+    keys = constants_of(given.positional[0]) if keyed else None
+    if keys is None:
+        return [place_of(frame, obj)]
+    return [place_of(frame, obj, f"[{key!r}]") for key in keys]
+
+
+def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Value | None:
+    where, node = frame.where(given.node), given.node
+    if name == "get" and given.positional:
+        if not is_scalar(given.positional[0]):
+            use(frame, given.positional[0], node)
+        found = held_item(frame, obj, constants_of(given.positional[0]), where)
+        return join(found, *given.positional[1:], *given.named.values(), NONE)
+    if name == "keys":
+        return frozenset({_made_of(held_keys(frame, obj, where), frozenset())})
+    if name in ("values", "items", "copy", "most_common", "elements"):
+        parts = held_items(frame, obj, where)
+        if name == "values":
+            return frozenset({_made_of(parts, frozenset({WORLD}))})
+        both = join(parts, held_keys(frame, obj, where))
+        pair = frozenset({_made_of(both, frozenset({WORLD}))})
+        return frozenset({_made_of(pair, frozenset({WORLD}))}) if name != "copy" else frozenset(
+            {_made_of(parts, frozenset({WORLD}))}
+        )
+    return None
+
+
+def call_builtin_method(
+    frame: Frame, atom: typed.Typed, function: Any, name: str, given: Arguments
+) -> Value:
+    """Call a method that a library or Python itself defines on an object of known class."""
+    node, where = given.node, frame.where(given.node)
+    involved = join(frozenset({atom}), given.all)
+    if isinstance(atom, Object) and atom.cls is type(os.environ):
+        return _environment_method(frame, name, given) or SCALAR
+    if isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
+        found = _container_method(frame, atom.obj, name, given)
+        if found is not None:
+            return found
+    if isinstance(atom, Live) and isinstance(atom.obj, logging.Logger):
+        return _log(frame, atom.obj, given)
+    if name == "__setattr__" and len(given.positional) == 2:
+        for key in constants_of(given.positional[0]) or ():
+            typed.set_attribute(frame, atom, str(key), given.positional[1], node, hooks=False)
+        if constants_of(given.positional[0]) is not None:
+            return NONE
+    base = _defining(typed.class_of(atom), name)
+    if base is not None and is_gentle(base):
+        return _gentle_method(frame, atom, base, name, given)
+    if isinstance(atom, Made) and issubclass(atom.cls, BaseModel) and name in READING_METHODS:
+        use(frame, frozenset({atom}), node)
+        return data(atom.cell.roots)
+    del function, where
+    return unknown(frame, f"calls .{name}()", involved, node)
+
+
+def _defining(cls: type, name: str) -> type | None:
+    found = find(cls, name)
+    while found is not None and is_users(found[1]):
+        mro = list(typed.mro_of(cls))
+        rest = mro[mro.index(found[0]) + 1 :]
+        found = next(
+            ((b, typed.names_of(b)[name]) for b in rest if name in typed.names_of(b)), None
+        )
+    return found[0] if found is not None else None
+
+
+_MAKES_DATA: Final = frozenset(
+    {"model_dump", "model_dump_json", "dict", "json", "isoformat", "keys", "items", "values"}
+)
+
+
+def _gentle_method(
+    frame: Frame, atom: typed.Typed, base: type, name: str, given: Arguments
+) -> Value:
+    """Call a method of a library's class that only touches the object itself."""
+    node = given.node
+    if name.startswith("__"):
+        if name in ("__init__", "__init_subclass__", "__set_name__"):
+            return NONE
+        mutates = name in ("__setitem__", "__delitem__")
+        if mutates:
+            _change_all(frame, atom, given)
+        typed.look_at_object(frame, atom, frame.where(node))
+        use(frame, given.all, node)
+        return typed.parts_of(frame, atom)
+    run_callbacks(frame, given)
+    if name in MUTATING_METHODS or name in ("with_traceback", "add_note", "write", "send"):
+        _change_all(frame, atom, given)
+        return join(typed.parts_of(frame, atom), NONE)
+    use(frame, given.all, node)
+    own = user_defined(typed.class_of(atom))
+    if own:
+        typed.use_object(frame, atom, node)
+    else:
+        typed.look_at_object(frame, atom, frame.where(node))
+    if name in ("model_dump", "model_dump_json", "dict", "json", "copy", "model_copy") and issubclass(
+        base, BaseModel
+    ):
+        use(frame, frozenset({atom}), node)
+        roots = roots_of(frozenset({atom}))
+        return frozenset({atom}) if "copy" in name else data(roots)
+    if _is_value_class(typed.class_of(atom)):
+        return data()
+    return join(typed.parts_of(frame, atom), given.all, NONE)
+
+
+def _is_value_class(cls: type) -> bool:
+    """Tell whether a class is immutable and holds plain data: a match, a pattern, a template."""
+    return cls.__module__ in ("re", "string", "datetime", "decimal", "uuid", "fractions", "zoneinfo")
+
+
+def _change_all(frame: Frame, atom: typed.Typed, given: Arguments) -> None:
+    frame.escape(given.all, "stored", frame.where(given.node))
+    if isinstance(atom, Made):
+        frame.recorder.grown |= atom.cell.add(given.all)
+    typed.change_object(frame, atom, None, frame.where(given.node), given.all)
+    own = user_defined(typed.class_of(atom)) & {"__setitem__", "__delitem__", "__missing__"}
+    for name in sorted(own):
+        found = find(typed.class_of(atom), name)
+        if found is not None:
+            given_parts = (given.all or SCALAR,) * 2
+            typed.call_method(frame, atom, found[1], given_parts, given.node)
+
+

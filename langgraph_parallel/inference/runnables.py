@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import types
 from collections.abc import Callable
 from typing import Any, Final
 
+from langchain_core.output_parsers import BaseOutputParser
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
     RunnableBinding,
+    RunnableGenerator,
     RunnableParallel,
     RunnablePassthrough,
     RunnableSequence,
@@ -21,33 +22,41 @@ from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel._compat import functions_of, unwrap_callable
 from langgraph_parallel.effects import ALL, Effects, union
-from langgraph_parallel.inference.access import consume, read_keys
-from langgraph_parallel.inference.containers import merge_into, put_keys
+from langgraph_parallel.inference.door import from_state, merge_into, use
 from langgraph_parallel.inference.external import (
-    external_of,
+    contact_of,
+    gives_of,
+    is_runnable,
     own_code_of,
+    run_unknown,
     runs_more_than_its_body,
-    yields_of,
 )
-from langgraph_parallel.inference.frame import Frame
-from langgraph_parallel.inference.functions import call_live
+from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.handlers import run_handlers
+from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.values import (
-    SCALAR,
-    WORLD,
+    NOTHING,
     Cell,
+    Chain,
     Data,
     Injected,
     Live,
+    Object,
+    Opaque,
     State,
     Value,
     const,
+    data,
+    is_deep,
     join,
     opaque,
     roots_of,
+    tame,
 )
 
+
 _EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
-"""Filled by `langgraph_parallel.graph`, which knows graphs and builds on this package."""
+"""Filled by what reads graphs, which builds on this package."""
 
 
 def set_graph_analysis(
@@ -62,30 +71,36 @@ def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     frame.recorder.spend()
     for kind, rule in _RULES.items():
         if isinstance(obj, kind):
+            if kind is not CompiledStateGraph:
+                run_handlers(frame, obj, node)
             return rule(frame, obj, value, node)
     functions = functions_of(obj)
     if functions:
-        return join(*(_run_function(frame, f, value, node) for f in functions))
+        run_handlers(frame, obj, node)
+        return join(*(run_function(frame, f, value, node) for f in functions))
+    if isinstance(obj, RunnableGenerator):
+        return _run_library_functions(frame, obj, (obj._transform,), value, node)
     return _run_listed(frame, obj, value, node)
 
 
 def _run_listed(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Run what has no code to follow, by what is known of its class."""
-    external = external_of(obj)
+    external = contact_of(frame, obj, node) if is_runnable(obj) else None
     if external is None:
-        return _run_unknown(frame, obj, value, node)
-    used = consume(frame, value, node)
+        return run_unknown(frame, obj, value, node)
+    used = use(frame, value, node)
     for contact in sorted(external):
         frame.recorder.contact(contact, f"runs a {type(obj).__name__}", frame.where(node))
-    yields = yields_of(obj)
-    if yields == "text":
-        return SCALAR
-    return data_message(roots_of(used)) if yields == "message" else opaque(roots_of(used))
+    return _results(gives_of(obj), used)
 
 
-def data_message(roots: Any) -> Value:
-    """Return a chat message."""
-    return frozenset({Data(roots, plain=True)})
+def _results(gives: Value, used: Value) -> Value:
+    """Return what a run gives; a message or text is new, anything else may hold what it is given."""
+    if all(isinstance(a, Data) or (isinstance(a, Object)) for a in gives):
+        return gives
+    quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)
+    is_tame = all(not isinstance(a, Opaque) or a.tame for a in gives)
+    return tame(roots_of(used)) if quiet and is_tame else opaque(roots_of(used))
 
 
 def _run_sequence(frame: Frame, obj: RunnableSequence[Any, Any], value: Value, node: Any) -> Value:
@@ -94,17 +109,17 @@ def _run_sequence(frame: Frame, obj: RunnableSequence[Any, Any], value: Value, n
     return value
 
 
-def _run_parallel(frame: Frame, obj: RunnableParallel[Any], value: Value, _node: Any) -> Value:
+def _run_parallel(frame: Frame, obj: RunnableParallel[Any], value: Value, node: Any) -> Value:
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
     for key, step in obj.steps__.items():
-        put_keys(frame, cell, const(key), run_runnable(frame, step, value, _node))
+        frame.recorder.grown |= cell.put(key, run_runnable(frame, step, value, node))
     return frozenset({cell})
 
 
 def _run_assign(frame: Frame, obj: RunnableAssign, value: Value, node: Any) -> Value:
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
-    merge_into(frame, cell, value, node)
-    merge_into(frame, cell, run_runnable(frame, obj.mapper, value, node), node)
+    for atom in (*value, *run_runnable(frame, obj.mapper, value, node)):
+        merge_into(frame, cell, atom, node)
     return frozenset({cell})
 
 
@@ -115,50 +130,103 @@ def _run_pick(frame: Frame, obj: RunnablePick, value: Value, node: Any) -> Value
         return found[obj.keys]
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
     for key, part in found.items():
-        put_keys(frame, cell, const(key), part)
+        frame.recorder.grown |= cell.put(key, part)
     return frozenset({cell})
 
 
 def _pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
     if State() in value:
-        return read_keys(frame, const(key), node)
-    return frame.part_of(consume(frame, value, node))
+        return from_state(frame, const(key), node)
+    cells = [atom for atom in value if isinstance(atom, Cell)]
+    if len(cells) == len(value):
+        return join(*(cell.values.get(key, cell.rest) for cell in cells)) or opaque()
+    return frame.part_of(use(frame, value, node))
 
 
 def _run_passthrough(frame: Frame, obj: Any, value: Value, node: Any) -> Value:
     same = type(obj) is RunnablePassthrough and obj.func is None and obj.afunc is None
-    return value if same else _run_unknown(frame, obj, value, node)
+    return value if same else run_unknown(frame, obj, value, node)
 
 
 def _run_binding(frame: Frame, obj: RunnableBinding[Any, Any], value: Value, node: Any) -> Value:
     if obj.config_factories:
-        return _run_unknown(frame, obj, value, node)
+        return run_unknown(frame, obj, value, node)
     return run_runnable(frame, obj.bound, value, node)
 
 
 def _run_prompt(frame: Frame, obj: BasePromptTemplate[Any], value: Value, node: Any) -> Value:
-    if external_of(obj) is None:
-        return _run_unknown(frame, obj, value, node)
+    if contact_of(frame, obj, node) is None:
+        return run_unknown(frame, obj, value, node)
     if State() in value:
         for key in (*obj.input_variables, *obj.optional_variables):
-            read_keys(frame, const(key), node)
+            use(frame, from_state(frame, const(key), node), node)
         value = value - {State()}
-    return opaque(roots_of(consume(frame, value, node)))
+    return tame(roots_of(use(frame, value, node)))
 
 
-def _run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> Value:
+def _run_parser(frame: Frame, obj: BaseOutputParser[Any], value: Value, node: Any) -> Value:
+    if contact_of(frame, obj, node) is None:
+        return run_unknown(frame, obj, value, node)
+    use(frame, value, node)
+    return gives_of(obj)
+
+
+def run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> Value:
+    """Return what a function gives that a runnable calls with one value.
+
+    LangChain runs a runnable that such a function returns.
+    """
     target = unwrap_callable(function)
-    if target is not None:
-        code, bound, keywords = target
-        given = (*(frame.live(part) for part in bound), value)
-        named = {name: frame.live(part) for name, part in keywords.items()}
-        names = code.__code__.co_varnames[: code.__code__.co_argcount]
-        if "config" in names[len(given) :]:
-            named["config"] = frozenset({Injected("config")})
-        found = call_live(frame, code, given, named, frozenset())
-        if found is not None:
-            return found
-    return _run_unknown(frame, function, value, node)
+    if target is None:
+        return run_unknown(frame, function, value, node)
+    code, bound, keywords = target
+    if is_library(code.__code__.co_filename):
+        return _run_library_functions(frame, function, (function,), value, node)
+    given = (*(frame.live(part) for part in bound), value)
+    named = {name: frame.live(part) for name, part in keywords.items()}
+    names = code.__code__.co_varnames[: code.__code__.co_argcount]
+    if "config" in names[len(given) :]:
+        named["config"] = frozenset({Injected("config")})
+    found = frame.call(frame.live(code), Arguments(node, given, named))
+    return _run_returned(frame, found, value, node)
+
+
+def _run_returned(frame: Frame, found: Value, value: Value, node: ast.AST) -> Value:
+    kept: list[Value] = []
+    for atom in found:
+        if isinstance(atom, Live) and is_runnable(atom.obj):
+            kept.append(run_runnable(frame, atom.obj, value, node))
+        elif isinstance(atom, Chain):
+            for contact in sorted(atom.external):
+                frame.recorder.contact(contact, f"runs a {contact} chain", frame.where(node))
+            kept.append(atom.gives)
+        else:
+            kept.append(frozenset({atom}))
+    return join(*kept)
+
+
+_LIBRARIES: Final = ("langchain_core.", "langchain_openai.", "langchain_anthropic.")
+
+
+def _run_library_functions(
+    frame: Frame, obj: Any, functions: tuple[Any, ...], value: Value, node: ast.AST
+) -> Value:
+    """Run functions of a model library that read answers: a parser of structured output."""
+    schemas: list[type] = []
+    for function in functions:
+        target = unwrap_callable(function)
+        if target is None or not str(target[0].__module__).startswith(_LIBRARIES):
+            return run_unknown(frame, obj, value, node)
+        schemas += [part for part in target[2].values() if isinstance(part, type)]
+        schemas += [part for part in target[1] if isinstance(part, type)]
+        if any(callable(p) and not isinstance(p, type) for p in (*target[1], *target[2].values())):
+            return run_unknown(frame, obj, value, node)
+    use(frame, value, node)
+    made: Value = NOTHING
+    for cls in schemas:
+        frame.call(frozenset({Live(cls)}), Arguments(node, unpacked=tame()))
+        made = join(made, frozenset({Object(cls)}))
+    return made or data()
 
 
 def _run_graph(
@@ -166,13 +234,17 @@ def _run_graph(
 ) -> Value:
     """Run a sub-graph: it reads its input keys, and its nodes' contacts become the node's."""
     if not _EFFECTS_OF_GRAPH:
-        return _run_unknown(frame, obj, value, node)
+        return run_unknown(frame, obj, value, node)
     inner, where = _EFFECTS_OF_GRAPH[0](obj), frame.where(node)
     if State() in value and inner.reads is not ALL:
         for key in sorted(inner.reads):
-            read_keys(frame, const(key), node)
+            from_state(frame, const(key), node)
         value = value - {State()}
     frame.escape(value, "passed to a sub-graph", where)
+    for place in inner.looks_at:
+        frame.recorder.look(place, where)
+    for place in inner.changes:
+        frame.recorder.change(place, where, opaque())
     for contact in sorted(inner.external):
         frame.recorder.contact(contact, f"a sub-graph makes a {contact} call", where)
     for control in sorted(inner.control - {"step"}):
@@ -182,36 +254,30 @@ def _run_graph(
         frame.recorder.mutates = ALL
         frame.recorder.note("changes a state value in place: a node of a sub-graph", where)
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
-    cell.open = inner.writes is ALL
+    cell.open = cell.open or inner.writes is ALL
     cell.roots = ALL
     for key in inner.writes if inner.writes is not ALL else ():
-        cell.keys.add(key)
+        frame.recorder.grown |= cell.put(key, opaque(ALL))
         cell.folds[key] = False
     return frozenset({cell})
 
 
 def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: ast.AST) -> Value:
     """Run a retriever or tool: by its annotations, else by the user's code in it."""
-    external, bodies = external_of(obj), own_code_of(obj)
+    external, bodies = contact_of(frame, obj, node), own_code_of(obj)
     if external is not None or not bodies or runs_more_than_its_body(obj):
         return _run_listed(frame, obj, value, node)
     what = f"runs the {type(obj).__name__} {getattr(obj, 'name', '')}".rstrip()
     if isinstance(obj, BaseRetriever):
         frame.recorder.contact("read", what, frame.where(node))
-    anything = opaque(roots_of(consume(frame, value, node)))
+    used = use(frame, value, node)
+    quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)
+    anything = tame(roots_of(used)) if quiet else opaque(roots_of(used))
+    found: Value = NOTHING
     for body in bodies:
-        given = (frozenset({Live(body.__self__)}),) if isinstance(body, types.MethodType) else ()
-        code: Any = body.__func__ if isinstance(body, types.MethodType) else body
-        if call_live(frame, code, given, {}, anything) is None:
-            return _run_unknown(frame, obj, value, node)
-    return opaque(union(roots_of(value), frame.recorder.leaked))
-
-
-def _run_unknown(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
-    what = f"a {getattr(obj, '__name__', type(obj).__name__)} that is not known"
-    frame.escape(value, f"passed to {what}", frame.where(node))
-    frame.recorder.contact("unknown", f"runs {what}", frame.where(node))
-    return opaque(union(roots_of(value), frozenset({WORLD})))
+        arguments = Arguments(node, (), {}, join(anything, data(roots_of(used)) if quiet else NOTHING))
+        found = join(found, frame.call(frozenset({Live(body)}), arguments))
+    return join(found, tame(union(roots_of(value), frame.recorder.leaked)))
 
 
 _RULES: Final[dict[Any, Callable[..., Value]]] = {
@@ -223,6 +289,7 @@ _RULES: Final[dict[Any, Callable[..., Value]]] = {
     RunnablePassthrough: _run_passthrough,
     RunnableBinding: _run_binding,
     BasePromptTemplate: _run_prompt,
+    BaseOutputParser: _run_parser,
     BaseRetriever: _run_own,
     BaseTool: _run_own,
 }

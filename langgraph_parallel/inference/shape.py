@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import types
-from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
-from typing import (
-    Annotated,
-    Any,
-    Final,
-    Literal,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-)
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Union, get_args, get_origin
 
-from langchain_core.messages import BaseMessage
 from langgraph.graph.message import add_messages
 from pydantic import BaseModel
-from typing_extensions import ReadOnly, get_type_hints
+from typing_extensions import get_type_hints
 
-from langgraph_parallel.inference.access import user_defined
+from langgraph_parallel.inference.annotations import LISTS, SCALARS, strip, value_of_annotation
+from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.values import Data, Opaque, Value, const, join
-
-_SCALARS: Final = (str, int, float, bool, bytes)
-_LISTS: Final = (list, Sequence, MutableSequence, tuple, set, frozenset)
-_WRAPPERS: Final = (Annotated, Required, NotRequired, ReadOnly)
+from langgraph_parallel.inference.values import Data, Value
 
 
 def describe_schema(
@@ -101,10 +86,10 @@ def read_by_coercion(schema: Any, keys: frozenset[str]) -> frozenset[str]:
 
 def _accepts_its_kind(annotation: Any) -> bool:
     """Tell whether a pydantic field has no rule beyond a built-in type."""
-    annotation = _strip(annotation)
-    if annotation in (*_SCALARS, *_LISTS, dict, Mapping, None, type(None), Any, object, Ellipsis):
+    annotation = strip(annotation)
+    if annotation in (*SCALARS, *LISTS, dict, Mapping, None, type(None), Any, object, Ellipsis):
         return True
-    known = (*_LISTS, dict, Mapping, Union, types.UnionType)
+    known = (*LISTS, dict, Mapping, Union, types.UnionType)
     arguments = get_args(annotation)
     return get_origin(annotation) in known and all(map(_accepts_its_kind, arguments))
 
@@ -125,56 +110,4 @@ def _promise(annotation: Any, key: str, reducer: Any) -> Value:
     """Return the abstract value of a state key, from its annotation."""
     if reducer is add_messages:
         return frozenset({Data(frozenset({key}), plain=True)})
-    return _value_of(annotation, key)
-
-
-def _value_of(annotation: Any, key: str) -> Value:
-    annotation = _strip(annotation)
-    if annotation is None or annotation is type(None):
-        return const(None)
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return join(*(_value_of(part, key) for part in get_args(annotation)))
-    if _is_scalar(annotation):
-        return frozenset({Data(scalar=True, plain=True)})
-    roots = frozenset({key})
-    if isinstance(annotation, type) and issubclass(annotation, BaseMessage):
-        return frozenset({Data(roots, plain=True)})
-    if annotation in _LISTS or origin in _LISTS:
-        return frozenset({Data(roots, plain=True, deep=_is_deep(annotation))})
-    if annotation in (dict, Mapping) or origin in (dict, Mapping):
-        return frozenset({Data(roots, deep=_is_deep(annotation))})
-    may_iterate = annotation in (Any, object) or not isinstance(annotation, type)
-    return frozenset({Opaque(roots, spent=may_iterate or hasattr(annotation, "__next__"))})
-
-
-def _is_deep(annotation: Any) -> bool:
-    """Tell whether a type is built-in data through and through."""
-    annotation = _strip(annotation)
-    if _is_scalar(annotation) or annotation in (None, type(None), Ellipsis):
-        return True
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return issubclass(annotation, BaseMessage)
-    origin = get_origin(annotation)
-    known = (*_LISTS, dict, Mapping, Union, types.UnionType)
-    arguments = get_args(annotation)
-    return origin in known and bool(arguments) and all(map(_is_deep, arguments))
-
-
-def _is_scalar(annotation: Any) -> bool:
-    if get_origin(annotation) is Literal:
-        return True
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return annotation.__module__ != "builtins"
-    return annotation in _SCALARS
-
-
-def _strip(annotation: Any) -> Any:
-    while get_origin(annotation) in _WRAPPERS:
-        annotation = get_args(annotation)[0]
-    supertype = getattr(annotation, "__supertype__", None)
-    if supertype is not None:
-        return _strip(supertype)
-    alias = getattr(annotation, "__value__", None)
-    is_alias = type(annotation).__name__ == "TypeAliasType"
-    return _strip(alias) if is_alias else annotation
+    return value_of_annotation(annotation, frozenset({key}))

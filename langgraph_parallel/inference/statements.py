@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import ast
-import copy
+import importlib
 import importlib.util
 import sys
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference.access import consume, read_keys, store_in_state, truth
-from langgraph_parallel.inference.containers import bind_target, elements, iterate, put_keys
-from langgraph_parallel.inference.frame import Env, Frame, GiveUpError, join_envs, statement
+from langgraph_parallel.inference.builtin_calls import iterate_classes
+from langgraph_parallel.inference.containers import bind_target, iterate_over, unpack
+from langgraph_parallel.inference.datamodel import find
+from langgraph_parallel.inference.door import augment, compare, from_state, iterate, truth, use
+from langgraph_parallel.inference.expressions import OPERATORS, condition, pipe
+from langgraph_parallel.inference.frame import (
+    Arguments,
+    Env,
+    Frame,
+    GiveUpError,
+    join_envs,
+    statement,
+    unknown,
+)
+from langgraph_parallel.inference.functions import collected
+from langgraph_parallel.inference.parts import (
+    delete_attribute,
+    delete_item,
+    enter,
+    get_attribute,
+    get_item,
+    leave,
+    set_attribute,
+    set_item,
+)
 from langgraph_parallel.inference.values import (
     NOTHING,
     WORLD,
     Cell,
-    Chain,
-    Const,
-    Data,
     Live,
-    Opaque,
+    Object,
     State,
     Value,
-    const,
-    fresh,
     join,
     opaque,
     roots_of,
@@ -34,9 +51,9 @@ _MOST_ROUNDS: Final = 12
 """Rounds of a loop before its variables must be stable; a chain of n copies needs n rounds."""
 
 
-@statement(ast.Pass)
-def _pass(frame: Frame, node: ast.Pass) -> None:
-    del frame, node
+@statement(ast.Pass, ast.Global, ast.Nonlocal)
+def _pass(frame: Frame, node: ast.stmt) -> None:
+    del frame, node  # which names are global or of an outer function, `scopes` has read
 
 
 @statement(ast.Expr)
@@ -54,8 +71,11 @@ def _return(frame: Frame, node: ast.Return) -> None:
 @statement(ast.Raise)
 def _raise(frame: Frame, node: ast.Raise) -> None:
     for part in (node.exc, node.cause):
-        if part is not None:
-            frame.evaluate(part)
+        if part is None:
+            continue
+        for atom in frame.evaluate(part):
+            if isinstance(atom, Live) and isinstance(atom.obj, type):
+                frame.call(frozenset({atom}), Arguments(part))  # `raise Error` makes one
     frame.recorder.leave("raise", "raises", frame.where(node))
     frame.remember()
     frame.env = None
@@ -63,16 +83,12 @@ def _raise(frame: Frame, node: ast.Raise) -> None:
 
 @statement(ast.Assert)
 def _assert(frame: Frame, node: ast.Assert) -> None:
-    truth(frame, node.test)
+    condition(frame, node.test)
     if node.msg is not None:
+        frame.weak += 1
         frame.evaluate(node.msg)
+        frame.weak -= 1
     frame.recorder.leave("raise", "asserts", frame.where(node))
-
-
-@statement(ast.Global, ast.Nonlocal)
-def _outer_name(_frame: Frame, node: ast.Global | ast.Nonlocal) -> None:
-    msg = f"it rebinds {node.names[0]!r} outside itself"
-    raise GiveUpError(msg)
 
 
 # -- assignment ----------------------------------------------------------------------------------
@@ -80,9 +96,25 @@ def _outer_name(_frame: Frame, node: ast.Global | ast.Nonlocal) -> None:
 
 @statement(ast.Assign)
 def _assign(frame: Frame, node: ast.Assign) -> None:
-    value = frame.evaluate(node.value)
+    if len(node.targets) == 1 and _is_pairwise(node.targets[0], node.value):
+        target, value = node.targets[0], node.value
+        assert isinstance(target, (ast.Tuple, ast.List))
+        assert isinstance(value, (ast.Tuple, ast.List))
+        parts = [frame.evaluate(part) for part in value.elts]
+        for element, part in zip(target.elts, parts, strict=True):
+            store(frame, element, part)
+        return
+    found = frame.evaluate(node.value)
     for target in node.targets:
-        store(frame, target, value)
+        store(frame, target, found)
+
+
+def _is_pairwise(target: ast.expr, value: ast.expr) -> bool:
+    """Tell whether `a, b = x, y` assigns part by part."""
+    if not isinstance(target, (ast.Tuple, ast.List)) or not isinstance(value, (ast.Tuple, ast.List)):
+        return False
+    starred = any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
+    return not starred and len(target.elts) == len(value.elts)
 
 
 @statement(ast.AnnAssign)
@@ -93,96 +125,70 @@ def _annotated(frame: Frame, node: ast.AnnAssign) -> None:
 
 @statement(ast.AugAssign)
 def _augmented(frame: Frame, node: ast.AugAssign) -> None:
-    reader: Any = copy.copy(node.target)
-    reader.ctx = ast.Load()
-    old, added = frame.evaluate(reader), frame.evaluate(node.value)
-    cells = [atom for atom in old if isinstance(atom, Cell)]
-    if cells and isinstance(node.op, ast.BitOr):
-        call = ast.Call(ast.Attribute(reader, "update", ast.Load()), [node.value], [])
-        frame.evaluate(ast.fix_missing_locations(ast.copy_location(call, node)))
-        return
-    frame.leak(added)
-    for atom in old:
-        _change(frame, atom, "augmented assignment", node)
-    operands = join(consume(frame, old, node), consume(frame, added, node))
-    scalar = all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in operands)
-    plain = all(isinstance(a, Const) or (isinstance(a, Data) and a.plain) for a in operands)
-    result = fresh(roots_of(operands), plain=plain, deep=False)
-    own = all(isinstance(a, Const) or (isinstance(a, Data) and (a.own or a.scalar)) for a in old)
-    if scalar:
-        result = frozenset({Data(scalar=True, plain=True)})
-    elif not own:
-        result = opaque(roots_of(operands))
-    store(frame, node.target, result)
+    target = node.target
+    base, index = NOTHING, NOTHING
+    if isinstance(target, ast.Name):
+        old = frame.lookup(target.id, target)
+    elif isinstance(target, ast.Attribute):
+        base = frame.evaluate(target.value)
+        old = get_attribute(frame, base, target.attr, target)
+    else:
+        base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
+        old = get_item(frame, base, index, target, is_slice=isinstance(target.slice, ast.Slice))
+    added = frame.evaluate(node.value)
+    piped = pipe(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
+    if piped is not None and not any(isinstance(a, Cell) for a in old):
+        result = piped
+    else:
+        result = augment(frame, OPERATORS[type(node.op)], old, added, node)
+    if isinstance(target, ast.Name):
+        frame.bind(target.id, result)
+    elif isinstance(target, ast.Attribute):
+        set_attribute(frame, base, target.attr, result, target)
+    else:
+        set_item(frame, base, index, result, target)
 
 
 @statement(ast.Delete)
 def _delete(frame: Frame, node: ast.Delete) -> None:
     for target in node.targets:
-        if isinstance(target, ast.Name):
-            continue  # a later use fails at run time; keeping the old value is an upper bound
-        if not isinstance(target, (ast.Subscript, ast.Attribute)):
-            msg = "a deletion is not understood"
-            raise GiveUpError(msg)
-        if isinstance(target, ast.Subscript):
-            index = frame.evaluate(target.slice)
-        else:
-            index = const(target.attr)
-        for atom in frame.evaluate(target.value):
-            if isinstance(atom, State):
-                read_keys(frame, index, target)  # it fails when the key has no value
-                continue
-            _change(frame, atom, "del", target)
+        _delete_target(frame, target)
+
+
+def _delete_target(frame: Frame, target: ast.expr) -> None:
+    if isinstance(target, ast.Name):
+        if target.id in frame.outer_names:
+            frame.bind(target.id, opaque(frozenset({WORLD})))
+        return  # a later use fails at run time; keeping the old value is an upper bound
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for part in target.elts:
+            _delete_target(frame, part)
+    elif isinstance(target, ast.Subscript):
+        base = frame.evaluate(target.value)
+        delete_item(frame, base, frame.evaluate(target.slice), target)
+    elif isinstance(target, ast.Attribute):
+        delete_attribute(frame, frame.evaluate(target.value), target.attr, target)
+    else:
+        msg = "a deletion is not understood"
+        raise GiveUpError(msg)
 
 
 def store(frame: Frame, target: ast.expr, value: Value) -> None:
-    """Assign to a name, a tuple of names, an element or an attribute."""
+    """Assign to a name, a tuple of targets, an element or an attribute."""
     if isinstance(target, ast.Subscript):
         base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
-        for atom in base:
-            _store_part(frame, atom, index, value, target)
+        if isinstance(target.slice, ast.Slice):
+            value = iterate(frame, value, target)
+        set_item(frame, base, index, value, target)
     elif isinstance(target, ast.Attribute):
-        for atom in frame.evaluate(target.value):
-            _store_part(frame, atom, const(target.attr), value, target)
-    elif isinstance(target, (ast.Tuple, ast.List)) and any(
-        isinstance(e, (ast.Subscript, ast.Attribute)) for e in target.elts
-    ):
-        parts = elements(frame, value, target)
-        for element in target.elts:
-            store(frame, element, parts)
+        set_attribute(frame, frame.evaluate(target.value), target.attr, value, target)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for element, part in zip(target.elts, unpack(frame, value, target), strict=True):
+            store(frame, element, part)
+    elif isinstance(target, ast.Starred):
+        store(frame, target.value, collected(frame, target, value))
     else:
         bind_target(frame, target, value)
-
-
-def _store_part(frame: Frame, atom: Any, index: Value, value: Value, node: ast.expr) -> None:
-    if isinstance(atom, State):
-        store_in_state(frame, index, value, frame.where(node))
-        return
-    if isinstance(atom, Cell):
-        put_keys(frame, atom, index, value)
-        return
-    frame.escape(value, "stored", frame.where(node))
-    frame.leak(value)
-    if isinstance(atom, Live) and isinstance(atom.obj, (type, type(sys))):
-        msg = f"it assigns an attribute of {atom.obj.__name__}"
-        raise GiveUpError(msg)
-    _change(frame, atom, "assignment", node)
-
-
-def _change(frame: Frame, atom: Any, what: str, node: ast.AST) -> None:
-    """Record that an object is changed in place."""
-    where = frame.where(node)
-    if isinstance(atom, Const) or (isinstance(atom, Data) and (atom.own or atom.scalar)):
-        return
-    if isinstance(atom, (Data, Opaque)):
-        frame.recorder.mutate(union(atom.roots, frame.recorder.leaked), what, where)
-    elif isinstance(atom, Live):
-        frame.recorder.mutate(frozenset({WORLD}), what, where)
-    elif isinstance(atom, Cell):
-        atom.open = True
-    else:
-        frame.escape(frozenset({atom}), what, where)
-        frame.recorder.contact("unknown", f"{what} of something not known", where)
 
 
 # -- flow ----------------------------------------------------------------------------------------
@@ -190,7 +196,7 @@ def _change(frame: Frame, atom: Any, what: str, node: ast.AST) -> None:
 
 @statement(ast.If)
 def _if(frame: Frame, node: ast.If) -> None:
-    truth(frame, node.test)
+    condition(frame, node.test)
     before = dict(frame.env or {})
     frame.run(node.body)
     after_body, frame.env = frame.env, before
@@ -201,7 +207,7 @@ def _if(frame: Frame, node: ast.If) -> None:
 @statement(ast.For, ast.AsyncFor)
 def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
     def head() -> None:
-        bind_target(frame, node.target, iterate(frame, node.iter))
+        store(frame, node.target, iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor)))
 
     _loop(frame, node, head)
 
@@ -209,7 +215,7 @@ def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
 @statement(ast.While)
 def _while(frame: Frame, node: ast.While) -> None:
     def head() -> None:
-        truth(frame, node.test)
+        condition(frame, node.test)
 
     _loop(frame, node, head)
 
@@ -245,8 +251,18 @@ def _jump(frame: Frame, node: ast.Break | ast.Continue) -> None:
     frame.env = None
 
 
-@statement(ast.Try)
-def _try(frame: Frame, node: ast.Try) -> None:
+def _caught(kinds: Value) -> Value:
+    """Return the exception that a handler binds; what it holds may come from anywhere."""
+    classes = [
+        atom.obj
+        for atom in iterate_classes(kinds)
+        if isinstance(atom, Live) and isinstance(atom.obj, type)
+    ]
+    return join(*(frozenset({Object(cls, ALL)}) for cls in classes or [BaseException]))
+
+
+@statement(ast.Try, ast.TryStar)
+def _try(frame: Frame, node: ast.Try | ast.TryStar) -> None:
     may_raise: list[Env] = [dict(frame.env or {})]
     frame.snapshots.append(may_raise)
     frame.weak += 1
@@ -257,10 +273,9 @@ def _try(frame: Frame, node: ast.Try) -> None:
     ends = [frame.env]
     for handler in node.handlers:
         frame.env = join_envs(*may_raise)
-        if handler.type is not None:
-            frame.evaluate(handler.type)
+        kinds = frame.evaluate(handler.type) if handler.type is not None else NOTHING
         if handler.name:
-            frame.bind(handler.name, opaque(ALL))
+            frame.bind(handler.name, _caught(kinds))
         frame.run(handler.body)
         ends.append(frame.env)
     if node.finalbody:
@@ -280,25 +295,27 @@ def _try(frame: Frame, node: ast.Try) -> None:
 
 @statement(ast.With, ast.AsyncWith)
 def _with(frame: Frame, node: ast.With | ast.AsyncWith) -> None:
+    is_async = isinstance(node, ast.AsyncWith)
     before = dict(frame.env or {})
+    managers = []
     for item in node.items:
         manager = frame.evaluate(item.context_expr)
-        if all(isinstance(a, Chain) and a.yields in ("response", "data") for a in manager):
-            # An HTTP client or response gives itself, and is closed at the end.
-            if item.optional_vars is not None:
-                bind_target(frame, item.optional_vars, manager)
-            continue
-        frame.recorder.contact("unknown", "enters a context manager", frame.where(node))
-        roots = frame.escape(manager, "a context manager", frame.where(node))
+        managers.append(manager)
+        given = enter(frame, manager, item.context_expr, is_async=is_async)
         if item.optional_vars is not None:
-            bind_target(frame, item.optional_vars, opaque(union(roots, frozenset({WORLD}))))
+            store(frame, item.optional_vars, given)
     snapshots: list[Env] = [before]
     frame.snapshots.append(snapshots)
     frame.weak += 1
     frame.run(node.body)
     frame.weak -= 1
     frame.snapshots.pop()
-    frame.env = join_envs(frame.env, *snapshots)  # the manager may swallow an error
+    ends = frame.env
+    frame.env = join_envs(ends, *snapshots)
+    for manager in reversed(managers):
+        truth(frame, leave(frame, manager, node, is_async=is_async), node)
+    if frame.env is not None:
+        frame.env = join_envs(frame.env, ends)  # the manager may swallow an error
 
 
 @statement(ast.Match)
@@ -308,9 +325,9 @@ def _match(frame: Frame, node: ast.Match) -> None:
     ends: list[Env | None] = []
     for case in node.cases:
         frame.env = dict(before)
-        _pattern(frame, case.pattern, subject)
+        match_pattern(frame, case.pattern, subject)
         if case.guard is not None:
-            truth(frame, case.guard)
+            condition(frame, case.guard)
         # Names stay bound when the guard, or a later part of the pattern, fails.
         before = join_envs(before, frame.env) or before
         frame.run(case.body)
@@ -318,37 +335,100 @@ def _match(frame: Frame, node: ast.Match) -> None:
     frame.env = join_envs(before, *ends)
 
 
-def _pattern(frame: Frame, pattern: ast.pattern, subject: Value) -> None:
-    """Bind the names of a pattern; what it looks at in the state is read."""
-    if isinstance(pattern, ast.MatchAs):
-        if pattern.pattern is not None:
-            _pattern(frame, pattern.pattern, subject)
-        if pattern.name is not None:
-            frame.bind(pattern.name, subject)
-        return
-    if isinstance(pattern, ast.MatchMapping) and pattern.rest is None:
-        for key, inner in zip(pattern.keys, pattern.patterns, strict=True):
-            _pattern(frame, inner, _matched(frame, subject, key, pattern))
-        return
-    whole = consume(frame, subject, pattern)
-    part = join(frame.part_of(whole), opaque(roots_of(whole)))
-    for piece in ast.walk(pattern):
-        name = getattr(piece, "name", None) or getattr(piece, "rest", None)
-        if isinstance(name, str):
-            frame.bind(name, part)
-        if isinstance(piece, ast.expr):
-            frame.evaluate(piece)
+def match_pattern(frame: Frame, pattern: ast.pattern, subject: Value) -> None:
+    """Bind the names of a pattern; what it looks at in the subject is looked at."""
+    rule = _PATTERNS.get(type(pattern))
+    if rule is None:
+        msg = f"{type(pattern).__name__} is not understood"
+        raise GiveUpError(msg)
+    rule(frame, pattern, subject)
 
 
-def _matched(frame: Frame, subject: Value, key: ast.expr, node: ast.pattern) -> Value:
-    index = frame.evaluate(key)
-    parts = [
-        read_keys(frame, index, node)
-        if isinstance(atom, State)
-        else frame.part_of(consume(frame, frozenset({atom}), node))
-        for atom in subject
-    ]
-    return join(NOTHING, *parts)
+def _match_as(frame: Frame, pattern: ast.MatchAs, subject: Value) -> None:
+    if pattern.pattern is not None:
+        match_pattern(frame, pattern.pattern, subject)
+    if pattern.name is not None:
+        frame.bind(pattern.name, subject)
+
+
+def _match_or(frame: Frame, pattern: ast.MatchOr, subject: Value) -> None:
+    frame.weak += 1
+    for part in pattern.patterns:
+        match_pattern(frame, part, subject)
+    frame.weak -= 1
+
+
+def _match_value(frame: Frame, pattern: ast.MatchValue, subject: Value) -> None:
+    compare(frame, "__eq__", subject, frame.evaluate(pattern.value), pattern)
+
+
+def _match_singleton(frame: Frame, pattern: ast.MatchSingleton, subject: Value) -> None:
+    del frame, pattern, subject  # `is None`: there is only one
+
+
+def _match_sequence(frame: Frame, pattern: ast.MatchSequence, subject: Value) -> None:
+    parts = iterate(frame, subject, pattern)
+    for atom in subject:
+        if isinstance(atom, (Live, Object)):
+            use(frame, frozenset({atom}), pattern)  # its length and items
+    for part in pattern.patterns:
+        match_pattern(frame, part, parts)
+
+
+def _match_star(frame: Frame, pattern: ast.MatchStar, subject: Value) -> None:
+    if pattern.name is not None:
+        frame.bind(pattern.name, collected(frame, pattern, subject))
+
+
+def _match_mapping(frame: Frame, pattern: ast.MatchMapping, subject: Value) -> None:
+    for key, inner in zip(pattern.keys, pattern.patterns, strict=True):
+        index = frame.evaluate(key)
+        found = join(*(_matched(frame, atom, index, pattern) for atom in subject))
+        match_pattern(frame, inner, found)
+    if pattern.rest is not None:
+        rest = use(frame, subject, pattern)
+        frame.bind(pattern.rest, join(frame.part_of(rest), opaque(roots_of(rest))))
+
+
+def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Value:
+    if isinstance(atom, State):
+        return from_state(frame, index, pattern)
+    if isinstance(atom, (Live, Object)) or hasattr(atom, "cls"):
+        use(frame, frozenset({atom}), pattern)  # `keys`, `get`
+    return get_item(frame, frozenset({atom}), index, pattern)
+
+
+def _match_class(frame: Frame, pattern: ast.MatchClass, subject: Value) -> None:
+    classes = frame.evaluate(pattern.cls)
+    frame.call(frozenset({Live(isinstance)}), Arguments(pattern, (subject, classes)))
+    names = list(pattern.kwd_attrs)
+    places: list[str] = []
+    for atom in classes:
+        if isinstance(atom, Live) and isinstance(atom.obj, type):
+            found = find(atom.obj, "__match_args__")
+            places += list(found[1]) if found and isinstance(found[1], tuple) else []
+        else:
+            unknown(frame, "matches an unknown class", join(classes, subject), pattern)
+    for index, part in enumerate(pattern.patterns):
+        if index < len(places):
+            match_pattern(frame, part, get_attribute(frame, subject, places[index], pattern))
+        else:
+            match_pattern(frame, part, subject)  # `str(x)` and the like match the subject itself
+    for name, part in zip(names, pattern.kwd_patterns, strict=True):
+        match_pattern(frame, part, get_attribute(frame, subject, name, pattern))
+
+
+_PATTERNS: Final[dict[type[ast.pattern], Any]] = {
+    ast.MatchAs: _match_as,
+    ast.MatchOr: _match_or,
+    ast.MatchValue: _match_value,
+    ast.MatchSingleton: _match_singleton,
+    ast.MatchSequence: _match_sequence,
+    ast.MatchStar: _match_star,
+    ast.MatchMapping: _match_mapping,
+    ast.MatchClass: _match_class,
+}
+"""The rule for each kind of pattern."""
 
 
 # -- imports -------------------------------------------------------------------------------------

@@ -1,16 +1,21 @@
-"""The documented table of calls whose effect is known, by qualified name."""
+"""The documented table of calls whose effect is known, by qualified name.
+
+The name only says where to look: `gentle.library_name` gives it to the very object that stands
+there in the library and to no other.
+"""
 
 from __future__ import annotations
 
-import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from langgraph_parallel.effects import External
 
-Result = Literal["scalar", "message", "fresh", "elements", "opaque"]
+Result = Literal["scalar", "message", "fresh", "elements", "data", "opaque", "parts", "none"]
 """`scalar`: an immutable value. `message`: a message or date. `fresh`: a new container of the
-arguments' elements. `elements`: a part of an argument. `opaque`: anything made from them."""
+arguments' elements. `elements`: a part of an argument. `data`: plain data made from them. `opaque`:
+anything made from them. `parts`: a new list of the arguments. `none`: None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,124 +24,147 @@ class Known:
 
     result: Result = "opaque"
     external: frozenset[External] = frozenset()
+    looks: tuple[str, ...] = ()
+    """Parts of the world that it looks at."""
+    changes: tuple[str, ...] = ()
+    """Parts of the world that it changes."""
+    uses: bool = True
+    """False when it does not look into its arguments."""
 
 
 SCALAR: Final = Known("scalar")
-
 FRESH: Final = Known("fresh")
-
 ELEMENTS: Final = Known("elements")
+DATA: Final = Known("data")
+MESSAGE: Final = Known("message")
+OPAQUE: Final = Known("opaque")
+CLOCK: Final = Known("scalar", looks=("clock",))
+DATED: Final = Known("message", looks=("clock",))
+RANDOM: Final = Known("scalar", looks=("random",), changes=("random",))
+CHANCE: Final = Known("scalar", frozenset({"read"}))
+"""Chance that comes from the operating system: nobody can look at what is left of it."""
+FILES: Final = Known("scalar", frozenset({"read"}), looks=("files",))
+LISTING: Final = Known("fresh", frozenset({"read"}), looks=("files",))
+WRITES_FILES: Final = Known("scalar", frozenset({"write"}), changes=("files",))
+ENVIRONMENT: Final = Known("scalar", looks=("environment",))
+READ: Final = Known("data", frozenset({"read"}))
+WRITE: Final = Known("data", frozenset({"write"}))
+LOGS: Final = Known("none", changes=("log",))
 
-DATA: Final = Known("message")
 
-DATED: Final = (datetime.date, datetime.timedelta)
+def _all(known: Known, module: str, names: str) -> dict[str, Known]:
+    return {f"{module}.{name}": known for name in names.split()}
 
-READS_WORLD: Final = Known("scalar", frozenset({"read"}))
 
-BUILTINS: Final[dict[str, Known]] = {
-    "sum": Known("opaque"),
-    "type": Known("opaque"),
-    **dict.fromkeys(
-        [
-            "abs",
-            "all",
-            "any",
-            "ascii",
-            "bin",
-            "bool",
-            "bytes",
-            "callable",
-            "chr",
-            "divmod",
-            "float",
-            "format",
-            "hash",
-            "hex",
-            "id",
-            "int",
-            "isinstance",
-            "issubclass",
-            "len",
-            "oct",
-            "ord",
-            "pow",
-            "print",
-            "range",
-            "repr",
-            "round",
-            "str",
-        ],
-        SCALAR,
-    ),
-    **dict.fromkeys(
-        [
-            "dict",
-            "enumerate",
-            "filter",
-            "frozenset",
-            "list",
-            "map",
-            "reversed",
-            "set",
-            "sorted",
-            "tuple",
-            "zip",
-        ],
-        FRESH,
-    ),
-    **dict.fromkeys(["iter", "max", "min"], ELEMENTS),
-}
-"""Built-ins without effects. Absent on purpose: `open`, `input`, `eval`, `exec`, `getattr` (its own
-rule), `next` (it changes its argument), `setattr`, `vars`, `locals`, `globals`, `super`."""
-
-FUNCTIONS: Final[dict[str, Known]] = {
-    "json.dumps": SCALAR,
-    "json.loads": FRESH,
-    "ast.literal_eval": FRESH,
-    "copy.copy": Known("opaque"),
-    "copy.deepcopy": Known("fresh"),
-    "textwrap.dedent": SCALAR,
-    "textwrap.fill": SCALAR,
-    "textwrap.indent": SCALAR,
-    "textwrap.shorten": SCALAR,
-    "textwrap.wrap": FRESH,
-    "html.escape": SCALAR,
-    "html.unescape": SCALAR,
-    "time.monotonic": READS_WORLD,
-    "time.perf_counter": READS_WORLD,
-    "time.time": READS_WORLD,
-    "time.sleep": SCALAR,
-    "asyncio.tasks.sleep": SCALAR,
-    "uuid.uuid4": READS_WORLD,
-    "datetime.datetime.now": READS_WORLD,
-    "datetime.datetime.today": READS_WORLD,
-    "datetime.datetime.utcnow": READS_WORLD,
-    "datetime.date.today": READS_WORLD,
-    "os.getenv": READS_WORLD,
-    "langchain_core.messages.utils.trim_messages": FRESH,
-    "langchain_core.messages.utils.get_buffer_string": SCALAR,
-    "langchain_core.messages.utils.count_tokens_approximately": SCALAR,
+FUNCTIONS: Final[Mapping[str, Known]] = {
+    **_all(SCALAR, "json", "dumps"),
+    **_all(DATA, "json", "loads"),
+    **_all(DATA, "ast", "literal_eval"),
+    "copy.copy": OPAQUE,
+    "copy.deepcopy": OPAQUE,
+    **_all(SCALAR, "textwrap", "dedent fill indent shorten"),
+    **_all(FRESH, "textwrap", "wrap"),
+    **_all(SCALAR, "html", "escape unescape"),
+    **_all(CLOCK, "time", "monotonic perf_counter time time_ns perf_counter_ns monotonic_ns"),
+    **_all(CLOCK, "time", "process_time thread_time ctime asctime strftime"),
+    **_all(DATED, "time", "localtime gmtime"),
+    **_all(SCALAR, "time", "mktime"),
+    **_all(DATED, "time", "strptime"),
+    **_all(Known("scalar", looks=("clock",)), "time", "sleep"),
+    **_all(SCALAR, "asyncio.tasks", "sleep"),
+    **_all(CHANCE, "uuid", "uuid1 uuid4"),
+    **_all(SCALAR, "uuid", "uuid3 uuid5"),
+    **_all(CHANCE, "secrets", "token_hex token_bytes token_urlsafe randbelow choice compare_digest"),
+    **_all(CHANCE, "posix", "urandom getpid"),
+    **_all(DATED, "datetime.datetime", "now today utcnow"),
+    **_all(DATED, "datetime.date", "today"),
+    **_all(MESSAGE, "datetime.datetime", "strptime fromisoformat fromtimestamp combine"),
+    **_all(MESSAGE, "datetime.date", "fromisoformat fromtimestamp fromordinal"),
+    **_all(ENVIRONMENT, "os", "getenv"),
+    **_all(FILES, "posix", "stat access getcwd"),
+    **_all(LISTING, "posix", "listdir"),
+    **_all(LISTING, "glob", "glob"),
+    **_all(SCALAR, "posixpath", "join basename dirname splitext normpath isabs relpath"),
+    **_all(SCALAR, "posixpath", "normcase commonprefix commonpath"),
+    **_all(FRESH, "posixpath", "split splitdrive"),
+    **_all(FILES, "posixpath", "abspath realpath islink ismount"),
+    **_all(FILES, "genericpath", "exists isfile isdir getsize getmtime"),
+    **_all(FILES, "posixpath", "lexists expanduser expandvars"),
+    **_all(WRITES_FILES, "os", "makedirs removedirs"),
+    **_all(WRITES_FILES, "posix", "mkdir remove unlink rename rmdir replace"),
+    **_all(WRITES_FILES, "shutil", "copy copy2 copyfile move rmtree copytree"),
+    **_all(RANDOM, "random", "seed"),
+    **_all(SCALAR, "pprint", "pformat"),
+    **_all(Known("none", changes=("screen",)), "pprint", "pprint pp"),
+    **_all(SCALAR, "string", "capwords"),
+    **_all(SCALAR, "base64", "b64encode b64decode urlsafe_b64encode urlsafe_b64decode"),
+    **_all(SCALAR, "binascii", "hexlify unhexlify crc32"),
+    **_all(SCALAR, "zlib", "crc32 compress decompress adler32"),
+    **_all(FRESH, "dataclasses", "asdict astuple"),
+    **_all(OPAQUE, "dataclasses", "fields is_dataclass replace"),
+    **_all(ELEMENTS, "typing", "cast"),
+    **_all(OPAQUE, "functools", "cmp_to_key"),
+    **_all(SCALAR, "inspect", "cleandoc iscoroutinefunction isawaitable isfunction isclass"),
+    **_all(SCALAR, "asyncio.coroutines", "iscoroutine iscoroutinefunction"),
+    **_all(FRESH, "langchain_core.messages.utils", "trim_messages filter_messages"),
+    **_all(FRESH, "langchain_core.messages.utils", "convert_to_messages messages_from_dict"),
+    **_all(SCALAR, "langchain_core.messages.utils", "get_buffer_string"),
+    **_all(SCALAR, "langchain_core.messages.utils", "count_tokens_approximately"),
+    **_all(FRESH, "langchain_core.messages.base", "message_to_dict messages_to_dict"),
+    **_all(SCALAR, "langchain_core.load.dump", "dumps"),
 }
 
-PURE_MODULES: Final = frozenset({"math", "_operator", "re", "difflib", "urllib.parse", "hashlib"})
+PURE_MODULES: Final = frozenset(
+    {
+        *("math", "_operator", "operator", "re", "difflib", "urllib.parse", "hashlib", "_hashlib"),
+        *("statistics", "cmath", "fnmatch", "unicodedata", "colorsys", "_bisect", "bisect"),
+        *("_struct", "_blake2", "_sha256", "_sha512", "_md5", "_sha1", "_sha3", "hmac", "quopri"),
+    }
+)
+"""Modules all of whose functions compute, but for those named in `MUTATORS`."""
 
-OPERATOR_MUTATORS: Final = frozenset({"setitem", "delitem", "methodcaller", "call"})
+MUTATORS: Final = frozenset(
+    {"setitem", "delitem", "methodcaller", "call", "insort", "insort_left", "insort_right", "file_digest"}
+)
 
 PURE_CLASSES: Final = frozenset(
-    [
+    {
         "datetime.datetime",
         "datetime.date",
+        "datetime.time",
         "datetime.timedelta",
         "datetime.timezone",
         "decimal.Decimal",
         "fractions.Fraction",
         "uuid.UUID",
+        "zoneinfo.ZoneInfo",
         "collections.Counter",
         "collections.OrderedDict",
         "collections.deque",
         "langchain_core.documents.base.Document",
         "builtins.object",
-    ]
+        "pathlib.Path",
+        "pathlib.PurePath",
+        "pathlib.PosixPath",
+        "pathlib.PurePosixPath",
+        "string.Template",
+        "itertools.chain",
+        "itertools.islice",
+        "itertools.product",
+        "itertools.permutations",
+        "itertools.combinations",
+        "itertools.zip_longest",
+        "itertools.pairwise",
+        "itertools.repeat",
+        "itertools.accumulate",
+        "itertools.groupby",
+        "itertools.takewhile",
+        "itertools.dropwhile",
+        "itertools.starmap",
+        "operator.itemgetter",
+        "operator.attrgetter",
+        "types.SimpleNamespace",
+    }
 )
 
 STRING_METHODS: Final = frozenset(
@@ -170,8 +198,24 @@ READING_METHODS: Final = STRING_METHODS | frozenset(
         "text",
         "model_dump",
         "model_dump_json",
+        "model_copy",
         "dict",
         "json",
+        "tolist",
+        "to_string",
+        "symmetric_difference",
+        "weekday",
+        "isoweekday",
+        "toordinal",
+        "utcoffset",
+        "date",
+        "time",
+        "astimezone",
+        "as_tuple",
+        "is_integer",
+        "bit_length",
+        "hex",
+        "startswith",
         "isoformat",
         "strftime",
         "timestamp",
@@ -219,6 +263,8 @@ CHAIN_CALLS: Final = frozenset(
         "astream",
         "batch",
         "abatch",
+        "batch_as_completed",
+        "abatch_as_completed",
         "predict",
         "apredict",
         "generate",

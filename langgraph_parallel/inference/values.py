@@ -2,26 +2,29 @@
 
 A value is a set of *atoms*, one for each thing it may be. Joining two flows is set union. `roots`
 are the state keys whose value an atom may be, alias or contain; the marker `WORLD` among them
-stands for live objects outside the state (globals, closures, attributes of `self`), `GIVEN` for
-what the graph's caller passed in.
+stands for objects outside the state (globals, closures, attributes of `self`), `GIVEN` for what the
+graph's caller passed in.
+
+Of an object three things may be known: which one it is (`Live`), that it was made in this call
+(`Made`), or at least its class (`Object`). Of an `Opaque` one nothing is.
 """
 
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, External, Keys, union
-
-Yields: TypeAlias = Literal["message", "text", "opaque", "response", "data"]
-"""What a runnable gives: a chat message, a string, or anything."""
 
 WORLD: Final = "\0world"
 GIVEN: Final = "\0given"
 """Marks what the graph's caller passed in (`config`, `context`): data that outlives the node."""
 _MOST_CONSTANTS: Final = 16
+_DEEPEST: Final = 4
+"""Levels of containers made in this call that are looked into for something that is no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Data:
     """Certainly not an `Overwrite` in any of its spellings: a list, a message, a string."""
     deep: bool = True
     """All parts are plain data too."""
+    parts: frozenset[Any] | None = None
+    """What a part may be, where that is known of one that is not `deep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Opaque:
     roots: Keys = frozenset()
     spent: bool = False
     """It may be an iterator, which iterating over it uses up."""
+    tame: bool = False
+    """Made by a library out of plain data: looking at it, or at its parts, runs nobody else's code
+    and changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,13 +83,43 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Object:
+    """An instance of a known class, of which it is not known which one it is."""
+
+    cls: type
+    roots: Keys = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """An instance of a class of the user's that this call makes; `cell` holds its attributes."""
+
+    cls: type
+    cell: Cell
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Made) and other.cls is self.cls and other.cell is self.cell
+
+    def __hash__(self) -> int:
+        return hash((id(self.cls), id(self.cell)))
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A function of the user's bound to a receiver that is no live object."""
+
+    receiver: Made | Object
+    function: types.FunctionType
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
-    """A LangChain runnable of known parts; an HTTP client, or its response (`http_clients`)."""
+    """A LangChain runnable of known parts."""
 
     external: frozenset[External] = frozenset()
     """The contact that running it makes."""
-    yields: Yields = "opaque"
-    """What running it gives."""
+    gives: frozenset[Any] = frozenset({Opaque()})
+    """What running it gives, beside what it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +138,60 @@ class Injected:
 
 @dataclass(eq=False, slots=True)
 class Cell:
-    """A dictionary built in this call; its keys only ever grow during the analysis."""
+    """A container or object built in this call; its content only grows during the analysis."""
 
-    keys: set[str] = field(default_factory=set)
+    kind: Literal["dict", "list", "object"] = "dict"
+    values: dict[str, Value] = field(default_factory=dict)
+    """What stands at each known key or attribute."""
+    rest: Value = frozenset()
+    """What stands at other keys; all elements of a list, tuple or set."""
     folds: dict[str, bool] = field(default_factory=dict)
     """For each key, whether every value put there is certainly not an `Overwrite`."""
     open: bool = False
-    """True when keys were added that are not known."""
+    """True when others may have changed it, or keys were added that are not known."""
     spread: bool = False
     """True when it began as a copy of the whole state: every other key holds the state's value."""
     roots: Keys = frozenset()
 
-    def put(self, key: str, value: Value) -> None:
-        """Record that `value` may stand at `key`."""
-        self.keys.add(key)
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that were certainly or possibly put."""
+        return frozenset(self.values)
+
+    def put(self, key: str, value: Value) -> bool:
+        """Record that `value` may stand at `key`; return whether that is new."""
+        old = self.values.get(key)
+        new = value if old is None else join(old, value)
+        self.values[key] = new
         self.folds[key] = self.folds.get(key, True) and is_plain(value)
         self.roots = union(self.roots, roots_of(value))
+        return new != old
 
-    def merge(self, other: Cell) -> None:
+    def add(self, value: Value) -> bool:
+        """Record that `value` may stand at a key that is not known; return whether that is new."""
+        new = join(self.rest, value)
+        is_new = new != self.rest
+        self.rest = new
+        self.roots = union(self.roots, roots_of(value))
+        return is_new
+
+    def merge(self, other: Cell) -> bool:
         """Record that every entry of `other` may have been copied into this one."""
-        self.keys |= other.keys
+        grown = False
+        for key, value in list(other.values.items()):
+            grown |= self.put(key, value)
         for key, plain in other.folds.items():
             self.folds[key] = self.folds.get(key, True) and plain
+        grown |= self.add(other.rest)
+        grown |= (other.open and not self.open) or (other.spread and not self.spread)
         self.open = self.open or other.open
         self.spread = self.spread or other.spread
         self.roots = union(self.roots, other.roots)
+        return grown
+
+    def everything(self) -> Value:
+        """Return what any element may be, as far as it is known."""
+        return join(self.rest, *self.values.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,19 +226,36 @@ class Closure:
 
 
 Atom: TypeAlias = (
-    State | Const | Data | Opaque | Live | Chain | Bound | Injected | Cell | Routed | Closure
+    State
+    | Const
+    | Data
+    | Opaque
+    | Live
+    | Object
+    | Made
+    | Method
+    | Chain
+    | Bound
+    | Injected
+    | Cell
+    | Routed
+    | Closure
 )
 Value: TypeAlias = frozenset[Atom]
 
 NOTHING: Final[Value] = frozenset()
 STATE: Final[Value] = frozenset({State()})
 SCALAR: Final[Value] = frozenset({Data(scalar=True, plain=True)})
+MESSAGE: Final[Value] = frozenset({Data(plain=True)})
 _OVERWRITE_KEYS: Final = frozenset({"__overwrite__", "type"})
 
 
 def const(value: Any) -> Value:
     """Return the value of one known constant."""
     return frozenset({Const(value, type(value))})
+
+
+NONE: Final[Value] = const(None)
 
 
 def data(roots: Keys = frozenset()) -> Value:
@@ -189,9 +273,16 @@ def opaque(roots: Keys = frozenset()) -> Value:
     return frozenset({Opaque(roots)})
 
 
+def tame(roots: Keys = frozenset()) -> Value:
+    """Return something that a library has made out of plain data."""
+    return frozenset({Opaque(roots, tame=True)})
+
+
 def join(*values: Value) -> Value:
     """Return what may be any of `values`, with like atoms merged so that the set stays small."""
-    atoms = frozenset().union(*values)
+    atoms: frozenset[Any] = frozenset().union(*values)
+    if len(atoms) < 2:
+        return atoms
     data_atoms = [a for a in atoms if isinstance(a, Data)]
     opaque_atoms = [a for a in atoms if isinstance(a, Opaque)]
     constants = [a for a in atoms if isinstance(a, Const)]
@@ -205,16 +296,54 @@ def join(*values: Value) -> Value:
             all(a.scalar for a in data_atoms),
             all(a.plain for a in data_atoms),
             all(a.deep for a in data_atoms),
+            _joined_parts(data_atoms),
         )
         atoms = atoms.difference(data_atoms) | {merged}
     elif data_atoms:
         atoms |= {data_atoms[0]}
     if len(opaque_atoms) > 1:
         merged_opaque = Opaque(
-            _union_all(a.roots for a in opaque_atoms), any(a.spent for a in opaque_atoms)
+            _union_all(a.roots for a in opaque_atoms),
+            any(a.spent for a in opaque_atoms),
+            all(a.tame for a in opaque_atoms),
         )
         atoms = atoms.difference(opaque_atoms) | {merged_opaque}
-    return atoms
+    return _one_object_a_class(atoms)
+
+
+def _joined_parts(atoms: list[Data]) -> Value | None:
+    """Return what a part of any of `atoms` may be; None where one of them may hold anything."""
+    if all(a.deep for a in atoms) or any(a.parts is None and not a.deep for a in atoms):
+        return None
+    deep = [data(a.roots) for a in atoms if a.deep and not a.scalar]
+    return join(*(a.parts for a in atoms if a.parts is not None), *deep)
+
+
+def _one_object_a_class(atoms: frozenset[Any]) -> Value:
+    objects: dict[type, Keys] = {}
+    mine = [a for a in atoms if isinstance(a, Object)]
+    if len(mine) < 2:
+        return atoms
+    for atom in mine:
+        objects[atom.cls] = union(objects.get(atom.cls, frozenset()), atom.roots)
+    return atoms.difference(mine) | {Object(cls, roots) for cls, roots in objects.items()}
+
+
+def rooted(value: Value, roots: Keys) -> Value:
+    """Return `value` as something that may also alias `roots`."""
+    if not roots:
+        return value
+    kept: list[Any] = []
+    for atom in value:
+        if isinstance(atom, Data) and not atom.scalar:
+            kept.append(replace(atom, roots=union(atom.roots, roots)))
+        elif isinstance(atom, Opaque):
+            kept.append(replace(atom, roots=union(atom.roots, roots)))
+        elif isinstance(atom, Object):
+            kept.append(Object(atom.cls, union(atom.roots, roots)))
+        else:
+            kept.append(atom)
+    return join(frozenset(kept))
 
 
 def roots_of(value: Value) -> Keys:
@@ -237,9 +366,21 @@ def strings_of(value: Value) -> frozenset[str] | None:
     return constants
 
 
-def is_deep(value: Value) -> bool:
+def is_scalar(value: Value) -> bool:
+    """Tell whether `value` is certainly immutable and without parts."""
+    return all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in value)
+
+
+def is_deep(value: Value, depth: int = 0) -> bool:
     """Tell whether `value` is certainly built-in data through and through."""
-    return all(isinstance(a, Const) or (isinstance(a, Data) and a.deep) for a in value)
+    return all(_is_deep(atom, depth) for atom in value)
+
+
+def _is_deep(atom: Atom, depth: int) -> bool:
+    if isinstance(atom, Cell) and depth < _DEEPEST:
+        closed = not atom.open and not atom.spread and atom.kind != "object"
+        return closed and is_deep(atom.everything(), depth + 1)
+    return isinstance(atom, Const) or (isinstance(atom, Data) and atom.deep)
 
 
 def is_plain(value: Value) -> bool:
@@ -251,15 +392,22 @@ def _is_plain(atom: Atom) -> bool:
     if isinstance(atom, Const):
         return True
     if isinstance(atom, Cell):
-        return not atom.open and not atom.spread and _OVERWRITE_KEYS.isdisjoint(atom.keys)
+        if atom.kind == "list":
+            return True
+        known = not atom.open and not atom.spread and not atom.rest
+        return known and _OVERWRITE_KEYS.isdisjoint(atom.values)
     return isinstance(atom, Data) and atom.plain
 
 
 def _atom_roots(atom: Atom) -> Keys:
     if isinstance(atom, Cell):
         return ALL if atom.spread else atom.roots
-    if isinstance(atom, (Data, Opaque)):
+    if isinstance(atom, (Data, Opaque, Object)):
         return atom.roots
+    if isinstance(atom, Made):
+        return atom.cell.roots
+    if isinstance(atom, Method):
+        return _atom_roots(atom.receiver)
     if isinstance(atom, (State, Bound, Injected, Closure)):
         return ALL
     if isinstance(atom, Live):

@@ -29,7 +29,7 @@ from langgraph_parallel import _compat_tasks
 from langgraph_parallel._compat import has_default
 from langgraph_parallel.dependence import Step, fence_of
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.external import is_data_class
+from langgraph_parallel.inference.construct import makes_quietly
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
 from langgraph_parallel.refusals import Refusal
 
@@ -179,7 +179,7 @@ def _is_made_quietly(schema: Any) -> bool:
     made = isinstance(schema, type) and (
         issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
     )
-    return not made or is_data_class(schema)
+    return not made or makes_quietly(schema)
 
 
 def _why_effects(found: Effects, *, trusts_calls: bool) -> str:

@@ -1,0 +1,660 @@
+"""The one door: what an operation of Python does to whatever it is applied to.
+
+    operation x receiver -> what it gives, with everything that it may run, look at and change
+
+Every rule for a piece of syntax, and every known call that is an operation in disguise (`len`,
+`operator.add`, `str.format`), comes here; nothing else decides what touching an object does. By the
+kind of receiver:
+
+    State              the keys that are looked at
+    Const, Data, Cell  built-in data: no code of anybody's, but for parts that are no data
+    Live, Made, Object the special methods of the class (`typed`)
+    Opaque             unknown, unless a library has made it out of plain data
+"""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import Any, Final
+
+from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference import typed
+from langgraph_parallel.inference.datamodel import REFLECTED, find, in_place, is_users
+from langgraph_parallel.inference.frame import Frame, unknown
+from langgraph_parallel.inference.held import (
+    CONTAINERS,
+    ITERATORS,
+    MAPPINGS,
+    held_items,
+    held_keys,
+    place_of,
+)
+from langgraph_parallel.inference.values import (
+    NOTHING,
+    SCALAR,
+    WORLD,
+    Bound,
+    Cell,
+    Chain,
+    Closure,
+    Const,
+    Data,
+    Injected,
+    Live,
+    Made,
+    Method,
+    Object,
+    Opaque,
+    Routed,
+    State,
+    Value,
+    data,
+    fresh,
+    is_deep,
+    is_scalar,
+    join,
+    opaque,
+    roots_of,
+    tame,
+)
+from langgraph_parallel.locations import ANYWHERE
+
+_STATE_OPERATORS: Final = frozenset(
+    f"__{name}__"
+    for name in (
+        *("str", "repr", "format", "bool", "len", "hash", "contains", "iter", "next", "getitem"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "getattr", "getattribute"),
+    )
+)
+"""Operators of a state's class that using the state as a whole may run."""
+_FUNCTIONS: Final = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
+)
+
+
+def _world(*values: Value) -> Value:
+    return opaque(union(roots_of(join(*values)), frozenset({WORLD})))
+
+
+# -- looking at all of something -------------------------------------------------------------------
+
+
+def use(frame: Frame, value: Value, node: ast.AST) -> Value:
+    """Let something look at all of a value: print it, compare it, hand it to a library.
+
+    Returns:
+        The value as data that aliases the same state keys.
+    """
+    kept: list[Any] = []
+    for atom in value:
+        if isinstance(atom, State):
+            use_state(frame, node)
+            kept.append(Opaque(ALL))
+        elif isinstance(atom, Cell):
+            if atom.spread:
+                use_state(frame, node)
+            _use_cell(frame, atom, node)
+            kept.append(Data(roots_of(frozenset({atom})), deep=is_deep(frozenset({atom}))))
+        else:
+            _use_atom(frame, atom, node)
+            kept.append(atom)
+    return frozenset(kept)
+
+
+typed.USE[:] = [use]
+
+
+def use_state(frame: Frame, node: ast.AST) -> None:
+    """Let something look at all of the state."""
+    frame.recorder.read_all("used as a whole", frame.where(node))
+    if frame.recorder.shape.own_code & _STATE_OPERATORS:
+        what = "runs an operator of the state's class"
+        frame.recorder.contact("unknown", what, frame.where(node))
+
+
+def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> None:
+    key = ("cell", id(cell))
+    if key in frame.recorder.trail:
+        return
+    frame.recorder.trail.append(key)
+    use(frame, cell.everything(), node)
+    if cell.open and cell.kind != "dict":
+        pass
+    frame.recorder.trail.pop()
+
+
+def _use_atom(frame: Frame, atom: Any, node: ast.AST) -> None:
+    if isinstance(atom, (Live, Made, Object)):
+        _use_typed(frame, atom, node)
+    elif isinstance(atom, Opaque):
+        if not atom.tame:
+            unknown(frame, "looks at an object of unknown type", frozenset({atom}), node)
+        elif atom.roots is ALL or WORLD in atom.roots:
+            frame.recorder.look(ANYWHERE, frame.where(node))
+    elif isinstance(atom, Data):
+        if atom.roots is not ALL and WORLD in atom.roots:
+            frame.recorder.look(ANYWHERE, frame.where(node))
+        if not atom.deep:
+            use(frame, frame.part_of(frozenset({atom})), node)
+    elif isinstance(atom, Routed):
+        frame.escape(frozenset({atom}), "used", frame.where(node))
+
+
+def _use_typed(frame: Frame, atom: typed.Typed, node: ast.AST) -> None:
+    if isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
+        key = ("live", id(atom.obj))
+        if key in frame.recorder.trail or len(frame.recorder.trail) > _MOST_NESTED:
+            return
+        frame.recorder.trail.append(key)
+        if isinstance(atom.obj, dict):
+            use(frame, held_keys(frame, atom.obj, frame.where(node)), node)
+        use(frame, held_items(frame, atom.obj, frame.where(node)), node)
+        frame.recorder.trail.pop()
+        return
+    if isinstance(atom, Live) and isinstance(atom.obj, _FUNCTIONS):
+        return
+    typed.use_object(frame, atom, node)
+
+
+_MOST_NESTED: Final = 200
+
+
+# -- one operand -----------------------------------------------------------------------------------
+
+
+def unary(frame: Frame, operation: str, value: Value, node: ast.AST) -> Value:
+    """Return what an operation of one operand gives: `__neg__`, `__len__`, `__str__`, `__int__`."""
+    parts = [_unary(frame, operation, atom, node) for atom in value]
+    return join(*parts)
+
+
+_OF_PARTS: Final = frozenset(
+    {"__str__", "__repr__", "__format__", "__hash__", "__copy__", "__deepcopy__", "__bytes__"}
+    | {"__reduce_ex__"}
+)
+"""Operations of one operand by which a built-in container looks at its parts."""
+
+
+def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        found = typed.run_special(frame, atom, operation, (), node)
+        typed.look_at_object(frame, atom, frame.where(node))
+        return found or SCALAR
+    if isinstance(atom, (State, Opaque)) or operation in _OF_PARTS:
+        if isinstance(atom, Opaque) and not atom.tame:
+            return unknown(frame, f"runs {operation} of an unknown type", given, node)
+        use(frame, given, node)
+    elif isinstance(atom, Live):
+        frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
+    elif isinstance(atom, Cell) and atom.spread:
+        use_state(frame, node)
+    elif isinstance(atom, Data) and atom.roots is not ALL and WORLD in atom.roots:
+        frame.recorder.look(ANYWHERE, frame.where(node))
+    return SCALAR
+
+
+def _is_container(atom: Any) -> bool:
+    return isinstance(atom, Live) and type(atom.obj) in CONTAINERS
+
+
+def truth(frame: Frame, value: Value, node: ast.AST) -> Value:
+    """Ask whether a value is true; return the value."""
+    for atom in value:
+        if isinstance(atom, (Closure, Bound, Method, Chain, Routed, Injected)):
+            continue  # no class of these defines `__bool__` or `__len__`
+        _unary(frame, "__bool__", atom, node)
+    return value
+
+
+# -- two operands ----------------------------------------------------------------------------------
+
+
+def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AST) -> Value:
+    """Return what an operator of two operands gives, with its reflected form."""
+    where = frame.where(node)
+    if operation == "__mod__" and not is_scalar(right):
+        use(frame, right, node)  # it may format
+    found: Value = NOTHING
+    is_typed = False
+    for atom, operation_of, other in (
+        *((atom, operation, right) for atom in left),
+        *((atom, REFLECTED.get(operation, operation), left) for atom in right),
+    ):
+        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            is_typed = True
+            found = join(found, _operator(frame, atom, operation_of, other, node))
+        elif isinstance(atom, Opaque) and not atom.tame:
+            is_typed = True
+            what = f"runs {operation_of} of an unknown type"
+            found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
+        elif _is_container(atom):
+            items = held_items(frame, atom.obj, where)
+            plain = type(atom.obj) in MAPPINGS
+            found = join(found, fresh(roots_of(items), plain=not plain, deep=is_deep(items)))
+        elif isinstance(atom, State):
+            use_state(frame, node)
+            found = join(found, opaque(ALL))
+    rest = frozenset(a for a in left | right if not isinstance(a, (Live, Made, Object, State)))
+    rest = frozenset(a for a in rest if not isinstance(a, Opaque) or a.tame)
+    return join(found, _computed(frame, rest)) if rest and not is_typed else (
+        join(found, _computed(frame, rest)) if rest else found
+    )
+
+
+def _operator(
+    frame: Frame, atom: typed.Typed, operation: str, other: Value, node: ast.AST
+) -> Value:
+    found = typed.run_special(frame, atom, operation, (other,), node)
+    typed.look_at_object(frame, atom, frame.where(node))
+    return found or SCALAR
+
+
+def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.AST) -> Value:
+    """Return what an augmented assignment gives; what can change in place is changed."""
+    where = frame.where(node)
+    found: Value = NOTHING
+    for atom in left:
+        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            done = typed.run_special(frame, atom, in_place(operation), (right,), node)
+            found = join(found, frozenset({atom}) if done else NOTHING, done)
+        elif isinstance(atom, Cell) and atom.kind != "object":
+            _extend_cell(frame, atom, right, node)
+            found = join(found, frozenset({atom}))
+        elif not _is_immutable(atom):
+            frame.leak(right)
+            if not (isinstance(atom, Data) and atom.own):
+                frame.escape(right, "added in place", where)
+            change(frame, atom, "augmented assignment", node, right)
+            found = join(found, frozenset({atom}))
+    cells = [a for a in left if isinstance(a, Cell)]
+    if cells and len(cells) == len(left):
+        return found
+    return join(found, binary(frame, operation, left - frozenset(cells), right, node))
+
+
+def _extend_cell(frame: Frame, cell: Cell, right: Value, node: ast.AST) -> None:
+    if cell.kind == "list":
+        add_to(frame, cell, iterate(frame, right, node), node)
+        return
+    for atom in right:
+        merge_into(frame, cell, atom, node)
+
+
+def _is_immutable(atom: Any) -> bool:
+    return isinstance(atom, Const) or (isinstance(atom, Data) and atom.scalar)
+
+
+def _computed(frame: Frame, operands: Value) -> Value:
+    """Return the new object that an operator makes of plain operands."""
+    if is_scalar(operands):
+        return SCALAR
+    del frame
+    if all(isinstance(a, (Const, Data)) for a in operands):
+        plain = all(isinstance(a, Const) or (isinstance(a, Data) and a.plain) for a in operands)
+        parts = [a.parts for a in operands if isinstance(a, Data) and not a.deep]
+        known = None if None in parts else join(*(p for p in parts if p is not None))
+        made = Data(roots_of(operands), True, False, plain, is_deep(operands), known or None)
+        return frozenset({made})
+    if all(isinstance(a, (Const, Data, Cell)) for a in operands):
+        deep = is_deep(operands)
+        plain = all(not isinstance(a, Cell) or a.kind == "list" for a in operands)
+        if deep:
+            return fresh(roots_of(operands), plain=plain)
+        cells = [a.everything() for a in operands if isinstance(a, Cell) and not a.open]
+        others = frozenset(a for a in operands if not isinstance(a, Cell))
+        if plain and is_deep(others) and len(cells) == len(operands) - len(others):
+            made = join(*cells, data(roots_of(others)))
+            return frozenset({Data(roots_of(operands), True, False, True, False, made)})
+        return fresh(roots_of(operands), plain=plain, deep=False)
+    if all(isinstance(a, (Const, Data, Opaque, Chain)) for a in operands):
+        return tame(roots_of(operands))
+    return opaque(roots_of(operands))
+
+
+def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.AST) -> Value:
+    """Return what a comparison gives; containers compare their parts."""
+    found: Value = NOTHING
+    for atom, other, done in (
+        *((atom, right, operation) for atom in left),
+        *((atom, left, REFLECTED[operation]) for atom in right),
+    ):
+        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            if _compares_by_identity(atom, done):
+                continue
+            found = join(found, _operator(frame, atom, done, other, node))
+        elif isinstance(atom, Opaque) and not atom.tame:
+            what = f"runs {done} of an unknown type"
+            found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
+        else:
+            use(frame, frozenset({atom}), node)
+    return join(found, SCALAR)
+
+
+def _compares_by_identity(atom: typed.Typed, operation: str) -> bool:
+    found = find(typed.class_of(atom), operation)
+    return found is None or found[0] is object
+
+
+def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Value:
+    """Return what `item in container` gives."""
+    for atom in container:
+        if isinstance(atom, State) and "__contains__" not in frame.recorder.shape.own_code:
+            from_state(frame, item, node)
+        elif isinstance(atom, Live) and type(atom.obj) in MAPPINGS:
+            use(frame, item, node)
+            look_at_items(frame, atom.obj, item, node)
+        elif isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            typed.run_special(frame, atom, "__contains__", (item,), node)
+            typed.look_at_object(frame, atom, frame.where(node))
+        elif isinstance(atom, Cell) and atom.spread:
+            from_state(frame, item, node)
+            use(frame, item, node)
+        elif isinstance(atom, Data) and atom.deep and is_scalar(item):
+            _unary(frame, "__len__", atom, node)
+        else:
+            use(frame, join(frozenset({atom}), item), node)
+    return SCALAR
+
+
+def identical(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value:
+    """Return what `left is right` gives: the answer may depend on which object a value is."""
+    for one, other in ((left, right), (right, left)):
+        if _has_no_twin(other):
+            continue
+        if any(not _is_immutable(a) and _from_state(frozenset({a})) for a in one):
+            frame.recorder.leave(
+                "identity", "asks which object a value of the state is", frame.where(node)
+            )
+    return SCALAR
+
+
+def _has_no_twin(value: Value) -> bool:
+    """Tell whether a value is something of which there is only one, such as None."""
+    return all(
+        (isinstance(a, Const) and not isinstance(a.value, (tuple, frozenset)))
+        or (isinstance(a, Live) and isinstance(a.obj, (type, types.FunctionType)))
+        for a in value
+    )
+
+
+def _from_state(value: Value) -> bool:
+    roots = roots_of(value)
+    return roots is ALL or any(not key.startswith("\0") for key in roots)
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+def from_state(frame: Frame, index: Value, node: ast.AST) -> Value:
+    """Read the state at `index`."""
+    from_keys = _strings(index)
+    if from_keys is None:
+        frame.recorder.read_all("the key is not a known string", frame.where(node))
+        return opaque(ALL)
+    return join(*(frame.recorder.read(key, frame.where(node)) for key in from_keys))
+
+
+def _strings(index: Value) -> frozenset[str] | None:
+    if index and all(isinstance(a, Const) and isinstance(a.value, str) for a in index):
+        return frozenset(a.value for a in index if isinstance(a, Const))
+    return None
+
+
+def _keys(index: Value) -> frozenset[Any] | None:
+    if index and all(isinstance(a, Const) for a in index):
+        return frozenset(a.value for a in index if isinstance(a, Const))
+    return None
+
+
+def look_at_items(frame: Frame, obj: Any, index: Value, node: ast.AST) -> None:
+    """Record a look at some keys of a live mapping."""
+    keys = _keys(index)
+    where = frame.where(node)
+    if keys is None:
+        frame.recorder.look(place_of(frame, obj), where)
+        return
+    for key in keys:
+        frame.recorder.look(place_of(frame, obj, f"[{key!r}]"), where)
+
+
+def add_to(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
+    """Put a value at an unknown place of a container made in this call."""
+    if cell.open:
+        frame.escape(value, "put into a container", frame.where(node))
+        frame.leak(value)
+        _change_open(frame, cell, value, node)
+    frame.recorder.grown |= cell.add(value)
+
+
+def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) -> None:
+    """Put a value into a dictionary made in this call."""
+    keys = _strings(index)
+    if cell.open:
+        frame.escape(value, "put into a dictionary", frame.where(node))
+        frame.leak(value)
+        _change_open(frame, cell, value, node)
+    if keys is None or cell.kind == "list":
+        if not is_scalar(index):
+            use(frame, index, node)
+        if cell.kind == "dict" and not _are_no_strings(index):
+            frame.recorder.grown |= not cell.open
+            cell.open = True
+        frame.recorder.grown |= cell.add(value)
+        return
+    for key in keys:
+        frame.recorder.grown |= cell.put(key, value)
+
+
+def _are_no_strings(index: Value) -> bool:
+    return bool(index) and all(
+        isinstance(a, Const) and not isinstance(a.value, str) for a in index
+    )
+
+
+def _change_open(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
+    """A container that others may hold is changed: they see it."""
+    roots = cell.roots
+    if roots is ALL or any(key.startswith("\0") for key in roots) or cell.kind != "dict":
+        frame.recorder.change(ANYWHERE, frame.where(node), value)
+
+
+def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
+    """Copy every entry of a mapping into a dictionary made in this call."""
+    if isinstance(atom, Cell) and atom.kind == "dict":
+        frame.recorder.grown |= cell.merge(atom)
+        return
+    if isinstance(atom, State) and not frame.recorder.shape.attributes:
+        frame.recorder.grown |= not cell.spread
+        cell.spread = True
+        return
+    if isinstance(atom, State):
+        frame.recorder.read_all("unpacked", frame.where(node))
+        items: Value = opaque(ALL)
+    elif isinstance(atom, Live) and type(atom.obj) in MAPPINGS:
+        items = held_items(frame, atom.obj, frame.where(node))
+        if _merge_live(frame, cell, atom.obj, items, node):
+            return
+    elif isinstance(atom, Const):
+        return
+    else:
+        items = spread_mapping(frame, frozenset({atom}), node)
+    frame.recorder.grown |= not cell.open
+    cell.open = True
+    frame.recorder.grown |= cell.add(items)
+
+
+def _merge_live(frame: Frame, cell: Cell, obj: Any, items: Value, node: ast.AST) -> bool:
+    keys = list(obj)
+    known = all(isinstance(key, str) for key in keys) and len(keys) <= 64
+    if not known or frame.recorder.memory.content(place_of(frame, obj)) != "seen":
+        return False
+    del items
+    for key in keys:
+        value = held_part_of(frame, obj, key, node)
+        frame.recorder.grown |= cell.put(key, value)
+    return bool(keys)
+
+
+def held_part_of(frame: Frame, obj: Any, key: str, node: ast.AST) -> Value:
+    """Return what a live mapping holds at one key."""
+    from langgraph_parallel.inference.held import held_item
+
+    return held_item(frame, obj, frozenset({key}), frame.where(node))
+
+
+def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
+    """Return what the entries of a mapping may be that is unpacked: `{**x}`, `f(**x)`, `dict(x)`."""
+    total: Value = NOTHING
+    for atom in value:
+        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            keys = NOTHING
+            hook = find(typed.class_of(atom), "keys")
+            if hook is not None and is_users(hook[1]):
+                keys = iterate(
+                    frame, typed.call_method(frame, atom, hook[1], (), node), node
+                )
+            else:
+                keys = iterate(frame, frozenset({atom}), node)
+            if isinstance(atom, Live) and isinstance(atom.obj, dict):
+                frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
+            got = typed.run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
+            total = join(total, got or opaque(roots_of(frozenset({atom}))))
+        elif isinstance(atom, State):
+            use_state(frame, node)
+            total = join(total, opaque(ALL))
+        elif isinstance(atom, Opaque) and not atom.tame:
+            total = join(total, unknown(frame, "unpacks an unknown type", frozenset({atom}), node))
+        elif isinstance(atom, Live):
+            total = join(total, held_items(frame, atom.obj, frame.where(node)))
+        elif isinstance(atom, Cell):
+            if atom.spread:
+                use_state(frame, node)
+                total = join(total, opaque(ALL))
+            total = join(total, atom.everything(), opaque(atom.roots) if atom.open else NOTHING)
+        elif isinstance(atom, Const):
+            continue
+        elif isinstance(atom, (Data, Opaque)):
+            total = join(total, frame.part_of(frozenset({atom})))
+        else:
+            frame.escape(frozenset({atom}), "unpacked", frame.where(node))
+            total = join(total, opaque(roots_of(frozenset({atom}))))
+    return total
+
+
+def iterate(frame: Frame, value: Value, node: ast.AST, *, is_async: bool = False) -> Value:
+    """Return what iterating over a value gives."""
+    return join(*(_iterate(frame, atom, node, is_async=is_async) for atom in value))
+
+
+def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value:
+    given = frozenset({atom})
+    where = frame.where(node)
+    if isinstance(atom, Const):
+        if isinstance(atom.value, (tuple, frozenset)):
+            return join(*(frame.live(part) for part in atom.value))
+        return SCALAR
+    if isinstance(atom, State):
+        frame.recorder.read_all("iterated over", where)
+        return opaque(ALL)
+    if isinstance(atom, Cell):
+        return _iterate_cell(frame, atom, node)
+    if _is_container(atom):
+        if isinstance(atom.obj, dict):
+            return held_keys(frame, atom.obj, where)
+        return held_items(frame, atom.obj, where)
+    if isinstance(atom, (Live, Made, Object)):
+        return _iterate_typed(frame, atom, node, is_async=is_async)
+    if isinstance(atom, Opaque):
+        if atom.spent and atom.roots:
+            frame.recorder.mutate(atom.roots, "may use up an iterator", where)
+        if not atom.tame:
+            return unknown(frame, "iterates over an object of unknown type", given, node)
+        return frame.part_of(given)
+    if isinstance(atom, Data):
+        if atom.roots is not ALL and WORLD in atom.roots:
+            frame.recorder.look(ANYWHERE, where)
+        return SCALAR if atom.scalar else frame.part_of(given)
+    return opaque(frame.escape(given, "iterated over", where))
+
+
+def _iterate_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
+    if cell.spread:
+        use_state(frame, node)
+    unknown_parts = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
+    if cell.kind == "dict":
+        keys = join(*(frame.live(key) for key in cell.values))
+        loose = cell.open or cell.spread or cell.rest
+        return join(keys, SCALAR if loose else NOTHING, unknown_parts)
+    return join(cell.everything(), unknown_parts)
+
+
+def _iterate_typed(
+    frame: Frame, atom: typed.Typed, node: ast.AST, *, is_async: bool, depth: int = 0
+) -> Value:
+    where = frame.where(node)
+    if isinstance(atom, Live) and type(atom.obj) in ITERATORS:
+        frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
+        frame.recorder.look(ANYWHERE, where)
+        return SCALAR if type(atom.obj).__name__ == "count" else _world()
+    first, then = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
+    made = typed.run_special(frame, atom, first, (), node)
+    typed.look_at_object(frame, atom, where)
+    total: Value = NOTHING
+    for iterator in made | frozenset({atom}):
+        if isinstance(iterator, (Live, Made, Object)) and not _is_container(iterator):
+            if find(typed.class_of(iterator), then) is None:
+                continue
+            if isinstance(iterator, Live) and not typed.user_defined(typed.class_of(iterator)):
+                return unknown(frame, "moves an iterator on", frozenset({iterator}), node)
+            total = join(total, typed.run_special(frame, iterator, then, (), node))
+        elif iterator is not atom and depth < 3:
+            total = join(total, _iterate(frame, iterator, node, is_async=is_async))
+    return total or join(made, opaque(roots_of(frozenset({atom}))))
+
+
+# -- changing --------------------------------------------------------------------------------------
+
+
+def change(frame: Frame, atom: Any, what: str, node: ast.AST, value: Value) -> None:
+    """Record that something is changed in place, and what may be put into it."""
+    where = frame.where(node)
+    if _is_immutable(atom) or (isinstance(atom, Data) and atom.own):
+        return
+    if isinstance(atom, (Data, Opaque)):
+        frame.recorder.mutate(union(atom.roots, frame.recorder.leaked), what, where, value)
+    elif isinstance(atom, Live):
+        frame.recorder.change(place_of(frame, atom.obj), where, value)
+    elif isinstance(atom, (Made, Object)):
+        typed.change_object(frame, atom, None, where, value)
+    elif isinstance(atom, Cell):
+        if atom.open:
+            _change_open(frame, atom, value, node)
+        frame.recorder.grown |= not atom.open
+        atom.open = True
+    elif not isinstance(atom, Closure):
+        frame.escape(frozenset({atom}), what, where)
+        frame.recorder.contact("unknown", f"{what} of something not known", where)
+
+
+def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:
+    """Return what awaiting a value gives; what a call gives is already what it gives in the end."""
+    kept: list[Value] = []
+    for atom in value:
+        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+            special = find(typed.class_of(atom), "__await__")
+            if special is None:
+                kept.append(frozenset({atom}))  # an object that a coroutine has given
+                continue
+            typed.run_special(frame, atom, "__await__", (), node)
+            typed.change_object(frame, atom, None, frame.where(node), NOTHING)
+            kept.append(_world(frozenset({atom})))
+        elif isinstance(atom, Opaque) and not atom.tame and (
+            atom.roots is ALL or atom.roots
+        ):
+            kept.append(unknown(frame, "awaits an unknown type", frozenset({atom}), node))
+        else:
+            kept.append(frozenset({atom}))
+    return join(*kept)

@@ -1,0 +1,144 @@
+"""Live built-in containers: what they hold now, and what it is safe to say of it later."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from typing import Any, Final
+
+from langgraph_parallel.inference.frame import Frame, is_constant
+from langgraph_parallel.inference.memory import part_of_item
+from langgraph_parallel.inference.values import (
+    NOTHING,
+    SCALAR,
+    WORLD,
+    Live,
+    Value,
+    data,
+    is_deep,
+    is_scalar,
+    join,
+    opaque,
+)
+from langgraph_parallel.locations import Location
+
+MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
+SEQUENCES: Final = (list, tuple, set, frozenset, collections.deque)
+CONTAINERS: Final = (*MAPPINGS, *SEQUENCES)
+"""Types, of exactly which a live object is a container without code of its own."""
+ITERATORS: Final = (
+    itertools.count,
+    *(type(iter(made)) for made in ([], (), {}, set(), "", b"", range(0))),
+    *(type(iter(view)) for view in ({}.values(), {}.items())),
+)
+"""Types of iterators that run no code of anybody's when they move on."""
+_MOST_PARTS: Final = 64
+"""Parts of a live container up to which each of them is looked at by itself."""
+_MOST_PLAIN: Final = 4096
+"""Parts of a live container up to which it is checked that all of them are plain data."""
+
+
+def label_of(frame: Frame, obj: Any) -> str:
+    """Return how a report calls a live object: by the name the code has for it, or its type."""
+    known = frame.recorder.names.get(id(obj))
+    if known is not None:
+        return known
+    name = getattr(obj, "__name__", None) if isinstance(obj, type) else None
+    return name if isinstance(name, str) else type(obj).__name__
+
+
+def place_of(frame: Frame, obj: Any, part: str | None = None) -> Location:
+    """Return the location of a live object, or of a part of it."""
+    return Location(obj, part, label_of(frame, obj) + (part or ""))
+
+
+def held_part(frame: Frame, obj: Any, part: str, seen: Any, where: str) -> Value:
+    """Return what a part of a live object holds in which `seen` was found.
+
+    A constant that stands in something mutable may be replaced between now and the run: it says
+    only what kind of thing stands there.
+    """
+    value = SCALAR if is_constant(seen) and not isinstance(seen, tuple) else frame.live(seen)
+    return frame.as_content(frame.recorder.look(place_of(frame, obj, part), where), value)
+
+
+def held_items(frame: Frame, obj: Any, where: str) -> Value:
+    """Return what any element of a live built-in container may be."""
+    content = frame.recorder.look(place_of(frame, obj), where)
+    seen = seen_items(obj, frame)
+    if not seen and content == "seen":
+        return opaque(frozenset({WORLD}))  # whoever fills it is not among the nodes
+    return frame.as_content(content, seen)
+
+
+def seen_items(obj: Any, frame: Frame) -> Value:
+    """Return what the elements of a live built-in container are now; empty when it has none."""
+    parts = _parts(obj)
+    if len(parts) <= _MOST_PARTS:
+        return join(*(_kind_of(part, frame) for part in parts))
+    if len(parts) <= _MOST_PLAIN and all(map(is_constant, parts)):
+        return SCALAR
+    return opaque(frozenset({WORLD}))
+
+
+def held_keys(frame: Frame, obj: Any, where: str) -> Value:
+    """Return what any key of a live mapping may be."""
+    content = frame.recorder.look(place_of(frame, obj), where)
+    try:
+        keys = list(obj)
+    except RuntimeError:
+        keys = []
+    constant = len(keys) <= _MOST_PLAIN and all(map(is_constant, keys))
+    return SCALAR if constant and content != "unknown" else opaque(frozenset({WORLD}))
+
+
+def held_item(frame: Frame, obj: Any, keys: frozenset[Any] | None, where: str) -> Value:
+    """Return what a live built-in container holds at one of some keys; None: any key."""
+    if keys is None or type(obj) not in MAPPINGS:
+        return held_items(frame, obj, where)
+    found = NOTHING
+    for key in keys:
+        part = part_of_item(key)
+        if key in obj:
+            found = join(found, held_part(frame, obj, part, obj[key], where))
+        else:
+            content = frame.recorder.look(place_of(frame, obj, part), where)
+            seen = seen_items(obj, frame)
+            none = not seen and content == "seen"
+            found = join(
+                found, opaque(frozenset({WORLD})) if none else frame.as_content(content, seen)
+            )
+    return found
+
+
+def _parts(obj: Any) -> list[Any]:
+    try:
+        return list(dict.values(obj)) if isinstance(obj, dict) else list(obj)
+    except RuntimeError:  # another thread changes it at this moment
+        return [object()]
+
+
+def _kind_of(part: Any, frame: Frame) -> Value:
+    return SCALAR if is_constant(part) else frame.live(part)
+
+
+def is_plain_now(value: Value) -> bool:
+    """Tell whether a value is certainly data, where live containers of data count."""
+    return all(_is_plain_atom(atom, 0) for atom in value)
+
+
+def _is_plain_atom(atom: Any, depth: int) -> bool:
+    if isinstance(atom, Live):
+        return _is_plain_object(atom.obj, depth)
+    return is_deep(frozenset({atom}))
+
+
+def _is_plain_object(obj: Any, depth: int) -> bool:
+    if is_constant(obj):
+        return True
+    if type(obj) not in CONTAINERS or depth > 4 or len(obj) > _MOST_PLAIN:
+        return False
+    parts = _parts(obj)
+    keys = list(obj) if isinstance(obj, dict) else []
+    return all(_is_plain_object(part, depth + 1) for part in (*parts, *keys))
+

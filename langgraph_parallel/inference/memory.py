@@ -1,0 +1,99 @@
+"""What the nodes of one graph do to memory, and what each of them takes for granted about it.
+
+The analysis looks at live objects: it follows `self.llm` because it sees which model stands there.
+That is right as long as no node puts something else there. So each such look is an *assumption*,
+and each store is kept; where one of the first meets one of the second, the nodes are analyzed once
+more, and then the place holds what may have been stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from langgraph_parallel.effects import ALL, Keys
+from langgraph_parallel.locations import ANYWHERE, Location, overlaps
+
+Content: TypeAlias = Literal["seen", "scalar", "data", "unknown"]
+"""What a place holds while the graph runs: what was seen in it when the graph was analyzed; that,
+or immutable built-ins; that, or plain data; anything."""
+_ORDER: tuple[Content, ...] = ("seen", "scalar", "data", "unknown")
+
+
+def worse(a: Content, b: Content) -> Content:
+    """Return the one of two contents that says less."""
+    return max(a, b, key=_ORDER.index)
+
+
+@dataclass(slots=True)
+class Memory:
+    """Stores and assumptions of the nodes of one graph."""
+
+    stored: dict[object, dict[Location, Content]] = field(default_factory=dict)
+    """By owner, what nodes put into its parts."""
+    anywhere: Content = "seen"
+    """What nodes put into objects that are not known."""
+    assumed: dict[Location, Content] = field(default_factory=dict)
+    """Places that were looked into, and what was taken for granted about them."""
+    is_stale: bool = False
+    """True once a store has met an assumption: what was found before it does not hold."""
+    exposed: dict[str, set[Location]] = field(default_factory=dict)
+    """State keys whose value may be an object that lives outside the state."""
+
+    def content(self, place: Location) -> Content:
+        """Return what may be taken for granted about a place, and remember that it was."""
+        found = self._content(place)
+        self.assumed[place] = worse(self.assumed.get(place, "seen"), found)
+        return found
+
+    def _content(self, place: Location) -> Content:
+        found: Content = self.anywhere if place.kind == "memory" else "seen"
+        for other, content in self.stored.get(place.owner_key, {}).items():
+            if overlaps(place, other):
+                found = worse(found, content)
+        return found
+
+    def store(self, place: Location, content: Content) -> None:
+        """Record that a node puts something into a place."""
+        if place == ANYWHERE:
+            # Plain data in an unknown object makes no live object of it that was not there.
+            if worse(self.anywhere, content) != self.anywhere:
+                self.anywhere = worse(self.anywhere, content)
+                self.is_stale = True
+            return
+        known = self.stored.setdefault(place.owner_key, {})
+        new = worse(known.get(place, "seen"), content)
+        if known.get(place) == new:
+            return
+        known[place] = new
+        if any(
+            overlaps(place, other) and worse(taken, new) != taken
+            for other, taken in self.assumed.items()
+            if other.owner_key == place.owner_key
+        ):
+            self.is_stale = True
+
+    def expose(self, keys: Iterable[str], places: set[Location]) -> None:
+        """Record that the value of state keys may be one of `places`."""
+        for key in keys:
+            self.exposed.setdefault(key, set()).update(places)
+
+    def behind(self, keys: Keys) -> frozenset[Location]:
+        """Return the places outside the state at which somebody looks who reads `keys`."""
+        return frozenset(
+            place
+            for key, places in self.exposed.items()
+            if keys is ALL or key in keys
+            for place in places
+        )
+
+    def forget_assumptions(self) -> None:
+        """Begin the analysis of the nodes once more, with the stores that are known by now."""
+        self.assumed = {}
+        self.is_stale = False
+
+
+def part_of_item(key: Any) -> str:
+    """Return the part of a container that an item is."""
+    return f"[{key!r}]"

@@ -1,0 +1,108 @@
+"""Locations: the keys of what lies outside of the state, so that memory obeys the rules of keys.
+
+    budget.calls += 1            changes (budget, .calls)
+    f"{CACHE}"                   looks at (CACHE, everything in it)
+    os.environ["HOME"]           looks at (environment, ['HOME'])
+    for row in anything: ...     looks at `ANYWHERE`, which overlaps with all memory
+
+Two accesses meet where they name the same owner and the same part, or one of them all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["memory", "name", "world"]
+"""An object; the binding of a global or captured name; a named part of the world."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Location:
+    """A live object and the part of it that is touched, or a named part of the world."""
+
+    owner: Any
+    """The object, the namespace or cell of a name, or the name of a part of the world."""
+    part: str | None = None
+    """An attribute such as `.calls` or an item such as `['k']`; None means all of it."""
+    label: str = ""
+    """How a report calls it."""
+    kind: Kind = "memory"
+
+    @property
+    def owner_key(self) -> object:
+        """What two locations of one owner have in common; the owner lives as long as this does."""
+        return self.owner if self.kind == "world" else (self.kind == "name", id(self.owner))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Location)
+            and other.owner_key == self.owner_key
+            and other.part == self.part
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.owner_key, self.part))
+
+    def __str__(self) -> str:
+        return self.label or f"{type(self.owner).__name__}{self.part or ''}"
+
+
+class _Anywhere:
+    """The owner of a location that may be any object."""
+
+
+ANYWHERE: Final = Location(_Anywhere(), None, "an object that is not known")
+"""An unknown alias: it overlaps with every object, and with no name and no part of the world."""
+
+
+def world(name: str, part: str | None = None) -> Location:
+    """Return a named part of the world, such as `environment`."""
+    return Location(name, part, f"the {name}{part or ''}", "world")
+
+
+HANDLERS: Final = world("handlers")
+"""What callback handlers collect, which any model call may add to."""
+LOG: Final = world("log")
+SCREEN: Final = world("screen")
+_UNORDERED: Final = frozenset({"handlers", "log", "screen"})
+"""Parts of the world to which nodes may add in any order, as long as nobody looks in between."""
+
+
+def overlaps(a: Location, b: Location) -> bool:
+    """Tell whether two locations may be the same place."""
+    if a.owner is ANYWHERE.owner or b.owner is ANYWHERE.owner:
+        return a.kind == b.kind == "memory"
+    return a.owner_key == b.owner_key and (a.part is None or b.part is None or a.part == b.part)
+
+
+def meeting(
+    some: Iterable[Location], others: Iterable[Location], *, both_change: bool = False
+) -> tuple[Location, ...]:
+    """Return the places of `some` that may be one of `others`, sorted by label.
+
+    Args:
+        some: Places that the earlier node touches.
+        others: Places that the later node touches.
+        both_change: Both nodes change theirs: places to which anybody may add do not count.
+
+    Complexity: the product of the places of one owner, of which there are few.
+    """
+    by_owner: dict[object, list[Location]] = {}
+    for place in others:
+        by_owner.setdefault(place.owner_key, []).append(place)
+    anywhere = by_owner.get(ANYWHERE.owner_key)
+    memory = [place for places in by_owner.values() for place in places if place.kind == "memory"]
+    found = set()
+    for place in some:
+        if both_change and place.kind == "world" and place.owner in _UNORDERED:
+            continue
+        if place.owner is ANYWHERE.owner:
+            near = memory
+        else:
+            near = by_owner.get(place.owner_key, [])
+            near = [*near, *anywhere] if anywhere and place.kind == "memory" else near
+        if any(overlaps(place, other) for other in near):
+            found.add(place)
+    return tuple(sorted(found, key=str))
