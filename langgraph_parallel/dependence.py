@@ -9,6 +9,10 @@ all read the state as it was before it, and their writes are folded in the order
     FOLD        both add to reducer key k         the same superstep at the earliest, and only
                                                   if the names fold in program order
     ANTI        reads k  -> writes k (WAR)        the same superstep at the earliest
+    MEMORY      both touch one place outside the  a later superstep; there are no snapshots of
+                state, and one of them changes it memory
+    FAILURE     later one changes memory          a later superstep: if the earlier one fails,
+                                                  nothing of it may have happened
     EXTERNAL    contact that must keep its place  a later superstep, for everything around it
     MUTATION    changes a value in place          likewise
     CONTROL     may pause or route                likewise
@@ -19,12 +23,13 @@ What is not understood reads and writes every key and touches the world, and so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from langgraph_parallel._compat import fold_order
 from langgraph_parallel.effects import Effects, bounded
+from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
 
 
 class Rule(Enum):
@@ -34,6 +39,8 @@ class Rule(Enum):
     OUTPUT = "WAW"
     FOLD = "fold order"
     ANTI = "WAR"
+    MEMORY = "memory"
+    FAILURE = "failure"
     EXTERNAL = "external effect"
     MUTATION = "in-place change"
     CONTROL = "control"
@@ -50,7 +57,11 @@ class Step:
     folds: frozenset[str]
     """Written reducer keys that take a plain operand: they may share a superstep."""
     resources: frozenset[str]
-    fence: Rule | None
+    looks_at: frozenset[Location] = frozenset()
+    """Places outside the state that it looks at."""
+    changes: frozenset[Location] = frozenset()
+    """Places outside the state that it changes."""
+    fence: Rule | None = None
     """Set when the node must keep its place among all its neighbors."""
     closes: bool = False
     """Whether the node must be in the last superstep of its region: a conditional edge leaves it,
@@ -125,6 +136,8 @@ def _step(
         writes=bounded(effects.writes, keys),
         folds=effects.folds & folding,
         resources=effects.resources,
+        looks_at=effects.looks_at,
+        changes=effects.changes,
         fence=fence_of(effects, trust_unknown_calls=trust_unknown_calls),
     )
 
@@ -154,6 +167,10 @@ def constrain(earlier: Step, later: Step) -> Constraint | None:
         rule = earlier.fence or later.fence
         assert rule is not None
         return Constraint(rule=rule)
+    if places := touched_by_both(earlier, later):
+        return Constraint(rule=Rule.MEMORY, keys=tuple(map(str, places)))
+    if changed := ordered_places(later.changes):
+        return Constraint(rule=Rule.FAILURE, keys=tuple(sorted(map(str, changed))))
     if flow := earlier.writes & later.reads:
         return Constraint(rule=Rule.FLOW, keys=tuple(sorted(flow)))
     both = earlier.writes & later.writes
@@ -166,6 +183,39 @@ def constrain(earlier: Step, later: Step) -> Constraint | None:
     if anti := earlier.reads & later.writes:
         return Constraint(rule=Rule.ANTI, keys=tuple(sorted(anti)), strict=False)
     return None
+
+
+def touched_by_both(earlier: Step, later: Step) -> tuple[Location, ...]:
+    """Return the places outside the state that two nodes touch and one of them changes."""
+    return (
+        meeting(earlier.changes, later.looks_at)
+        or meeting(earlier.changes, later.changes, both_change=True)
+        or meeting(earlier.looks_at, later.changes)
+    )
+
+
+@dataclass(slots=True)
+class _PlaceUse:
+    """Who touched the places of one owner since the order on them was last settled."""
+
+    looks: list[tuple[int, Location]] = field(default_factory=list)
+    changes: list[tuple[int, Location]] = field(default_factory=list)
+
+    def before(self, step: Step) -> set[int]:
+        """Return the nodes that a later one must wait for."""
+        found = {i for i, place in self.changes if meeting((place,), step.looks_at)}
+        found |= {i for i, p in self.changes if meeting((p,), step.changes, both_change=True)}
+        return found | {i for i, place in self.looks if meeting((place,), step.changes)}
+
+    def settle(self, place: Location) -> None:
+        """Forget accesses that whoever comes after a change of `place` need not wait for."""
+        self.looks = [entry for entry in self.looks if not _within(entry[1], place)]
+        self.changes = [entry for entry in self.changes if not _within(entry[1], place)]
+
+
+def _within(place: Location, other: Location) -> bool:
+    """Tell whether everything that meets `place` also meets `other`."""
+    return place.owner_key == other.owner_key and other.part in (None, place.part)
 
 
 @dataclass(slots=True)
@@ -187,6 +237,8 @@ class _Builder:
     ancestors: list[int] = field(default_factory=list)
     """For each node, the nodes before it in the order, as a bit set."""
     uses: dict[str, _KeyUse] = field(default_factory=dict)
+    places: dict[object, _PlaceUse] = field(default_factory=dict)
+    """By owner, who touched which places."""
     busy: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     """Users of each resource in each superstep."""
     sinks: set[int] = field(default_factory=set)
@@ -197,7 +249,7 @@ class _Builder:
         step = self.steps[index]
         strict: set[int] = set() if self.fence is None else {self.fence}
         weak: set[int] = set()
-        if step.fence:
+        if step.fence or ordered_places(step.changes):
             strict |= self.sinks
         else:
             self._constrain_keys(step, strict, weak)
@@ -212,6 +264,8 @@ class _Builder:
         self._commit(index, level, strict)
 
     def _constrain_keys(self, step: Step, strict: set[int], weak: set[int]) -> None:
+        for use in self._near(step):
+            strict |= use.before(step)
         for key in step.reads:
             strict.update(self._use(key).writers)
         for key in step.writes:
@@ -222,6 +276,14 @@ class _Builder:
                 in_order = fold_order(names) == names
                 (weak if may_share and in_order else strict).add(writer)
             weak.update(use.readers)
+
+    def _near(self, step: Step) -> Iterable[_PlaceUse]:
+        """Return the places that those of a node may be; an unknown one may be any."""
+        owners = {place.owner_key for place in (*step.looks_at, *step.changes)}
+        if ANYWHERE.owner_key in owners:
+            return list(self.places.values())
+        owners |= {ANYWHERE.owner_key} if owners else set()
+        return [self.places[owner] for owner in owners if owner in self.places]
 
     def _use(self, key: str) -> _KeyUse:
         return self.uses.setdefault(key, _KeyUse())
@@ -257,6 +319,7 @@ class _Builder:
             self.busy.setdefault((resource, level), []).append(index)
         if step.fence:
             self.uses.clear()
+            self.places.clear()
             self.fence = index
         else:
             self._remember(index, step)
@@ -278,6 +341,16 @@ class _Builder:
             use.readers = []
         for key in step.reads:
             self._use(key).readers.append(index)
+        self._remember_places(index, step)
+
+    def _remember_places(self, index: int, step: Step) -> None:
+        for place in ordered_places(step.changes):
+            if place.owner_key in self.places:
+                self.places[place.owner_key].settle(place)
+        for place in step.changes:
+            self.places.setdefault(place.owner_key, _PlaceUse()).changes.append((index, place))
+        for place in step.looks_at:
+            self.places.setdefault(place.owner_key, _PlaceUse()).looks.append((index, place))
 
 
 def build_schedule(steps: Sequence[Step], limits: Mapping[str, int] | None = None) -> Schedule:

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.locations import Location
+from langgraph_parallel.locations import Location, ordered_places
 
 EFFECTS_ATTRIBUTE: Final = "__langgraph_parallel_effects__"
 METADATA_KEY: Final = "langgraph_parallel"
@@ -54,6 +54,8 @@ class Evidence:
     """The effect and its cause, such as `reads 'topic'`."""
     where: str = ""
     """`file:line`, or empty when the reason is a declaration or a schema."""
+    effect: str = ""
+    """The kind of effect: a kind of `external` or `control`, `mutates`, `looks` or `changes`."""
 
     def __str__(self) -> str:
         return f"{self.what} ({self.where})" if self.where else self.what
@@ -121,8 +123,8 @@ class Effects:
         if self.mutates:
             parts.append(f"mutates {_show(self.mutates)}")
         for verb, places in (("looks at", self.looks_at), ("changes", self.changes)):
-            if places:
-                parts.append(f"{verb} {_show(frozenset(map(str, places)))}")
+            if shown := ordered_places(places):
+                parts.append(f"{verb} {_show(frozenset(map(str, shown)))}")
         if self.external:
             parts.append(f"external {_show(frozenset(self.external))}")
         if self.control:

@@ -13,7 +13,7 @@ The user's builder is only read.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
@@ -26,15 +26,18 @@ from langgraph_parallel.concurrency import find_brackets, read_exits
 from langgraph_parallel.effects import (
     ALL,
     Effects,
+    Evidence,
     Keys,
     union,
 )
 from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.memory import Memory
 from langgraph_parallel.nodes import (
     branch_targets,
     effects_of_node,
     forget_shapes,
     read_routing,
+    with_reducers,
     with_routing,
     without_keeps,
 )
@@ -109,14 +112,45 @@ def read_graph(
     if unknown := sorted(set(declared) - set(builder.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
         raise AnalysisError(msg)
-    effects = {
-        name: refine(name, effects_of_node(builder, name, declared, trusts_calls=trusts_calls))
-        for name in builder.nodes
-    }
+    inferred = _infer_together(builder, declared, trusts_calls=trusts_calls)
+    effects = {name: refine(name, found) for name, found in inferred.items()}
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}
     return _find_regions(builder, effects, frozenset(pinned))
+
+
+_MOST_ROUNDS: Final = 8
+"""Rounds over the nodes of a graph until none stores what another took for granted."""
+
+
+def _infer_together(
+    builder: StateGraph[Any, Any, Any, Any],
+    declared: Mapping[str, Effects],
+    *,
+    trusts_calls: bool,
+) -> dict[str, Effects]:
+    """Return the effects of all nodes, each of which knows what the others do to memory."""
+    memory = Memory()
+    for _ in range(_MOST_ROUNDS):
+        found = {
+            name: effects_of_node(builder, name, declared, trusts_calls=trusts_calls, memory=memory)
+            for name in builder.nodes
+        }
+        if not memory.is_stale:
+            return {
+                name: with_reducers(builder, _with_aliases(effects, memory))
+                for name, effects in found.items()
+            }
+        memory.forget_assumptions()
+    why = Evidence(what="not analyzed: what the nodes store does not settle")
+    return {name: Effects.top(why) for name in builder.nodes}
+
+
+def _with_aliases(found: Effects, memory: Memory) -> Effects:
+    """Add what a node looks at through state keys whose value may live outside the state."""
+    behind = memory.behind(found.reads)
+    return replace(found, looks_at=found.looks_at | behind) if behind else found
 
 
 _UNFINISHED: Final = GraphView(

@@ -55,6 +55,12 @@ class _Anywhere:
 
 ANYWHERE: Final = Location(_Anywhere(), None, "an object that is not known")
 """An unknown alias: it overlaps with every object, and with no name and no part of the world."""
+ANY_ITEM: Final = Location(ANYWHERE.owner, "[]", "an item of a container that is not known")
+
+
+def any_attribute(name: str) -> Location:
+    """Return the place that an attribute of an unknown object is."""
+    return Location(ANYWHERE.owner, f".{name}", f".{name} of an object that is not known")
 
 
 def world(name: str, part: str | None = None) -> Location:
@@ -70,11 +76,23 @@ _UNORDERED: Final = frozenset({"handlers", "log", "screen"})
 """Parts of the world to which nodes may add in any order, as long as nobody looks in between."""
 
 
+def ordered_places(places: Iterable[Location]) -> frozenset[Location]:
+    """Return the places whose changes have an order: not those to which anybody just adds."""
+    return frozenset(p for p in places if p.kind != "world" or p.owner not in _UNORDERED)
+
+
 def overlaps(a: Location, b: Location) -> bool:
     """Tell whether two locations may be the same place."""
     if a.owner is ANYWHERE.owner or b.owner is ANYWHERE.owner:
-        return a.kind == b.kind == "memory"
+        return a.kind == b.kind == "memory" and _parts_meet(a.part, b.part)
     return a.owner_key == b.owner_key and (a.part is None or b.part is None or a.part == b.part)
+
+
+def _parts_meet(a: str | None, b: str | None) -> bool:
+    """Tell whether parts of two objects may be the same where the objects may be: `[]` is any."""
+    if a is None or b is None or a == b:
+        return True
+    return "[]" in (a, b) and a[0] == b[0] == "["
 
 
 def meeting(

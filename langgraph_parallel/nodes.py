@@ -28,9 +28,17 @@ from langgraph_parallel.effects import (
 )
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.infer import either, node_effects, router_effects, router_targets
+from langgraph_parallel.inference.infer import (
+    either,
+    node_effects,
+    reducer_effects,
+    router_effects,
+    router_targets,
+)
+from langgraph_parallel.inference.memory import Memory
 from langgraph_parallel.inference.runnables import set_graph_analysis
 from langgraph_parallel.inference.shape import describe_schema
+from langgraph_parallel.locations import Location, ordered_places
 
 
 def effects_of_node(
@@ -39,6 +47,7 @@ def effects_of_node(
     declared: Mapping[str, Effects],
     *,
     trusts_calls: bool,
+    memory: Memory | None = None,
 ) -> Effects:
     """Return the effects of a node: declared ones if there are any, else inferred ones."""
     spec = builder.nodes[name]
@@ -51,7 +60,7 @@ def effects_of_node(
         return given
     schema = spec.input_schema
     shape = shape_of(builder, schema)
-    found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls)
+    found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls, memory=memory)
     policy = spec.cache_policy or has_default(builder, "cache_policy")
     if policy is not None:
         # The cache key is made of the whole input; a function of the user's may look at anything.
@@ -66,6 +75,32 @@ def effects_of_node(
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
         return replace(found, goto=frozenset(spec.ends))
     return found
+
+
+def with_reducers(builder: StateGraph[Any, Any, Any, Any], found: Effects) -> Effects:
+    """Return the effects of a node together with those of the reducers that fold its writes."""
+    folded = {key: reducer_of(channel) for key, channel in builder.channels.items()}
+    for key, reducer in folded.items():
+        if reducer is None or (found.writes is not ALL and key not in found.writes):
+            continue
+        folding = reducer_effects(reducer)
+        found = replace(
+            found,
+            looks_at=found.looks_at | folding.looks_at,
+            changes=found.changes | folding.changes,
+            external=found.external | (folding.external & {"write", "unknown"}),
+            evidence=(*found.evidence, *folding.evidence),
+        )
+    return found
+
+
+def places_changed_by_reducers(
+    builder: StateGraph[Any, Any, Any, Any],
+) -> frozenset[Location]:
+    """Return the places outside the state that folding a write may change."""
+    reducers = (reducer_of(channel) for channel in builder.channels.values())
+    changed = (reducer_effects(r).changes for r in reducers if r is not None)
+    return ordered_places(frozenset().union(*changed))
 
 
 def without_keeps(found: Effects) -> Effects:
@@ -109,6 +144,8 @@ def with_routing(found: Effects, routing: Effects) -> Effects:
         found,
         reads=union(found.reads, routing.reads),
         mutates=union(found.mutates, routing.mutates),
+        looks_at=found.looks_at | routing.looks_at,
+        changes=found.changes | routing.changes,
         external=found.external | routing.external,
         control=found.control | routing.control,
         resources=found.resources | routing.resources,
@@ -144,6 +181,8 @@ def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
         reads=frozenset(builder.schemas[builder.input_schema]),
         writes=frozenset(builder.schemas[builder.output_schema]),
         mutates=ALL if any(part.mutates for part in parts) else frozenset(),
+        looks_at=frozenset().union(*(part.looks_at for part in parts)),
+        changes=frozenset().union(*(part.changes for part in parts)),
         external=frozenset(external),
         control=frozenset(control),
         goto=ALL if leaves else frozenset(),

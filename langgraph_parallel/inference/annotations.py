@@ -20,7 +20,17 @@ from collections.abc import (
     MutableSequence,
     Sequence,
 )
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+)
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage

@@ -39,7 +39,6 @@ from langgraph_parallel.inference.values import (
     SCALAR,
     Cell,
     Const,
-    Data,
     Live,
     Made,
     Object,
@@ -48,7 +47,7 @@ from langgraph_parallel.inference.values import (
     const,
     constants_of,
     fresh,
-    is_deep,
+    holding,
     is_scalar,
     join,
     opaque,
@@ -187,14 +186,7 @@ def _collect_set(frame: Frame, given: Arguments) -> Value:
 
 def _enumerate(frame: Frame, given: Arguments) -> Value:
     items = iterate(frame, _first(given), given.node)
-    return collected(frame, given.node, _tuple_of(join(SCALAR, items), items))
-
-
-def _tuple_of(parts: Value, items: Value) -> Value:
-    """Return a tuple whose places all may hold any of `parts`."""
-    deep = is_deep(items)
-    roots = roots_of(items)
-    return frozenset({Data(roots, True, False, True, deep, None if deep else parts)})
+    return collected(frame, given.node, holding(join(SCALAR, items)))
 
 
 def _zip(frame: Frame, given: Arguments) -> Value:
@@ -202,7 +194,7 @@ def _zip(frame: Frame, given: Arguments) -> Value:
     if given.unpacked:
         values.append(iterate(frame, iterate(frame, given.unpacked, given.node), given.node))
     parts = join(*values)
-    return collected(frame, given.node, _tuple_of(parts, parts))
+    return collected(frame, given.node, holding(parts))
 
 
 def _map(frame: Frame, given: Arguments) -> Value:
@@ -220,7 +212,7 @@ def _filter(frame: Frame, given: Arguments) -> Value:
     function, iterable = given.positional
     items = iterate(frame, iterable, given.node)
     answers = frame.call(function - NONE, Arguments(given.node, (items,)))
-    truth(frame, join(answers, items if NONE <= function else NOTHING), given.node)
+    truth(frame, join(answers, items if function >= NONE else NOTHING), given.node)
     return collected(frame, given.node, items)
 
 
@@ -496,5 +488,3 @@ def rule_of(obj: Any) -> Rule | None:
     """Return the rule for calling a built-in function or class; None when it has none here."""
     found = RULES.get(id(obj))
     return found[1] if found is not None and found[0] is obj else None
-
-

@@ -12,7 +12,6 @@ import logging
 import random
 import sys
 import types
-from collections.abc import Callable
 from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
@@ -31,7 +30,15 @@ from langgraph_parallel.inference.containers import cell_at
 from langgraph_parallel.inference.datamodel import find, is_users, user_defined
 from langgraph_parallel.inference.door import iterate, spread_mapping, use
 from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
-from langgraph_parallel.inference.frame import CALL, Arguments, Frame, GiveUpError, expression, unknown
+from langgraph_parallel.inference.files import open_file
+from langgraph_parallel.inference.frame import (
+    CALL,
+    Arguments,
+    Frame,
+    GiveUpError,
+    expression,
+    unknown,
+)
 from langgraph_parallel.inference.functions import call_closure, call_live, collected
 from langgraph_parallel.inference.gentle import library_name
 from langgraph_parallel.inference.known import apply_known, describe_call, run_callbacks, use_callee
@@ -61,6 +68,7 @@ from langgraph_parallel.inference.values import (
     Routed,
     State,
     Value,
+    holding,
     is_deep,
     join,
     opaque,
@@ -287,6 +295,11 @@ def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -
     return SCALAR
 
 
+def _init_chat_model() -> Any:
+    module = sys.modules.get("langchain.chat_models.base")
+    return getattr(module, "init_chat_model", None)
+
+
 _BRIDGES: Final = frozenset({"langsmith.run_helpers", "tenacity", "tenacity.asyncio"})
 """Modules whose decorators run the function they wrap and tell a service of it, or run it again."""
 
@@ -310,8 +323,11 @@ def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) 
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None and function.__code__ is _CONTEXT_HELPER:
         return frame.call(frame.live(wrapped), given)
-    if wrapped is not None and _is_bridge(function):
+    if wrapped is not None and is_bridge(function):
         return frame.call(frame.live(wrapped), given)
+    if function is _init_chat_model():
+        use(frame, given.all, given.node)
+        return frozenset({Chain(frozenset({"model"}), MESSAGE)})
     logged = _log_call(frame, function, given)
     if logged is not None:
         return logged
@@ -330,10 +346,14 @@ _CONTEXT_HELPER: Final = _helper_code()
 """The code of what `contextlib.contextmanager` makes of a generator."""
 
 
-def _is_bridge(function: types.FunctionType) -> bool:
+def is_bridge(function: types.FunctionType) -> bool:
+    """Tell whether a function only runs the one that it wraps, and tells a service of it."""
     for name in _BRIDGES:
         module = sys.modules.get(name)
-        if module is not None and getattr(module, "__file__", None) == function.__code__.co_filename:
+        if (
+            module is not None
+            and getattr(module, "__file__", None) == function.__code__.co_filename
+        ):
             return True
     return False
 
@@ -346,7 +366,11 @@ def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> V
         names = [a.value for v in given.positional for a in v if isinstance(a, Const)]
         if len(names) == 1 and given.positional and len(given.positional[0]) == 1:
             return frame.live(logging.getLogger(names[0]))
-        return frame.live(logging.getLogger()) if not given.all else frozenset({Object(logging.Logger)})
+        return (
+            frame.live(logging.getLogger())
+            if not given.all
+            else frozenset({Object(logging.Logger)})
+        )
     if library_name(function) in _LOG_FUNCTIONS:
         use(frame, given.all, given.node)
         log_to(frame, logging.getLogger(), given.node)
@@ -418,8 +442,7 @@ def _plain_instance(frame: Frame, cls: type, given: Arguments) -> Value | None:
     if issubclass(cls, DATA_CLASSES) and cls.__module__.startswith(("langchain_core.", "datetime")):
         used = use(frame, given.all, given.node)
         frame.escape(used, f"kept in a {cls.__name__}", frame.where(given.node))
-        frame.leak(used if not is_deep(used) else NOTHING)
-        return frozenset({Data(roots_of(used), own=True, plain=True, deep=is_deep(used))})
+        return holding(used, roots_of(used))
     if library_name(cls) in PURE_CLASSES or cls in (itertools.count, itertools.cycle):
         run_callbacks(frame, given)
         used = use(frame, given.all, given.node)
@@ -487,6 +510,8 @@ def _special(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     if obj is Overwrite:
         frame.escape(given.all, "overwritten", where)
         return opaque(roots_of(given.all))
+    if obj is open:
+        return open_file(frame, given)
     if obj is input:
         frame.recorder.contact("write", "asks a person by input()", where)
         return SCALAR
@@ -543,9 +568,7 @@ def _defining_class(frame: Frame) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _super_of(
-    frame: Frame, atom: Any, owner: type | None, name: str, given: Arguments
-) -> Value:
+def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arguments) -> Value:
     involved = join(frozenset({atom}), given.all)
     cls = atom.obj if isinstance(atom, Live) and isinstance(atom.obj, type) else None
     if isinstance(atom, (Live, Made, Object)) and owner is not None:
@@ -571,7 +594,9 @@ def _call_super(
     if base is object or name in ("__init__", "__init_subclass__", "__set_name__"):
         return _super_of_object(frame, atom, name, given)
     if issubclass(typed.class_of(atom), BaseLanguageModel):
-        frame.recorder.contact("model", f"super().{name}() is a model call", frame.where(given.node))
+        frame.recorder.contact(
+            "model", f"super().{name}() is a model call", frame.where(given.node)
+        )
         return tame()
     return call_builtin_method(frame, atom, attribute, name, given)
 
@@ -597,5 +622,3 @@ def _super_of_object(frame: Frame, atom: typed.Typed, name: str, given: Argument
 def attribute_value(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
     """Return what `atom.name` may be; for rules that are given an atom and a name."""
     return attribute_of(frame, atom, name, node)
-
-

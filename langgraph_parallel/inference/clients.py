@@ -9,6 +9,7 @@ A session that outlives the node is changed by whatever it does: it keeps cookie
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,6 +20,7 @@ from langgraph_parallel.effects import External
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.door import use
+from langgraph_parallel.inference.files import file_method
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.gentle import found_under, library_name, library_name_of_class
 from langgraph_parallel.inference.held import place_of
@@ -115,9 +117,7 @@ def _plugs_in_code(given: Arguments) -> bool:
     return bool(held or callables or given.unpacked)
 
 
-def client_method(
-    frame: Frame, atom: typed.Typed, method: str, given: Arguments
-) -> Value | None:
+def client_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value | None:
     """Return what a method of a client or of a response gives; None when `atom` is neither."""
     cls = typed.class_of(atom)
     if user_defined(cls):
@@ -129,12 +129,12 @@ def client_method(
         return _response(frame, atom, method, given)
     if issubclass(cls, BaseStore):
         return store_method(frame, method, given)
+    if issubclass(cls, io.IOBase) and isinstance(atom, Object):
+        return file_method(frame, method, given)
     return _sdk_method(frame, atom, method, given)
 
 
-def _client(
-    frame: Frame, atom: typed.Typed, name: str, method: str, given: Arguments
-) -> Value:
+def _client(frame: Frame, atom: typed.Typed, name: str, method: str, given: Arguments) -> Value:
     if method in _CLOSES:
         return NONE
     if method not in _READS | _WRITES or _has_hooks(atom):
@@ -217,9 +217,7 @@ _SDK: Final[Mapping[str, External]] = {
 """Methods of SDK clients, by the class that stands under the name."""
 
 
-def _sdk_method(
-    frame: Frame, atom: typed.Typed, method: str, given: Arguments
-) -> Value | None:
+def _sdk_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value | None:
     cls = typed.class_of(atom)
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
     if external is None:
@@ -242,5 +240,3 @@ def sdk_part(atom: typed.Typed, name: str) -> Value | None:
     function = getattr(found[1], "func", None) if found else None
     kind = hints_of(function).get("return") if function is not None else None
     return frozenset({Object(kind)}) if isinstance(kind, type) else None
-
-

@@ -1,8 +1,8 @@
 """Calling a class: what making an instance runs, and what the instance holds.
 
-    metaclass `__call__` -> `__new__` -> `__init__`            of the user's: followed
-    dataclass, named tuple                                      fields, defaults, `__post_init__`
-    pydantic model                                              fields, factories, validators
+metaclass `__call__` -> `__new__` -> `__init__`            of the user's: followed
+dataclass, named tuple                                      fields, defaults, `__post_init__`
+pydantic model                                              fields, factories, validators
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ from langgraph_parallel.inference.datamodel import (
     find,
     is_generated,
     is_users,
-    mro_of,
-    names_of,
     user_defined,
 )
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.gentle import is_gentle
 from langgraph_parallel.inference.handlers import call_hook
-from langgraph_parallel.inference.held import held_part
 from langgraph_parallel.inference.typed import call_method
 from langgraph_parallel.inference.values import (
     NOTHING,
@@ -89,9 +86,7 @@ def _is_harmless(base: type, attribute: Any) -> bool:
     return is_gentle(base) or (code is not None and is_generated(code))
 
 
-def _initialize(
-    frame: Frame, atom: Made, init: tuple[type, Any], arguments: Arguments
-) -> bool:
+def _initialize(frame: Frame, atom: Made, init: tuple[type, Any], arguments: Arguments) -> bool:
     """Run `__init__`; return False when it is a library's that is not understood."""
     base, function = init
     if is_users(function):
@@ -132,17 +127,16 @@ def _fill_fields(frame: Frame, atom: Made, arguments: Arguments) -> None:
         elif field.init and not field.kw_only and positional:
             value = join(value, positional.pop(0))
         else:
-            value = join(value, _default_of(frame, cls, field, node))
+            value = join(value, _default_of(frame, field, node))
         _set_field(frame, atom, field.name, value, node)
     hook = find(cls, "__post_init__")
     if hook is not None and is_users(hook[1]):
         call_method(frame, atom, hook[1], tuple(positional), node)
 
 
-def _default_of(frame: Frame, cls: type, field: Any, node: ast.AST) -> Value:
+def _default_of(frame: Frame, field: Any, node: ast.AST) -> Value:
     if field.default is not dataclasses.MISSING:
-        place = next((b for b in mro_of(cls) if field.name in names_of(b)), cls)
-        return held_part(frame, place, f".{field.name}", field.default, frame.where(node))
+        return frame.live(field.default)
     if field.default_factory is not dataclasses.MISSING:
         return frame.call(frame.live(field.default_factory), Arguments(node))
     return NOTHING
@@ -165,7 +159,7 @@ def _enum_member(frame: Frame, cls: type[enum.Enum], arguments: Arguments) -> Va
     hook = find(cls, "_missing_")
     if hook is not None and is_users(hook[1]):
         call_hook(frame, Live(cls), hook[1], arguments.node)
-    return frozenset(Live(member) for member in cls) or opaque()
+    return join(*(frame.live(member) for member in cls)) or opaque()
 
 
 # -- pydantic --------------------------------------------------------------------------------------
@@ -181,7 +175,7 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
             call_hook(frame, atom, hook[1], node)
     for field_name, field in cls.model_fields.items():
         value = join(arguments.named.get(field_name, NOTHING), arguments.unpacked)
-        value = value or _model_default(frame, cls, field, node)
+        value = value or _model_default(frame, field, node)
         promised = _validated(field, value)
         frame.recorder.grown |= atom.cell.put(field_name, promised)
     if cls.model_config.get("extra") == "allow":
@@ -198,13 +192,12 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
     return frozenset({atom})
 
 
-def _model_default(frame: Frame, cls: type, field: FieldInfo, node: ast.AST) -> Value:
+def _model_default(frame: Frame, field: FieldInfo, node: ast.AST) -> Value:
     if field.default_factory is not None:
         return frame.call(frame.live(field.default_factory), Arguments(node))
     if field.is_required():
         return NOTHING
-    where = frame.where(node)
-    return held_part(frame, cls, f".{field.alias or ''}default", field.default, where)
+    return frame.live(field.default)
 
 
 def _validated(field: FieldInfo, value: Value) -> Value:
@@ -212,7 +205,6 @@ def _validated(field: FieldInfo, value: Value) -> Value:
     promised = value_of_annotation(field.annotation, roots_of(value))
     loose = any(not isinstance(atom, (Data, Object)) for atom in promised)
     return value if loose and value else promised
-
 
 
 def _call_validator(frame: Frame, atom: Made, function: Any, node: ast.AST) -> None:
@@ -316,8 +308,10 @@ def _is_quiet(cls: type, depth: int) -> bool:
         init = find(cls, "__init__")
         made = init is not None and (code := code_of(init[1])) is not None and is_generated(code)
         quiet = (dataclasses.MISSING, list, dict, set, str, int)
-        return made and all(f in quiet for f in factories) and not any(
-            _is_own(cls, name) for name in own
+        return (
+            made
+            and all(f in quiet for f in factories)
+            and not any(_is_own(cls, name) for name in own)
         )
     return issubclass(cls, _LEAVES) and not user_defined(cls)
 
@@ -325,4 +319,3 @@ def _is_quiet(cls: type, depth: int) -> bool:
 def _is_own(cls: type, name: str) -> bool:
     found = find(cls, name)
     return found is not None and is_users(found[1])
-

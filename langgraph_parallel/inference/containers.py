@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+from collections.abc import Iterator
 
 from langgraph_parallel.inference.door import iterate, merge_into, put_at, truth, use
 from langgraph_parallel.inference.frame import Frame, GiveUpError, expression
@@ -65,8 +67,9 @@ def _generator(frame: Frame, node: ast.GeneratorExp) -> Value:
 
 @expression(ast.ListComp, ast.SetComp)
 def _comprehension(frame: Frame, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
-    bind_generators(frame, node.generators)
-    parts = frame.evaluate(node.elt)
+    with _own_variables(frame, node.generators):
+        bind_generators(frame, node.generators)
+        parts = frame.evaluate(node.elt)
     if isinstance(node, ast.SetComp):
         use(frame, parts, node)
     return collected(frame, node, parts)
@@ -74,19 +77,35 @@ def _comprehension(frame: Frame, node: ast.ListComp | ast.SetComp | ast.Generato
 
 @expression(ast.DictComp)
 def _dict_comprehension(frame: Frame, node: ast.DictComp) -> Value:
-    bind_generators(frame, node.generators)
-    index, value = frame.evaluate(node.key), frame.evaluate(node.value)
+    with _own_variables(frame, node.generators):
+        bind_generators(frame, node.generators)
+        index, value = frame.evaluate(node.key), frame.evaluate(node.value)
     cell = cell_at(frame, node)
     put_at(frame, cell, index, value, node)
     return frozenset({cell})
 
 
-def bind_generators(frame: Frame, generators: list[ast.comprehension]) -> None:
-    """Bind the variables of a comprehension.
+@contextlib.contextmanager
+def _own_variables(frame: Frame, generators: list[ast.comprehension]) -> Iterator[None]:
+    """Let the variables of a comprehension hide those of the same name around it."""
+    targets = [part for g in generators for part in ast.walk(g.target)]
+    names = {part.id for part in targets if isinstance(part, ast.Name)}
+    hidden = {name: frame.env.pop(name) for name in names if name in (frame.env or {})}
+    for name in names - frame.local_names:
+        if frame.env is not None and frame.knows(name):
+            # An inner function that is run later may mean the one around it.
+            frame.history[name] = join(frame.history.get(name, NOTHING), frame.lookup(name))
+    try:
+        yield
+    finally:
+        if frame.env is not None:
+            for name in names:
+                frame.env.pop(name, None)
+            frame.env.update(hidden)
 
-    They are only added to what a variable of the same name may be: the name means the variable
-    inside the comprehension and may mean another one around it.
-    """
+
+def bind_generators(frame: Frame, generators: list[ast.comprehension]) -> None:
+    """Bind the variables of a comprehension, turn by turn added to what they were before."""
     frame.weak += 1
     try:
         for generator in generators:
@@ -101,11 +120,6 @@ def bind_generators(frame: Frame, generators: list[ast.comprehension]) -> None:
 def bind_target(frame: Frame, target: ast.expr, value: Value) -> None:
     """Assign `value` to a variable or to several by unpacking; other targets have own rules."""
     if isinstance(target, ast.Name):
-        if target.id not in frame.local_names | frame.outer_names and frame.env is not None:
-            # The variable of a comprehension: outside of it the name means something else.
-            outer = frame.lookup(target.id) if frame.weak and frame.knows(target.id) else NOTHING
-            frame.env.setdefault(target.id, outer)
-            frame.history[target.id] = join(frame.history.get(target.id, NOTHING), outer)
         frame.bind(target.id, value)
     elif isinstance(target, ast.Starred):
         bind_target(frame, target.value, collected(frame, target, value))

@@ -58,7 +58,7 @@ from langgraph_parallel.inference.values import (
     roots_of,
     tame,
 )
-from langgraph_parallel.locations import ANYWHERE
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location
 
 _STATE_OPERATORS: Final = frozenset(
     f"__{name}__"
@@ -90,11 +90,11 @@ def use(frame: Frame, value: Value, node: ast.AST) -> Value:
     kept: list[Any] = []
     for atom in value:
         if isinstance(atom, State):
-            use_state(frame, node)
-            kept.append(Opaque(ALL))
+            use_values(frame, node)
+            kept.append(Data(ALL, deep=False, parts=values_of_state(frame)))
         elif isinstance(atom, Cell):
             if atom.spread:
-                use_state(frame, node)
+                use_values(frame, node)
             _use_cell(frame, atom, node)
             kept.append(Data(roots_of(frozenset({atom})), deep=is_deep(frozenset({atom}))))
         else:
@@ -106,8 +106,21 @@ def use(frame: Frame, value: Value, node: ast.AST) -> Value:
 typed.USE[:] = [use]
 
 
+def use_values(frame: Frame, node: ast.AST) -> None:
+    """Let something look at all of the state and at all that its values hold."""
+    use_state(frame, node)
+    use(frame, values_of_state(frame), node)
+
+
+def values_of_state(frame: Frame) -> Value:
+    """Return what any value of the state may be."""
+    shape = frame.recorder.shape
+    unknown_key = opaque(ALL)
+    return join(*(shape.hints.get(key, unknown_key) for key in shape.keys))
+
+
 def use_state(frame: Frame, node: ast.AST) -> None:
-    """Let something look at all of the state."""
+    """Let something look at all of the state, and not into its values."""
     frame.recorder.read_all("used as a whole", frame.where(node))
     if frame.recorder.shape.own_code & _STATE_OPERATORS:
         what = "runs an operator of the state's class"
@@ -120,8 +133,6 @@ def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> None:
         return
     frame.recorder.trail.append(key)
     use(frame, cell.everything(), node)
-    if cell.open and cell.kind != "dict":
-        pass
     frame.recorder.trail.pop()
 
 
@@ -183,7 +194,9 @@ def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
         found = typed.run_special(frame, atom, operation, (), node)
         typed.look_at_object(frame, atom, frame.where(node))
         return found or SCALAR
-    if isinstance(atom, (State, Opaque)) or operation in _OF_PARTS:
+    if isinstance(atom, State) and operation not in _OF_PARTS:
+        use_state(frame, node)
+    elif isinstance(atom, (State, Opaque)) or operation in _OF_PARTS:
         if isinstance(atom, Opaque) and not atom.tame:
             return unknown(frame, f"runs {operation} of an unknown type", given, node)
         use(frame, given, node)
@@ -239,8 +252,10 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
             found = join(found, opaque(ALL))
     rest = frozenset(a for a in left | right if not isinstance(a, (Live, Made, Object, State)))
     rest = frozenset(a for a in rest if not isinstance(a, Opaque) or a.tame)
-    return join(found, _computed(frame, rest)) if rest and not is_typed else (
-        join(found, _computed(frame, rest)) if rest else found
+    return (
+        join(found, _computed(frame, rest))
+        if rest and not is_typed
+        else (join(found, _computed(frame, rest)) if rest else found)
     )
 
 
@@ -449,16 +464,14 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
 
 
 def _are_no_strings(index: Value) -> bool:
-    return bool(index) and all(
-        isinstance(a, Const) and not isinstance(a.value, str) for a in index
-    )
+    return bool(index) and all(isinstance(a, Const) and not isinstance(a.value, str) for a in index)
 
 
 def _change_open(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
     """A container that others may hold is changed: they see it."""
     roots = cell.roots
     if roots is ALL or any(key.startswith("\0") for key in roots) or cell.kind != "dict":
-        frame.recorder.change(ANYWHERE, frame.where(node), value)
+        frame.recorder.change(ANY_ITEM, frame.where(node), value)
 
 
 def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
@@ -513,9 +526,7 @@ def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
             keys = NOTHING
             hook = find(typed.class_of(atom), "keys")
             if hook is not None and is_users(hook[1]):
-                keys = iterate(
-                    frame, typed.call_method(frame, atom, hook[1], (), node), node
-                )
+                keys = iterate(frame, typed.call_method(frame, atom, hook[1], (), node), node)
             else:
                 keys = iterate(frame, frozenset({atom}), node)
             if isinstance(atom, Live) and isinstance(atom.obj, dict):
@@ -618,13 +629,30 @@ def _iterate_typed(
 # -- changing --------------------------------------------------------------------------------------
 
 
-def change(frame: Frame, atom: Any, what: str, node: ast.AST, value: Value) -> None:
-    """Record that something is changed in place, and what may be put into it."""
+def change(
+    frame: Frame,
+    atom: Any,
+    what: str,
+    node: ast.AST,
+    value: Value,
+    place: Location = ANY_ITEM,
+) -> None:
+    """Record that something is changed in place, and what may be put into it.
+
+    Args:
+        frame: Where it is changed.
+        atom: The thing.
+        what: How it is changed.
+        node: The place in the code.
+        value: What may be put into it.
+        place: Which part of it, should it be an object outside the state.
+    """
     where = frame.where(node)
     if _is_immutable(atom) or (isinstance(atom, Data) and atom.own):
         return
     if isinstance(atom, (Data, Opaque)):
-        frame.recorder.mutate(union(atom.roots, frame.recorder.leaked), what, where, value)
+        roots = union(atom.roots, frame.recorder.leaked)
+        frame.recorder.mutate(roots, what, where, value, place)
     elif isinstance(atom, Live):
         frame.recorder.change(place_of(frame, atom.obj), where, value)
     elif isinstance(atom, (Made, Object)):
@@ -651,9 +679,7 @@ def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:
             typed.run_special(frame, atom, "__await__", (), node)
             typed.change_object(frame, atom, None, frame.where(node), NOTHING)
             kept.append(_world(frozenset({atom})))
-        elif isinstance(atom, Opaque) and not atom.tame and (
-            atom.roots is ALL or atom.roots
-        ):
+        elif isinstance(atom, Opaque) and not atom.tame and (atom.roots is ALL or atom.roots):
             kept.append(unknown(frame, "awaits an unknown type", frozenset({atom}), node))
         else:
             kept.append(frozenset({atom}))

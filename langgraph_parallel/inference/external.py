@@ -42,7 +42,12 @@ from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.handlers import call_hook, run_handlers
 from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.source import is_library
-from langgraph_parallel.inference.tables import CHAIN_BUILDERS, CHAIN_CALLS, PROMPT_CALLS, STORE_READS
+from langgraph_parallel.inference.tables import (
+    CHAIN_BUILDERS,
+    CHAIN_CALLS,
+    PROMPT_CALLS,
+    STORE_READS,
+)
 from langgraph_parallel.inference.values import (
     MESSAGE,
     SCALAR,
@@ -277,9 +282,7 @@ def describe_method(
     if method in PROMPT_CALLS and isinstance(receiver, (BasePromptTemplate, BaseOutputParser)):
         if contact_of(frame, receiver, node) != frozenset():
             return None
-        parses = isinstance(receiver, BaseOutputParser) and method == "parse"
-        is_text = method in ("format", "aformat", "get_format_instructions")
-        return frozenset(), gives_of(receiver) if parses else SCALAR if is_text else tame()
+        return frozenset(), gives_of(receiver) if method == "parse" else formatting_gives(method)
     return None
 
 
@@ -291,6 +294,13 @@ def calls_give(method: str, one: Value) -> Value:
         return tame()
     parts = None if all(isinstance(a, Data) and a.deep for a in one) else one
     return frozenset({Data(own=True, plain=True, deep=parts is None, parts=parts)})
+
+
+def formatting_gives(method: str) -> Value:
+    """Return what a method of a prompt gives that only formats."""
+    if method in ("format", "aformat", "get_format_instructions"):
+        return SCALAR
+    return fresh(plain=True) if method.endswith("format_messages") else tame()
 
 
 def builds_chain(method: str) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import ast
 import builtins
-import types
+import collections
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
+from langgraph_parallel.inference.annotations import value_of_annotation
+from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.memory import Content, Memory
 from langgraph_parallel.inference.source import Source
 from langgraph_parallel.inference.values import (
@@ -44,13 +47,23 @@ from langgraph_parallel.inference.values import (
     rooted,
     roots_of,
 )
-from langgraph_parallel.locations import ANYWHERE, Location
+from langgraph_parallel.locations import ANY_ITEM, Location
 
 _BUDGET: Final = 40_000
 """Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
 lines with its helpers takes about 10,000."""
 _DEEPEST_CALL: Final = 12
-_SCALARS: Final = (str, int, float, bool, bytes, complex, type(None), type(...), type(NotImplemented))
+_SCALARS: Final = (
+    str,
+    int,
+    float,
+    bool,
+    bytes,
+    complex,
+    type(None),
+    type(...),
+    type(NotImplemented),
+)
 
 Env: TypeAlias = dict[str, Value]
 
@@ -112,12 +125,14 @@ class Recorder:
     """Generator expressions: they run when they are consumed, not where they stand."""
     trail: list[Any] = field(default_factory=list)
     """Helpers being followed: a recursive call is not followed again."""
+    promises: dict[int, Value] = field(default_factory=dict)
+    """What the annotation of a name or attribute promises of the parts of the container in it."""
     names: dict[int, str] = field(default_factory=dict)
     """What the code calls live objects, by their identity; for reports."""
 
-    def note(self, what: str, where: str) -> None:
+    def note(self, what: str, where: str, effect: str = "") -> None:
         """Keep the first evidence of each kind."""
-        self.evidence.setdefault(what, Evidence(what=what, where=where))
+        self.evidence.setdefault(what, Evidence(what=what, where=where, effect=effect))
 
     def read(self, key: str, where: str) -> Value:
         """Record a read of one state key and return what it gives."""
@@ -134,7 +149,14 @@ class Recorder:
             self.note(f"reads the whole state: {why}", where)
         self.reads = ALL
 
-    def mutate(self, roots: Keys, what: str, where: str, value: Value = NOTHING) -> None:
+    def mutate(
+        self,
+        roots: Keys,
+        what: str,
+        where: str,
+        value: Value = NOTHING,
+        place: Location = ANY_ITEM,
+    ) -> None:
         """Record that an object that may be any of `roots` is changed in place.
 
         Args:
@@ -142,14 +164,15 @@ class Recorder:
             what: How it is changed.
             where: `file:line`.
             value: What may be put into it.
+            place: Which part of it, should it be an object outside the state.
         """
         if not roots:
             return
         if roots is ALL or roots & {WORLD, GIVEN}:
-            self.change(ANYWHERE, where, value)
+            self.change(place, where, value)
         self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD, GIVEN})
         if self.mutates:
-            self.note(f"changes a state value in place: {what}", where)
+            self.note(f"changes a state value in place: {what}", where, "mutates")
 
     def look(self, place: Location, where: str) -> Content:
         """Record a look at a place outside the state; return what may be taken for granted."""
@@ -158,25 +181,25 @@ class Recorder:
         counts = place.kind != "name" or content != "seen"
         if counts and place not in self.looks_at:
             self.looks_at.add(place)
-            self.note(f"looks at {place}", where)
+            self.note(f"looks at {place}", where, "looks")
         return content
 
     def change(self, place: Location, where: str, value: Value = NOTHING) -> None:
         """Record that a place outside the state may be changed, and what may be put there."""
         self.changes.add(place)
-        self.note(f"changes {place}", where)
+        self.note(f"changes {place}", where, "changes")
         self.memory.store(place, content_of(value))
 
     def contact(self, kind: External, what: str, where: str) -> None:
         """Record contact with the world outside."""
         self.external.add(kind)
-        self.note(what, where)
+        self.note(what, where, kind)
 
     def leave(self, kind: Control, what: str, where: str, goto: Keys = frozenset()) -> None:
         """Record a way to leave the straight line."""
         self.control.add(kind)
         self.goto = union(self.goto, goto)
-        self.note(what, where)
+        self.note(what, where, kind)
 
     def call_later(self, closure: Closure, arguments: Value) -> None:
         """Record that someone may call an inner function with `arguments`."""
@@ -309,6 +332,7 @@ class Frame:
                 return opaque(frozenset({WORLD}))
         if name in self.namespace:
             place = Location(self.namespace, name, name, "name")
+            self.promise(self.namespace[name], self.namespace.get("__annotations__"), name)
             return self.held(place, self.namespace[name], where)
         if hasattr(builtins, name):
             return self.live(getattr(builtins, name))
@@ -321,6 +345,17 @@ class Frame:
             self.recorder.names.setdefault(id(obj), str(place))
         return self.as_content(self.recorder.look(place, where), self.live(obj))
 
+    def promise(self, obj: Any, annotations: Any, name: str) -> None:
+        """Remember what an annotation promises of the parts of a container that is empty now."""
+        if type(obj) not in (dict, list, set, collections.deque) or obj:
+            return
+        hint = annotations.get(name) if isinstance(annotations, Mapping) else None
+        if hint is not None and not isinstance(hint, str):
+            parts = join(
+                *(self.part_of(frozenset({a})) for a in value_of_annotation(hint, frozenset()))
+            )
+            self.recorder.promises[id(obj)] = parts
+
     def as_content(self, content: Content, seen: Value) -> Value:
         """Return `seen`, or what nodes may have put in its place."""
         if content == "seen":
@@ -331,8 +366,10 @@ class Frame:
             return data(frozenset({WORLD}))
         if content == "scalar":
             return join(seen, SCALAR)
-        return join(seen, data(frozenset({WORLD}))) if content == "data" else opaque(
-            frozenset({WORLD})
+        return (
+            join(seen, data(frozenset({WORLD})))
+            if content == "data"
+            else opaque(frozenset({WORLD}))
         )
 
     def place_of_name(self, name: str) -> Location:
@@ -392,12 +429,12 @@ class Frame:
     def part_of(self, value: Value) -> Value:
         """Return what an element of `value` may be."""
         roots = union(roots_of(value), self.recorder.leaked)
+        if all(isinstance(a, Opaque) and a.tame for a in value):
+            return frozenset({Opaque(roots_of(value), tame=True)})
         if self.recorder.leaked_opaque:
             return opaque(roots)
         if is_deep(value):
             return data(roots)
-        if all(isinstance(a, Opaque) and a.tame for a in value):
-            return frozenset({Opaque(roots, tame=True)})
         parts = [atom.parts if isinstance(atom, Data) else None for atom in value]
         if any(part is None for part in parts):
             return opaque(roots)
@@ -483,6 +520,8 @@ def is_constant(obj: Any) -> bool:
         return all(map(is_constant, obj))
     if type(obj) is frozenset:
         return all(map(is_constant, obj))
+    if isinstance(obj, enum.Enum):
+        return not user_defined(type(obj)) and is_constant(obj.value)
     return type(obj) in _SCALARS
 
 

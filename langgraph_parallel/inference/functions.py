@@ -134,9 +134,7 @@ def collected(frame: Frame, node: ast.AST, parts: Value) -> Value:
     return frozenset({cell})
 
 
-def _keywords(
-    frame: Frame, node: ast.AST, named: dict[str, Value], unpacked: Value
-) -> Value:
+def _keywords(frame: Frame, node: ast.AST, named: dict[str, Value], unpacked: Value) -> Value:
     cell = frame.recorder.cells.setdefault(id(node), Cell())
     for name, value in named.items():
         frame.recorder.grown |= cell.put(name, value)
@@ -187,4 +185,3 @@ def placeholder_frame(recorder: Any, what: str) -> Frame:
     """Return a frame for code that is no function of the user's, such as a chain of runnables."""
     source = Source(_placeholder("lambda: None"), f"<{what}>")
     return Frame(recorder=recorder, source=source, namespace={}, cells={})
-

@@ -35,7 +35,7 @@ _NOT_GENTLE: Final = frozenset({"generator", "coroutine", "async_generator", "ma
 def is_gentle(cls: type) -> bool:
     """Tell whether the special methods of a library's class only touch the object itself."""
     module = getattr(cls, "__module__", None)
-    if not isinstance(module, str) or cls.__name__ in _NOT_GENTLE and module == "builtins":
+    if not isinstance(module, str) or (cls.__name__ in _NOT_GENTLE and module == "builtins"):
         return False
     if module not in _GENTLE_MODULES and not module.startswith(_GENTLE_PACKAGES):
         return False

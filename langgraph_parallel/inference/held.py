@@ -14,11 +14,10 @@ from langgraph_parallel.inference.values import (
     WORLD,
     Live,
     Value,
-    data,
     is_deep,
-    is_scalar,
     join,
     opaque,
+    rooted,
 )
 from langgraph_parallel.locations import Location
 
@@ -55,11 +54,13 @@ def place_of(frame: Frame, obj: Any, part: str | None = None) -> Location:
 def held_part(frame: Frame, obj: Any, part: str, seen: Any, where: str) -> Value:
     """Return what a part of a live object holds in which `seen` was found.
 
-    A constant that stands in something mutable may be replaced between now and the run: it says
-    only what kind of thing stands there.
+    That nobody but the nodes puts something else there is what binds a closure, too.
     """
-    value = SCALAR if is_constant(seen) and not isinstance(seen, tuple) else frame.live(seen)
-    return frame.as_content(frame.recorder.look(place_of(frame, obj, part), where), value)
+    value = frame.live(seen)
+    place = place_of(frame, obj, part)
+    if not is_constant(seen):
+        frame.recorder.names.setdefault(id(seen), str(place))
+    return frame.as_content(frame.recorder.look(place, where), value)
 
 
 def held_items(frame: Frame, obj: Any, where: str) -> Value:
@@ -67,8 +68,14 @@ def held_items(frame: Frame, obj: Any, where: str) -> Value:
     content = frame.recorder.look(place_of(frame, obj), where)
     seen = seen_items(obj, frame)
     if not seen and content == "seen":
-        return opaque(frozenset({WORLD}))  # whoever fills it is not among the nodes
+        return promised_items(frame, obj)
     return frame.as_content(content, seen)
+
+
+def promised_items(frame: Frame, obj: Any) -> Value:
+    """Return what an element of an empty container may be, which nobody of the nodes fills."""
+    promised = frame.recorder.promises.get(id(obj), NOTHING)
+    return rooted(promised, frozenset({WORLD})) or opaque(frozenset({WORLD}))
 
 
 def seen_items(obj: Any, frame: Frame) -> Value:
@@ -104,10 +111,10 @@ def held_item(frame: Frame, obj: Any, keys: frozenset[Any] | None, where: str) -
         else:
             content = frame.recorder.look(place_of(frame, obj, part), where)
             seen = seen_items(obj, frame)
-            none = not seen and content == "seen"
-            found = join(
-                found, opaque(frozenset({WORLD})) if none else frame.as_content(content, seen)
-            )
+            if not seen and content == "seen":
+                found = join(found, promised_items(frame, obj))
+            else:
+                found = join(found, frame.as_content(content, seen))
     return found
 
 
@@ -141,4 +148,3 @@ def _is_plain_object(obj: Any, depth: int) -> bool:
     parts = _parts(obj)
     keys = list(obj) if isinstance(obj, dict) else []
     return all(_is_plain_object(part, depth + 1) for part in (*parts, *keys))
-

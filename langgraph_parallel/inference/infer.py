@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,6 +13,7 @@ from langchain_core.runnables import Runnable
 
 # The rule tables fill when these modules are imported.
 from langgraph.graph import StateGraph
+from langgraph.graph.message import add_messages
 
 from langgraph_parallel._compat import INJECTED, functions_of, is_plain_channel, unwrap_callable
 from langgraph_parallel.effects import (
@@ -22,8 +25,8 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference import calls as _calls  # noqa: F401
 from langgraph_parallel.inference import statements as _statements  # noqa: F401
+from langgraph_parallel.inference.calls import is_bridge
 from langgraph_parallel.inference.frame import Arguments, Frame, GiveUpError, Recorder, Shape
 from langgraph_parallel.inference.functions import (
     bind_parameters,
@@ -50,6 +53,7 @@ from langgraph_parallel.inference.values import (
     Routed,
     State,
     Value,
+    data,
     opaque,
     roots_of,
     strings_of,
@@ -144,9 +148,7 @@ def node_effects(
     return total
 
 
-def _runnable_effects(
-    runnable: Any, shape: Shape, trusts_calls: bool, memory: Memory
-) -> Effects:
+def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool, memory: Memory) -> Effects:
     """Return the effects of a node that is a sequence, a sub-graph or another runnable."""
     recorder = Recorder(shape, memory, trusts_calls=trusts_calls)
     try:
@@ -185,6 +187,41 @@ def router_effects(path: Any, shape: Shape) -> Effects:
             return Effects.top(Evidence(what="its source code is not available"))
         total = either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
     return total
+
+
+@functools.lru_cache(maxsize=256)
+def reducer_effects(reducer: Callable[..., Any]) -> Effects:
+    """Return what folding a value into a key does beside that; its operands are plain data.
+
+    One that cannot be read has a state of its own: it keeps the order in which it is called.
+    """
+    function = reducer
+    while isinstance(function, functools.partial):
+        function = function.func
+    if any(function is known for known in _PLAIN_REDUCERS):
+        return Effects()
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, "reducer")
+    try:
+        operands = (data(frozenset({"old"})), data(frozenset({"new"})))
+        frame.call(frozenset({Live(reducer)}), Arguments(frame.source.node, operands))
+        run_late(frame)
+    except Exception as error:
+        _unanalyzed(error)
+        recorder.contact("unknown", f"folds with {reducer!r}, which is not known", "")
+    return Effects(
+        mutates=recorder.mutates,
+        looks_at=frozenset(recorder.looks_at),
+        changes=frozenset(recorder.changes),
+        external=frozenset(recorder.external),
+        control=frozenset(recorder.control),
+        evidence=tuple(recorder.evidence.values()),
+    )
+
+
+_PLAIN_REDUCERS: Final = (
+    *(operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages),
+)
 
 
 def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
@@ -249,6 +286,9 @@ def _interpret(
 ) -> Outcome | None:
     """Interpret a function on a state of the given shape; None when its code is not at hand."""
     target = unwrap_callable(function)
+    while target is not None and is_bridge(target[0]) and hasattr(target[0], "__wrapped__"):
+        inner = unwrap_callable(target[0].__wrapped__)
+        target = inner and (inner[0], (*inner[1], *target[1]), {**inner[2], **target[2]})
     source = find_source(target[0]) if target else None
     if target is None or source is None:
         return None
@@ -396,7 +436,9 @@ def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, 
 
 def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effects:
     for atom in command.update:
-        is_dict = (isinstance(atom, Cell) and atom.kind == "dict") or (isinstance(atom, Const) and atom.value is None)
+        is_dict = (isinstance(atom, Cell) and atom.kind == "dict") or (
+            isinstance(atom, Const) and atom.value is None
+        )
         if is_dict:
             effects = _with_update(effects, atom, recorder)
         else:  # a list of pairs, say: any key, and any of them an `Overwrite`

@@ -94,7 +94,9 @@ def _is_tame(value: Value) -> bool:
 
 def without_callbacks(value: Value) -> Value:
     """Drop functions, which are analyzed as callbacks, and `config`, which is passed on."""
-    return frozenset(atom for atom in value if not _is_callback(atom) and not isinstance(atom, Injected))
+    return frozenset(
+        atom for atom in value if not _is_callback(atom) and not isinstance(atom, Injected)
+    )
 
 
 def _is_callback(atom: Any) -> bool:

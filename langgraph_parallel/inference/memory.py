@@ -32,8 +32,6 @@ class Memory:
 
     stored: dict[object, dict[Location, Content]] = field(default_factory=dict)
     """By owner, what nodes put into its parts."""
-    anywhere: Content = "seen"
-    """What nodes put into objects that are not known."""
     assumed: dict[Location, Content] = field(default_factory=dict)
     """Places that were looked into, and what was taken for granted about them."""
     is_stale: bool = False
@@ -48,20 +46,15 @@ class Memory:
         return found
 
     def _content(self, place: Location) -> Content:
-        found: Content = self.anywhere if place.kind == "memory" else "seen"
-        for other, content in self.stored.get(place.owner_key, {}).items():
-            if overlaps(place, other):
-                found = worse(found, content)
+        found: Content = "seen"
+        for owner in (place.owner_key, ANYWHERE.owner_key):
+            for other, content in self.stored.get(owner, {}).items():
+                if overlaps(place, other):
+                    found = worse(found, content)
         return found
 
     def store(self, place: Location, content: Content) -> None:
         """Record that a node puts something into a place."""
-        if place == ANYWHERE:
-            # Plain data in an unknown object makes no live object of it that was not there.
-            if worse(self.anywhere, content) != self.anywhere:
-                self.anywhere = worse(self.anywhere, content)
-                self.is_stale = True
-            return
         known = self.stored.setdefault(place.owner_key, {})
         new = worse(known.get(place, "seen"), content)
         if known.get(place) == new:
@@ -70,7 +63,7 @@ class Memory:
         if any(
             overlaps(place, other) and worse(taken, new) != taken
             for other, taken in self.assumed.items()
-            if other.owner_key == place.owner_key
+            if other.owner_key == place.owner_key or place.owner is ANYWHERE.owner
         ):
             self.is_stale = True
 

@@ -32,6 +32,7 @@ from langgraph_parallel.inference.external import (
     calls_give,
     contact_of_class,
     describe_method,
+    formatting_gives,
     gives_of,
     is_runnable,
     keeps_result,
@@ -61,6 +62,7 @@ from langgraph_parallel.inference.parts import (
 from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.tables import (
     MUTATING_METHODS,
+    PROMPT_CALLS,
     READING_METHODS,
     STRING_METHODS,
     UNMISTAKABLE_METHODS,
@@ -86,6 +88,7 @@ from langgraph_parallel.inference.values import (
     constants_of,
     data,
     fresh,
+    holding,
     is_deep,
     is_scalar,
     join,
@@ -149,7 +152,7 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
         known = parts if name == "values" else join(parts, SCALAR)
         if name in ("items", "values", "copy"):
             pairs = known if name != "items" else _pair_of(known, roots)
-            return frozenset({Data(roots, True, False, True, False, pairs)})
+            return holding(pairs, roots)
         return opaque(roots)
     roots = union(union(roots_of(receiver), roots_of(used)), frame.recorder.leaked)
     if isinstance(atom, Opaque):
@@ -162,7 +165,7 @@ _SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpart
 
 
 def _pair_of(parts: Value, roots: Any) -> Value:
-    return frozenset({Data(roots, True, False, True, False, parts)})
+    return holding(parts, roots)
 
 
 def _format_attributes(frame: Frame, name: str, given: Arguments) -> None:
@@ -302,17 +305,12 @@ def _dict_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
         keys = iterate(frame, whole, node)
         parts = join(cell.everything(), loose)
         if name == "items" or name == "popitem":
-            parts = frozenset({_made_of(join(keys, parts), cell.roots)})
+            parts = holding(join(keys, parts), cell.roots)
             if name == "popitem":
                 return parts
-        return frozenset({_made_of(keys if name == "keys" else parts, cell.roots)})
+        return holding(keys if name == "keys" else parts, cell.roots)
     change(frame, cell, f".{name}()", node, given.all)
     return unknown(frame, f"calls .{name}()", join(whole, given.all), node)
-
-
-def _made_of(parts: Value, roots: Any) -> Data:
-    deep = is_deep(parts)
-    return Data(roots, True, False, True, deep, None if deep else parts)
 
 
 # -- chains and injected parameters ----------------------------------------------------------------
@@ -379,6 +377,8 @@ def _run_chain(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value
     frame.escape(used, f"passed to .{name}()", where)
     for kind in sorted(chain.external):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
+    if name in PROMPT_CALLS and name != "parse":
+        return formatting_gives(name)
     return calls_give(name, chain.gives)
 
 
@@ -457,7 +457,9 @@ def _runnable_method(frame: Frame, receiver: Any, name: str, given: Arguments) -
         value, *rest = given.positional
         passed = join(*rest, given.unpacked, *given.named.values())
         frame.escape(
-            frozenset(a for a in passed if not isinstance(a, (Closure, Injected))), "passed on", where
+            frozenset(a for a in passed if not isinstance(a, (Closure, Injected))),
+            "passed on",
+            where,
         )
         return run_runnable(frame, receiver, value, given.node)
     if builds_chain(name):
@@ -480,7 +482,11 @@ def _class_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value
     if external is not None and not issubclass(cls, BaseLanguageModel):
         frame.escape(given.all, f"passed to .{name}()", frame.where(given.node))
         return frozenset({Chain(external, gives_of(cls))})
-    if issubclass(cls, BaseModel) and name in ("model_validate", "model_validate_json", "parse_obj"):
+    if issubclass(cls, BaseModel) and name in (
+        "model_validate",
+        "model_validate_json",
+        "parse_obj",
+    ):
         inner = Arguments(given.node, unpacked=tame(roots_of(given.all)))
         return frame.call(frozenset({Live(cls)}), inner)
     if issubclass(cls, BaseModel) and name in ("model_json_schema", "schema", "schema_json"):
@@ -523,7 +529,7 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
     if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
         use(frame, given.all, node)
         parts = join(held_items(frame, obj, where), iterate(frame, given.all, node))
-        return frozenset({_made_of(parts, frozenset({WORLD}))})
+        return holding(parts, frozenset({WORLD}))
     return None
 
 
@@ -550,16 +556,14 @@ def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Valu
         found = held_item(frame, obj, constants_of(given.positional[0]), where)
         return join(found, *given.positional[1:], *given.named.values(), NONE)
     if name == "keys":
-        return frozenset({_made_of(held_keys(frame, obj, where), frozenset())})
+        return holding(held_keys(frame, obj, where), frozenset())
     if name in ("values", "items", "copy", "most_common", "elements"):
         parts = held_items(frame, obj, where)
         if name == "values":
-            return frozenset({_made_of(parts, frozenset({WORLD}))})
+            return holding(parts, frozenset({WORLD}))
         both = join(parts, held_keys(frame, obj, where))
-        pair = frozenset({_made_of(both, frozenset({WORLD}))})
-        return frozenset({_made_of(pair, frozenset({WORLD}))}) if name != "copy" else frozenset(
-            {_made_of(parts, frozenset({WORLD}))}
-        )
+        pair = holding(both, frozenset({WORLD}))
+        return holding(parts if name == "copy" else pair, frozenset({WORLD}))
     return None
 
 
@@ -632,9 +636,14 @@ def _gentle_method(
         typed.use_object(frame, atom, node)
     else:
         typed.look_at_object(frame, atom, frame.where(node))
-    if name in ("model_dump", "model_dump_json", "dict", "json", "copy", "model_copy") and issubclass(
-        base, BaseModel
-    ):
+    if name in (
+        "model_dump",
+        "model_dump_json",
+        "dict",
+        "json",
+        "copy",
+        "model_copy",
+    ) and issubclass(base, BaseModel):
         use(frame, frozenset({atom}), node)
         roots = roots_of(frozenset({atom}))
         return frozenset({atom}) if "copy" in name else data(roots)
@@ -645,7 +654,15 @@ def _gentle_method(
 
 def _is_value_class(cls: type) -> bool:
     """Tell whether a class is immutable and holds plain data: a match, a pattern, a template."""
-    return cls.__module__ in ("re", "string", "datetime", "decimal", "uuid", "fractions", "zoneinfo")
+    return cls.__module__ in (
+        "re",
+        "string",
+        "datetime",
+        "decimal",
+        "uuid",
+        "fractions",
+        "zoneinfo",
+    )
 
 
 def _change_all(frame: Frame, atom: typed.Typed, given: Arguments) -> None:
@@ -659,5 +676,3 @@ def _change_all(frame: Frame, atom: typed.Typed, given: Arguments) -> None:
         if found is not None:
             given_parts = (given.all or SCALAR,) * 2
             typed.call_method(frame, atom, found[1], given_parts, given.node)
-
-

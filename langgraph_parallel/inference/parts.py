@@ -47,7 +47,7 @@ from langgraph_parallel.inference.values import (
     Value,
     const,
     constants_of,
-    is_deep,
+    holding,
     is_scalar,
     join,
     opaque,
@@ -55,7 +55,7 @@ from langgraph_parallel.inference.values import (
     strings_of,
     tame,
 )
-from langgraph_parallel.locations import ANYWHERE, Location, world
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location, any_attribute, world
 
 STATE_METHODS: Final = frozenset(
     {
@@ -91,12 +91,18 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
         _look_behind(frame, atom, node)
         return SCALAR if isinstance(atom, Data) and atom.scalar else frame.part_of(given)
     if isinstance(atom, Const):
-        return SCALAR
+        return _attribute_of_constant(frame, atom, name)
     if isinstance(atom, Chain):
         return tame()
     if isinstance(atom, (Closure, Method)):
         return opaque()
     return opaque(frame.escape(given, f"attribute {name}", frame.where(node)))
+
+
+def _attribute_of_constant(frame: Frame, atom: Const, name: str) -> Value:
+    if isinstance(atom.value, enum.Enum) and name in ("value", "name"):
+        return frame.live(getattr(atom.value, name))
+    return SCALAR
 
 
 def _look_behind(frame: Frame, atom: Data | Opaque, node: ast.AST) -> None:
@@ -124,20 +130,27 @@ def set_attribute(frame: Frame, value: Value, name: str, new: Value, node: ast.A
         elif isinstance(atom, (Live, Made, Object)):
             typed.set_attribute(frame, atom, name, new, node)
         elif isinstance(atom, Opaque) and not atom.tame:
-            _store_unknown(frame, atom, new, "assignment", node)
+            _store_unknown(frame, atom, new, "assignment", node, any_attribute(name))
         elif isinstance(atom, (Closure, Chain)):
             frame.escape(new, f"kept in .{name}", frame.where(node))
             frame.leak(new)
         else:
             frame.escape(new, f"kept in .{name}", frame.where(node))
             frame.leak(new)
-            change(frame, atom, "assignment", node, new)
+            change(frame, atom, "assignment", node, new, any_attribute(name))
 
 
-def _store_unknown(frame: Frame, atom: Opaque, new: Value, what: str, node: ast.AST) -> None:
+def _store_unknown(
+    frame: Frame,
+    atom: Opaque,
+    new: Value,
+    what: str,
+    node: ast.AST,
+    place: Location = ANY_ITEM,
+) -> None:
     frame.escape(new, "stored", frame.where(node))
     frame.leak(new)
-    change(frame, atom, what, node, new)
+    change(frame, atom, what, node, new, place)
     unknown(frame, f"{what} to an object of unknown type", frozenset({atom}), node)
 
 
@@ -149,9 +162,9 @@ def delete_attribute(frame: Frame, value: Value, name: str, node: ast.AST) -> No
         elif isinstance(atom, (Live, Made, Object)):
             typed.delete_attribute(frame, atom, name, node)
         elif isinstance(atom, Opaque) and not atom.tame:
-            _store_unknown(frame, atom, NOTHING, "deletion", node)
+            _store_unknown(frame, atom, NOTHING, "deletion", node, any_attribute(name))
         else:
-            change(frame, atom, "del", node, NOTHING)
+            change(frame, atom, "del", node, NOTHING, any_attribute(name))
 
 
 # -- items -----------------------------------------------------------------------------------------
@@ -209,7 +222,9 @@ def _item_of_constant(frame: Frame, atom: Const, index: Value) -> Value:
     if not isinstance(atom.value, tuple):
         return SCALAR
     places = constants_of(index)
-    if places and all(isinstance(p, int) and -len(atom.value) <= p < len(atom.value) for p in places):
+    if places and all(
+        isinstance(p, int) and -len(atom.value) <= p < len(atom.value) for p in places
+    ):
         return join(*(frame.live(atom.value[p]) for p in places))
     return join(*(frame.live(part) for part in atom.value), SCALAR)
 
@@ -222,10 +237,7 @@ def cell_item(
         use(frame, index, node)
     loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
     if is_slice:
-        parts = cell.everything()
-        deep = is_deep(parts) and not cell.open
-        known = None if deep or cell.open else parts
-        return frozenset({Data(cell.roots, True, False, cell.kind == "list", deep, known)})
+        return holding(join(cell.everything(), loose), cell.roots, plain=cell.kind == "list")
     keys = strings_of(index)
     if keys is None:
         copied = from_state(frame, index, node) if cell.spread else NOTHING
@@ -256,17 +268,14 @@ def _item_of_container(
         return join(found, SCALAR) if type(obj) is collections.Counter else found
     found = held_item(frame, obj, keys, where)
     if is_slice:
-        deep = is_deep(found)
-        return frozenset(
-            {Data(frozenset({WORLD}), True, False, True, deep, None if deep else found)}
-        )
+        return holding(found, frozenset({WORLD}))
     return found
 
 
 def _item_of_class(frame: Frame, cls: type, index: Value, node: ast.AST) -> Value:
     """Return what `Class[index]` gives: by its metaclass, else by `__class_getitem__`."""
     if isinstance(cls, enum.EnumMeta):
-        return frozenset(Live(member) for member in cls._member_map_.values())
+        return join(*(frame.live(member) for member in cls._member_map_.values()))
     hook = find(type(cls), "__getitem__")
     if hook is not None and is_users(hook[1]):
         return typed.call_method(frame, Live(cls), hook[1], (index,), node)

@@ -54,7 +54,6 @@ from langgraph_parallel.inference.values import (
     tame,
 )
 
-
 _EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
 """Filled by what reads graphs, which builds on this package."""
 
@@ -275,7 +274,9 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     anything = tame(roots_of(used)) if quiet else opaque(roots_of(used))
     found: Value = NOTHING
     for body in bodies:
-        arguments = Arguments(node, (), {}, join(anything, data(roots_of(used)) if quiet else NOTHING))
+        arguments = Arguments(
+            node, (), {}, join(anything, data(roots_of(used)) if quiet else NOTHING)
+        )
         found = join(found, frame.call(frozenset({Live(body)}), arguments))
     return join(found, tame(union(roots_of(value), frame.recorder.leaked)))
 

@@ -8,11 +8,19 @@ import importlib.util
 import sys
 from typing import Any, Final
 
-from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.builtin_calls import iterate_classes
 from langgraph_parallel.inference.containers import bind_target, iterate_over, unpack
 from langgraph_parallel.inference.datamodel import find
-from langgraph_parallel.inference.door import augment, compare, from_state, iterate, truth, use
+from langgraph_parallel.inference.door import (
+    augment,
+    compare,
+    from_state,
+    iterate,
+    merge_into,
+    truth,
+    use,
+)
 from langgraph_parallel.inference.expressions import OPERATORS, condition, pipe
 from langgraph_parallel.inference.frame import (
     Arguments,
@@ -44,7 +52,6 @@ from langgraph_parallel.inference.values import (
     Value,
     join,
     opaque,
-    roots_of,
 )
 
 _MOST_ROUNDS: Final = 12
@@ -111,7 +118,9 @@ def _assign(frame: Frame, node: ast.Assign) -> None:
 
 def _is_pairwise(target: ast.expr, value: ast.expr) -> bool:
     """Tell whether `a, b = x, y` assigns part by part."""
-    if not isinstance(target, (ast.Tuple, ast.List)) or not isinstance(value, (ast.Tuple, ast.List)):
+    if not isinstance(target, (ast.Tuple, ast.List)) or not isinstance(
+        value, (ast.Tuple, ast.List)
+    ):
         return False
     starred = any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
     return not starred and len(target.elts) == len(value.elts)
@@ -207,7 +216,11 @@ def _if(frame: Frame, node: ast.If) -> None:
 @statement(ast.For, ast.AsyncFor)
 def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
     def head() -> None:
-        store(frame, node.target, iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor)))
+        store(
+            frame,
+            node.target,
+            iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor)),
+        )
 
     _loop(frame, node, head)
 
@@ -386,8 +399,12 @@ def _match_mapping(frame: Frame, pattern: ast.MatchMapping, subject: Value) -> N
         found = join(*(_matched(frame, atom, index, pattern) for atom in subject))
         match_pattern(frame, inner, found)
     if pattern.rest is not None:
-        rest = use(frame, subject, pattern)
-        frame.bind(pattern.rest, join(frame.part_of(rest), opaque(roots_of(rest))))
+        cell = frame.recorder.cells.setdefault(id(pattern), Cell())
+        for atom in subject:
+            merge_into(frame, cell, atom, pattern)
+            if isinstance(atom, State):
+                from_state(frame, opaque(), pattern)
+        frame.bind(pattern.rest, frozenset({cell}))
 
 
 def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Value:

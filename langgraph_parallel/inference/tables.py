@@ -74,7 +74,9 @@ FUNCTIONS: Final[Mapping[str, Known]] = {
     **_all(SCALAR, "asyncio.tasks", "sleep"),
     **_all(CHANCE, "uuid", "uuid1 uuid4"),
     **_all(SCALAR, "uuid", "uuid3 uuid5"),
-    **_all(CHANCE, "secrets", "token_hex token_bytes token_urlsafe randbelow choice compare_digest"),
+    **_all(
+        CHANCE, "secrets", "token_hex token_bytes token_urlsafe randbelow choice compare_digest"
+    ),
     **_all(CHANCE, "posix", "urandom getpid"),
     **_all(DATED, "datetime.datetime", "now today utcnow"),
     **_all(DATED, "datetime.date", "today"),
@@ -124,7 +126,16 @@ PURE_MODULES: Final = frozenset(
 """Modules all of whose functions compute, but for those named in `MUTATORS`."""
 
 MUTATORS: Final = frozenset(
-    {"setitem", "delitem", "methodcaller", "call", "insort", "insort_left", "insort_right", "file_digest"}
+    {
+        "setitem",
+        "delitem",
+        "methodcaller",
+        "call",
+        "insort",
+        "insort_left",
+        "insort_right",
+        "file_digest",
+    }
 )
 
 PURE_CLASSES: Final = frozenset(

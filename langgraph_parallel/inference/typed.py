@@ -38,6 +38,7 @@ from langgraph_parallel.inference.held import held_part, place_of
 from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
+    SCALAR,
     WORLD,
     Live,
     Made,
@@ -49,7 +50,7 @@ from langgraph_parallel.inference.values import (
     opaque,
     rooted,
 )
-from langgraph_parallel.locations import ANYWHERE, HANDLERS, Location
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, HANDLERS, Location, any_attribute
 
 Typed: TypeAlias = Live | Made | Object
 
@@ -290,6 +291,8 @@ def _own_attribute(frame: Frame, atom: Typed, name: str, where: str) -> Value | 
     """Return what the instance itself holds; None when it does not hold the name."""
     if isinstance(atom, Live):
         seen = instance_dict(atom.obj).get(name, MISSING)
+        if type(seen) in (dict, list, set) and not seen:
+            frame.promise(seen, hints_of(type(atom.obj)), name)
         return None if seen is MISSING else held_part(frame, atom.obj, f".{name}", seen, where)
     if isinstance(atom, Made):
         held = atom.cell.values.get(name)
@@ -314,9 +317,7 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         if descriptor.fget is None:
             return NOTHING
         if is_users(descriptor):
-            return frame.call(
-                frame.live(descriptor.fget), Arguments(node, (frozenset({atom}),))
-            )
+            return frame.call(frame.live(descriptor.fget), Arguments(node, (frozenset({atom}),)))
         look_at_object(frame, atom, where)
         return rooted(_promised(atom, name), _roots(atom))
     if isinstance(descriptor, types.MemberDescriptorType):
@@ -324,6 +325,8 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
     if isinstance(descriptor, types.GetSetDescriptorType):
         if name == "__class__":
             return frozenset({Live(class_of(atom))})
+        if name in _TEXTS:
+            return SCALAR
         look_at_object(frame, atom, where)
         return opaque(_roots(atom))
     if (getter := find(type(descriptor), "__get__")) is not None and is_users(getter[1]):
@@ -334,6 +337,10 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         return opaque(_roots(atom))
     involved = join(frozenset({atom}), frozenset({Live(descriptor)}))
     return unknown(frame, f"looks up .{name}", involved, node)
+
+
+_TEXTS: Final = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
+"""What functions and classes say about themselves."""
 
 
 def _promised(atom: Typed, name: str) -> Value:
@@ -426,9 +433,7 @@ def _not_found(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     return opaque(_roots(atom))
 
 
-def _module_attribute(
-    frame: Frame, module: types.ModuleType, name: str, node: ast.AST
-) -> Value:
+def _module_attribute(frame: Frame, module: types.ModuleType, name: str, node: ast.AST) -> Value:
     namespace = vars(module)
     where = frame.where(node)
     place = Location(namespace, name, f"{module.__name__}.{name}", "name")
@@ -447,7 +452,9 @@ def _class_attribute(
     """Return an attribute of a class, where the metaclass comes last."""
     where = frame.where(node)
     if isinstance(cls, enum.EnumMeta) and name in cls._member_map_:
-        return frozenset({Live(cls._member_map_[name])})
+        return frame.live(cls._member_map_[name])
+    if name in _TEXTS:
+        return SCALAR
     found = find(cls, name)
     if found is None:
         if meta is not None:
@@ -492,8 +499,10 @@ def set_attribute(
     found = find(cls, name)
     if found is not None and _runs_setter(frame, atom, found[1], value, node):
         return
-    if hook is not None and issubclass(cls, BaseModel) and cls.model_config.get(
-        "validate_assignment"
+    if (
+        hook is not None
+        and issubclass(cls, BaseModel)
+        and cls.model_config.get("validate_assignment")
     ):
         frame.call(frozenset({Live(cls)}), Arguments(node, unpacked=value))
     if isinstance(atom, Made) and not atom.cell.open:
@@ -503,9 +512,7 @@ def set_attribute(
     change_object(frame, atom, name, frame.where(node), value)
 
 
-def _runs_setter(
-    frame: Frame, atom: Typed, attribute: Any, value: Value, node: ast.AST
-) -> bool:
+def _runs_setter(frame: Frame, atom: Typed, attribute: Any, value: Value, node: ast.AST) -> bool:
     if isinstance(attribute, property):
         if attribute.fset is not None:
             frame.call(frame.live(attribute.fset), Arguments(node, (frozenset({atom}), value)))
@@ -548,13 +555,11 @@ def look_at_object(frame: Frame, atom: Typed, where: str) -> None:
     if isinstance(atom, Live):
         if not _is_immutable(atom.obj):
             frame.recorder.look(place_of(frame, atom.obj), where)
-    elif isinstance(atom, Object) and _reaches_memory(atom.roots):
+    elif isinstance(atom, Object) and _reaches_memory(atom):
         frame.recorder.look(ANYWHERE, where)
 
 
-def change_object(
-    frame: Frame, atom: Typed, name: str | None, where: str, value: Value
-) -> None:
+def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value: Value) -> None:
     """Record that an attribute of an object, or any part of it, is changed in place."""
     if isinstance(atom, Live):
         part = None if name is None else f".{name}"
@@ -565,11 +570,13 @@ def change_object(
         frame.recorder.change(place_of(frame, atom.obj, part), where, value)
     elif isinstance(atom, Made):
         if atom.cell.open:
-            frame.recorder.change(ANYWHERE, where, value)
+            place = ANY_ITEM if name is None else any_attribute(name)
+            frame.recorder.change(place, where, value)
         if name is not None:
             frame.recorder.grown |= atom.cell.put(name, value)
     else:
-        frame.recorder.mutate(atom.roots, "assignment", where, value)
+        place = ANY_ITEM if name is None else any_attribute(name)
+        frame.recorder.mutate(atom.roots, "assignment", where, value, place)
 
 
 def _is_immutable(obj: Any) -> bool:
@@ -578,15 +585,16 @@ def _is_immutable(obj: Any) -> bool:
     ) and not is_users_object(obj)
 
 
-def _reaches_memory(roots: Any) -> bool:
-    return roots is not frozenset() and (not isinstance(roots, frozenset) or WORLD in roots)
+def _reaches_memory(atom: Object) -> bool:
+    if issubclass(atom.cls, BaseException):
+        return False  # whoever catches one is the first to look at it
+    return not isinstance(atom.roots, frozenset) or WORLD in atom.roots
 
 
 def _roots(atom: Typed) -> Any:
     if isinstance(atom, Live):
         return frozenset({WORLD})
     return atom.cell.roots if isinstance(atom, Made) else atom.roots
-
 
 
 def parts_of(frame: Frame, atom: Typed) -> Value:

@@ -268,6 +268,14 @@ def fresh(roots: Keys = frozenset(), *, plain: bool = False, deep: bool = True) 
     return frozenset({Data(roots, own=True, plain=plain, deep=deep)})
 
 
+def holding(parts: Value, roots: Keys = frozenset(), *, plain: bool = True) -> Value:
+    """Return a container made in this call that holds `parts`, and not only data like them."""
+    by_value = all(isinstance(a, Const) or (isinstance(a, Data) and a.deep) for a in parts)
+    if by_value:
+        return frozenset({Data(union(roots, roots_of(parts)), own=True, plain=plain)})
+    return frozenset({Data(union(roots, roots_of(parts)), True, False, plain, False, parts)})
+
+
 def opaque(roots: Keys = frozenset()) -> Value:
     """Return something unknown that may alias `roots`."""
     return frozenset({Opaque(roots)})
@@ -335,9 +343,7 @@ def rooted(value: Value, roots: Keys) -> Value:
         return value
     kept: list[Any] = []
     for atom in value:
-        if isinstance(atom, Data) and not atom.scalar:
-            kept.append(replace(atom, roots=union(atom.roots, roots)))
-        elif isinstance(atom, Opaque):
+        if (isinstance(atom, Data) and not atom.scalar) or isinstance(atom, Opaque):
             kept.append(replace(atom, roots=union(atom.roots, roots)))
         elif isinstance(atom, Object):
             kept.append(Object(atom.cls, union(atom.roots, roots)))
@@ -380,6 +386,8 @@ def _is_deep(atom: Atom, depth: int) -> bool:
     if isinstance(atom, Cell) and depth < _DEEPEST:
         closed = not atom.open and not atom.spread and atom.kind != "object"
         return closed and is_deep(atom.everything(), depth + 1)
+    if isinstance(atom, Data) and atom.parts is not None and depth < _DEEPEST:
+        return is_deep(atom.parts, depth + 1)
     return isinstance(atom, Const) or (isinstance(atom, Data) and atom.deep)
 
 

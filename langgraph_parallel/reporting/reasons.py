@@ -8,19 +8,12 @@ from langgraph_parallel.dependence import Constraint, Rule, Step
 from langgraph_parallel.effects import Effects, Evidence
 
 _CAUSES: Mapping[Rule, tuple[str, ...]] = {
-    Rule.EXTERNAL: (
-        "calls ",
-        "store.",
-        "changes an object",
-        "attribute ",
-        "a ",
-        "enters ",
-        "imports ",
-    ),
-    Rule.MUTATION: ("changes a state value",),
-    Rule.CONTROL: ("calls interrupt", "builds a Send"),
+    Rule.EXTERNAL: ("unknown", "write"),
+    Rule.MUTATION: ("mutates",),
+    Rule.CONTROL: ("interrupt", "send", "goto"),
+    Rule.FAILURE: ("changes",),
 }
-"""How the evidence for each kind of fence begins."""
+"""The kinds of effect that make a node keep its place."""
 
 
 def verdict_of(
@@ -46,6 +39,15 @@ def verdict_of(
             return f"independent: both add to {keys}, in the same order as before"
         case Rule.ANTI:
             return f"independent: {later.name} writes {keys} only after {earlier.name} has read"
+        case Rule.MEMORY:
+            return _memory_verdict(earlier, later, constraint.keys[0], effects)
+        case Rule.FAILURE:
+            place = constraint.keys[0]
+            where = _place_of(effects[later.name], f"changes {place}")
+            return (
+                f"ordered: {later.name} changes {place}{where}, which must not happen "
+                f"if {earlier.name} fails"
+            )
         case _:
             fenced = earlier if earlier.fence else later
             return f"ordered: {_fence_reason(fenced, effects[fenced.name])}"
@@ -53,10 +55,10 @@ def verdict_of(
 
 def cause_of(effects: Effects, fence: Rule) -> Evidence:
     """Return the evidence that makes a node keep its place among all its neighbors."""
-    starts = _CAUSES.get(fence, ())
-    for evidence in effects.evidence:
-        if evidence.what.startswith(starts):
-            return evidence
+    for kind in _CAUSES.get(fence, ()):
+        for evidence in effects.evidence:
+            if evidence.effect == kind:
+                return evidence
     return effects.evidence[-1] if effects.evidence else Evidence(what="it was declared so")
 
 
@@ -64,6 +66,24 @@ def _fence_reason(step: Step, effects: Effects) -> str:
     assert step.fence is not None
     cause = cause_of(effects, step.fence)
     return f"{step.name} keeps its place ({step.fence.value}: {cause})"
+
+
+def _memory_verdict(earlier: Step, later: Step, place: str, effects: Mapping[str, Effects]) -> str:
+    """Return which place outside the state two nodes both touch, with both lines."""
+    parts = []
+    for step in (later, earlier):
+        changes = place in map(str, step.changes)
+        verb = "changes" if changes else "looks at"
+        where = _place_of(effects[step.name], f"{verb} {place}")
+        parts.append(f"{step.name} {verb} {'it' if parts else place}{where}")
+    return f"ordered: {parts[0]}, and {parts[1]}"
+
+
+def _place_of(effects: Effects, what: str) -> str:
+    for evidence in effects.evidence:
+        if evidence.what == what and evidence.where:
+            return f" ({evidence.where})"
+    return ""
 
 
 def _place_of_read(effects: Effects, keys: tuple[str, ...]) -> str:

@@ -6,11 +6,12 @@ results are committed in order, by LangGraph itself. Dependences on state keys a
 saves wasted runs; what is outside the state cannot be checked afterwards, so there the rules are
 strict:
 
-* A node whose effects are not known, or which changes values in place, writes to the world or may
-  pause, never starts early.
-* Nothing starts before a node of unknown effects, or one that changes values in place, pauses or
-  routes, has ended.
-* A node that reads the world starts after every earlier node that writes to it.
+* A node whose effects are not known, or which changes values in place or memory, writes to the
+  world or may pause, never starts early.
+* Nothing starts before a node of unknown effects, or one that writes to the world, changes values in
+  place, pauses or routes, has ended: it may fail, and then nothing after it may have happened.
+* A node that looks at a place in memory starts after every earlier node that changes it, and not
+  early at all where a reducer changes it, which runs when LangGraph commits.
 * Users of one resource follow one another.
 """
 
@@ -30,7 +31,9 @@ from langgraph_parallel._compat import has_default
 from langgraph_parallel.dependence import Step, fence_of
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.construct import makes_quietly
+from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
+from langgraph_parallel.nodes import places_changed_by_reducers
 from langgraph_parallel.refusals import Refusal
 
 
@@ -115,10 +118,12 @@ def plan_early(
         trusts_calls: Take calls that are not known to be without effects.
         speculates: Let nodes start whose turn a router has yet to decide.
     """
+    folded = places_changed_by_reducers(builder)
     stays = {
         name: reason
         for name in builder.nodes
         if (reason := _why_in_place(builder, name, effects[name], trusts_calls=trusts_calls))
+        or (reason := _why_folded(effects[name], folded))
     }
     planner = _Planner(
         effects=effects,
@@ -182,6 +187,11 @@ def _is_made_quietly(schema: Any) -> bool:
     return not made or makes_quietly(schema)
 
 
+def _why_folded(found: Effects, folded: frozenset[Location]) -> str:
+    places = meeting(folded, found.looks_at)
+    return f"it looks at {places[0]}, which a reducer changes." if places else ""
+
+
 def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
     trusted = trusts_calls and found.certain
     if not found.certain:
@@ -190,8 +200,12 @@ def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
         return "it makes a call whose effects are not known."
     if "write" in found.external:
         return "it writes to the world outside the state."
+    if places := sorted(map(str, ordered_places(found.changes))):
+        return f"it changes {places[0]}."
     if found.mutates:
         return "it changes state values in place."
+    if "identity" in found.control:
+        return "it asks which object a value of the state is, and an early run gets copies."
     if "interrupt" in found.control:
         return "it may pause the run."
     if "step" in found.control:
@@ -222,11 +236,17 @@ class _Planner:
                 early |= {name for name in row if walk.gains(waits[name], rows[index - 1])}
             walk.pass_by(row, waits)
         outside = set(self.effects) - set(after)
-        disturbed = any("write" in self.effects[n].external or self.is_opaque(n) for n in outside)
+        disturbed = any(
+            self.is_opaque(n) or ordered_places(self.effects[n].changes) for n in outside
+        )
         guesses = frozenset(filter(self._may_guess, choices - set(after)))
         after |= {name: walk.wait_for(name, guess=True) for name in guesses}
         starts = frozenset(early | guesses) - self.stays
-        readers = {name for name in starts if "read" in self.effects[name].external}
+        readers = {
+            name
+            for name in starts
+            if "read" in self.effects[name].external or self.effects[name].looks_at
+        }
         return PlannedRegion(
             rows=rows,
             choices=guesses,
@@ -245,7 +265,7 @@ class _Planner:
         found = self.effects[name]
         if "interrupt" in found.control:
             return True
-        if found.certain and not found.mutates and found.external <= {"model", "read", "write"}:
+        if found.certain and not found.mutates and found.external <= {"model", "read"}:
             return False
         return fence_of(found, trust_unknown_calls=self.trusts_calls) is not None
 
@@ -268,8 +288,8 @@ class _Walk:
     def __init__(self, planner: _Planner) -> None:
         self._planner = planner
         self._writers: dict[str, set[str]] = {}
-        self._world: set[str] = set()
-        """Nodes that write to the world."""
+        self._changers: dict[object, list[tuple[str, Location]]] = {}
+        """By owner, nodes that change a place outside the state."""
         self._users: dict[str, list[str]] = {}
         self._number: dict[str, int] = {}
         self._before: dict[str, int] = {}
@@ -292,8 +312,7 @@ class _Walk:
         waits = set(self._opaque if guess else self._hard)
         for key in step.reads:
             waits |= self._writers.get(key, set())
-        if "read" in planner.effects[name].external:
-            waits |= self._world
+        waits |= self._changed_before(planner.effects[name].looks_at)
         for resource in step.resources:
             users = self._users.get(resource, [])
             waits.update(users[: len(users) + 1 - planner.limits.get(resource, 1)])
@@ -301,6 +320,13 @@ class _Walk:
         for other in waits:
             covered |= self._before[other] ^ 1 << self._number[other]
         return frozenset(other for other in waits if not covered >> self._number[other] & 1)
+
+    def _changed_before(self, looks_at: frozenset[Location]) -> set[str]:
+        """Return the nodes passed so far that change a place at which a later one looks."""
+        found: set[str] = set()
+        for owner in _owners_near(looks_at, self._changers):
+            found |= {n for n, p in self._changers[owner] if meeting((p,), looks_at)}
+        return found
 
     def gains(self, waits: frozenset[str], previous: Sequence[str]) -> bool:
         """Tell whether a node need not wait for all of the row before its own."""
@@ -339,7 +365,15 @@ class _Walk:
             writers = self._writers.setdefault(key, set())
             writers -= {other for other in writers if reach >> self._number[other] & 1}
             writers.add(name)
-        if "write" in planner.effects[name].external:
-            self._world.add(name)
+        for place in planner.effects[name].changes:
+            self._changers.setdefault(place.owner_key, []).append((name, place))
         for resource in step.resources:
             self._users.setdefault(resource, []).append(name)
+
+
+def _owners_near(looks_at: frozenset[Location], known: Mapping[object, Any]) -> set[object]:
+    """Return the owners among `known` of which some place may be one of `looks_at`."""
+    owners = {place.owner_key for place in looks_at}
+    if ANYWHERE.owner_key in owners:
+        return set(known)
+    return (owners | ({ANYWHERE.owner_key} if owners else set())) & set(known)

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from langgraph.graph.message import add_messages
-from typing_extensions import TypedDict
 
-from langgraph_parallel.inference.infer import router_effects
-from langgraph_parallel.inference.shape import describe_schema
+from langgraph_parallel.inference.infer import reducer_effects
+from langgraph_parallel.locations import ordered_places
 
 _GENTLE: Final = (
     *(operator.add, operator.or_, operator.and_, operator.mul, max, min),
@@ -19,11 +18,6 @@ _GENTLE: Final = (
 )
 """Reducers that leave their operands as they are; new messages may get their id, which is what
 makes the ids of an early run those of the real one."""
-
-
-class _Operands(TypedDict):
-    old: Any
-    new: Any
 
 
 def is_gentle(reducer: Callable[..., Any]) -> bool:
@@ -42,13 +36,6 @@ def does_nothing_else(reducer: Callable[..., Any]) -> bool:
     if is_gentle(reducer):
         return True
 
-    def fold(state: Any) -> Any:
-        return reducer(state["old"], state["new"])
-
-    found = router_effects(fold, _shape())
-    return found.certain and not found.external and not found.control - {"raise"}
-
-
-@functools.cache
-def _shape() -> Any:
-    return describe_schema(_Operands, ("old", "new"))
+    found = reducer_effects(reducer)
+    outside = found.external or found.looks_at or ordered_places(found.changes)
+    return not outside and not found.mutates and not found.control - {"raise"}

@@ -17,6 +17,7 @@ from langgraph.graph import END, START, StateGraph
 
 from langgraph_parallel.effects import ALL, Effects
 from langgraph_parallel.inference.infer import router_effects
+from langgraph_parallel.locations import ordered_places
 from langgraph_parallel.nodes import branch_shape, branch_targets
 
 Rows = tuple[tuple[str, ...], ...]
@@ -118,7 +119,9 @@ class _Ways:
         for name in routers:
             for branch in self._builder.branches.get(name, {}).values():
                 found = router_effects(branch.path, branch_shape(self._builder, name, branch))
-                if not found.certain or found.mutates or found.external - {"model", "read"}:
+                if not found.certain or found.mutates or ordered_places(found.changes):
+                    return False
+                if found.external - {"model", "read"}:
                     return False
         return True
 
