@@ -28,7 +28,8 @@ _LONG_PAUSE_S = 0.015
 """The first node of a pair that shares a superstep sleeps so long before its effect; the second
 one starts within 1 ms."""
 _SHORT_PAUSE_S = 0.002
-_ADDRESS = re.compile(r"0x[0-9a-f]+")
+_IDS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,}")
+"""Addresses and UUIDs."""
 _NUMBERS = itertools.count()
 
 
@@ -63,8 +64,8 @@ TALLY = Tally()
 
 
 def normal(value: Any) -> Any:
-    """Return what a value shows, without addresses."""
-    return _ADDRESS.sub("0x", repr(value))
+    """Return what a value shows, without what is drawn anew in each run."""
+    return _IDS.sub("ID", repr(value))
 
 
 @contextmanager
