@@ -42,6 +42,8 @@ class Program:
     options: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the run."""
     is_async: bool = False
+    times: int = 1
+    """How often the graph is run."""
 
 
 MODES = ("fanout", "exact")
@@ -91,7 +93,7 @@ def observe(name: str, mode: str | None) -> tuple[Any, Any]:
         if made.is_async:
             state = asyncio.run(graph.ainvoke(made.given, **made.options))
         else:
-            state = graph.invoke(made.given, **made.options)
+            state = [graph.invoke(made.given, **made.options) for _ in range(made.times)][-1]
         answer = {key: normal(value) for key, value in state.items()}
     except Exception as error:
         answer = {"error": normal(error)}
