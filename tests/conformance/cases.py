@@ -98,6 +98,11 @@ MEMORIES = {
 }
 _HOOKS_OF_ATTRIBUTES = ("__setattr__", "__getattribute__", "__delattr__", "__dict__")
 """Methods that a plain access to the object's own attribute would run."""
+_GUARDS = {
+    "__getattr__": "raise AttributeError(name)",
+    "__getattribute__": "return object.__getattribute__(self, name)",
+}
+"""LangGraph asks any object that a node can reach for names of its own whenever it compiles."""
 _METHOD = re.compile(r"(=?)((?:@\S+ )?)((?:async )?)(\w+)\((.*?)\) -> (.*)")
 
 
@@ -297,7 +302,8 @@ def _method(spec: str, case: Case, memory: Memory) -> str:
     if "global " in touch or memory.count == "total":
         # One declaration, at the top, whatever comes first.
         touch = "global total\n" + touch.replace("global total\n", "")
-    lines = [f"{is_async}def {name}({parameters}):", textwrap.indent(touch, "    ")]
+    guard = f'    if name != "prop":\n        {_GUARDS[name]}' if name in _GUARDS else ""
+    lines = [f"{is_async}def {name}({parameters}):", guard, textwrap.indent(touch, "    ")]
     head = [decorator.strip()] if decorator else []
     tail = ["__hash__ = object.__hash__"] if name == "__eq__" and _hashes(case) else []
     return "\n".join([*head, *filter(None, lines), f"    {ends}", *tail])

@@ -151,7 +151,11 @@ def build(module: types.ModuleType, shape: str) -> tuple[Any, dict[str, Any], bo
 def outcome(module: types.ModuleType, shape: str, mode: str | None = None) -> tuple[Any, bool]:
     """Run a graph; return the answer of its nodes and whether anything was moved."""
     graph, options, is_async = build(module, shape)
-    if mode is not None:
+    if mode is None:
+        # LangGraph reads what the nodes' names and attributes mean, properties included, whenever
+        # it compiles; a parallel graph has been compiled twice.
+        graph.builder.compile()
+    else:
         graph = parallelize(graph, **MODES[mode])
         parallel = graph.parallel_report.is_parallel
         module.PAUSE = _LONG_PAUSE_S if parallel or shape == "routed" else _SHORT_PAUSE_S
