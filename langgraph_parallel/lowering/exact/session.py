@@ -127,11 +127,12 @@ class Session:
 
     def ended(self, name: str, config: RunnableConfig, result: Any) -> None:
         """Note what a node has returned in its own superstep."""
-        if pulled_step(config) is None:
+        step = pulled_step(config)
+        if step is None:
             return
         with self._lock:
-            if self._region is not None and name in self._region.row_of and not self._closed:
-                self._take_in(name, result)
+            if not self._closed:
+                self._take_in(name, step, result)
                 self._start_ready()
 
     def missed(self, name: str) -> None:
@@ -215,10 +216,15 @@ class Session:
 
     # Ends
 
-    def _take_in(self, name: str, result: Any) -> None:
+    def _take_in(self, name: str, step: int, result: Any) -> None:
+        """Go on from what a node has returned, if it is one of the region that is open now.
+
+        It may be another's: of a branch beside the region, or of a region that the run has left, or
+        entered anew, while the node was running early.
+        """
         region = self._region
-        assert region is not None
-        row = region.row_of[name]
+        if region is None or region.row_of.get(name) != (row := step - self._entry_step):
+            return
         read = self.program.nodes[name].read_updates
         if read is None:
             return
@@ -331,7 +337,7 @@ class Session:
             if run.given_up and not run.by_itself:
                 return  # by somebody who knows what is to start now
             if self._runs.get(run.name) is run and run.has_result:
-                self._take_in(run.name, run.result)
+                self._take_in(run.name, run.step, run.result)
             self._start_ready()
 
     def _drop(self, runs: Iterable[EarlyRun]) -> None:
