@@ -76,7 +76,7 @@ class EarlyRun:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.step = name, step
-        self.held = HeldEvents(parent_run_id, self.check, live=live)
+        self.held = HeldEvents(parent_run_id, self.check, self.refuse, live=live)
         self.config: RunnableConfig = {}
         self.context: Context
         self.thread: Future[None] | None = None

@@ -1,13 +1,23 @@
-"""`mode="exact"` from outside: who watches a run, or waits for it, cannot tell it from the original."""
+"""`mode="exact"` from outside: nobody who watches a run, or waits for it, can tell."""
 
 import asyncio
+import functools
+import threading
 from typing import Any, Literal
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
+from langchain_core.globals import set_debug
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tracers.context import collect_runs
 from langgraph.graph import START, StateGraph
+from side_by_side import bare
 from typing_extensions import TypedDict
 
-from langgraph_parallel import ParallelConfig, parallelize
+from langgraph_parallel import Effects, ParallelConfig, parallelize
 
 
 class State(TypedDict, total=False):
@@ -48,3 +58,222 @@ async def test_a_guess_may_end_when_its_region_has_been_left():
     assert await ours.ainvoke({"x": 0}) == {"x": 0, "a": 0, "d": 0}
     assert ours.parallel_report.runtime.by_node["b"].early == 1
     assert problems == []
+
+
+# -- model calls -----------------------------------------------------------------------------------
+
+
+class TwoWays(BaseChatModel):
+    """Says how it was called; only a whole answer has its usage."""
+
+    @property
+    def _llm_type(self):
+        return "two-ways"
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+        metadata = {"model_name": "two-ways"}
+        message = AIMessage("whole", usage_metadata=usage, response_metadata=metadata, id="run-1")
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        for part in ("in", " ", "parts"):
+            chunk = ChatGenerationChunk(message=AIMessageChunk(part, id="run-1"))
+            if run_manager:
+                run_manager.on_llm_new_token(part, chunk=chunk)
+            yield chunk
+
+
+class Notes(BaseCallbackHandler):
+    """Notes what happens, and where."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_chat_model_start(self, *_: Any, metadata=None, **__: Any):
+        self.seen.append(("start", (metadata or {}).get("langgraph_node")))
+
+    def on_llm_new_token(self, token, **_: Any):
+        self.seen.append(("token", token))
+
+    def on_llm_end(self, response, **_: Any):
+        self.seen.append(("end", response.generations[0][0].text))
+
+
+class Exporter(Notes):
+    """A stream handler to LangChain, by its methods alone."""
+
+    def tap_output_iter(self, run_id, output):
+        for part in output:
+            self.seen.append(("part", bare(part)))
+            yield part
+
+    async def tap_output_aiter(self, run_id, output):
+        async for part in output:
+            self.seen.append(("part", bare(part)))
+            yield part
+
+
+def asking(how="invoke", model=None):
+    """Return what makes a graph; given an event, its first node waits for the second to begin."""
+    model = model or TwoWays()
+    chain = ChatPromptTemplate.from_template("{x}") | model
+
+    def ask(state):
+        if how == "invoke":
+            return {"b": model.invoke(state["x"])}
+        return {"b": list(chain.stream({"x": state["x"]}))[-1]}
+
+    async def aask(state):
+        if how == "invoke":
+            return {"b": await model.ainvoke(state["x"])}
+        return {"b": [part async for part in chain.astream({"x": state["x"]})][-1]}
+
+    return functools.partial(two_nodes, ask, aask)
+
+
+def two_nodes(ask, aask, is_async, begun=None):
+    def first(state):
+        assert begun is None or begun.wait(30)
+        return {"a": 1}
+
+    async def afirst(state):
+        await asyncio.to_thread(first, state)
+        return {"a": 1}
+
+    def second(state):
+        if begun is not None:
+            begun.set()
+        return ask(state)
+
+    async def asecond(state):
+        if begun is not None:
+            begun.set()
+        return await aask(state)
+
+    nodes = (afirst, asecond) if is_async else (first, second)
+    named = list(zip(("first", "ask"), nodes, strict=True))
+    return StateGraph(State).add_sequence(named).add_edge(START, "first").compile()
+
+
+EFFECTS = {
+    "first": Effects(writes={"a"}),
+    "ask": Effects(reads={"x"}, writes={"b"}, external={"model"}),
+}
+
+
+def both(make, *, is_async=False):
+    given = make(is_async, threading.Event())
+    return make(is_async), parallelize(given, mode="exact", effects=EFFECTS)
+
+
+def run_invoke(graph):
+    notes = Notes()
+    return [bare(graph.invoke({"x": "?"}, {"callbacks": [notes]})), notes.seen]
+
+
+def run_stream(graph):
+    return [bare(p) for p in graph.stream({"x": "?"}, stream_mode=["updates", "values", "custom"])]
+
+
+def run_messages(graph):
+    return [bare(p) for p in graph.stream({"x": "?"}, stream_mode=["messages", "updates"])]
+
+
+def run_exporter(graph):
+    notes = Exporter()
+    return [bare(graph.invoke({"x": "?"}, {"callbacks": [notes]})), notes.seen]
+
+
+def run_usage(graph):
+    with get_usage_metadata_callback() as usage:
+        return [bare(graph.invoke({"x": "?"})), dict(usage.usage_metadata)]
+
+
+def run_collected(graph):
+    with collect_runs() as runs:
+        graph.invoke({"x": "?"})
+    return [[run.name, [child.name for child in run.child_runs]] for run in runs.traced_runs]
+
+
+WATCHED = [run_invoke, run_stream, run_messages, run_exporter, run_usage, run_collected]
+
+
+@pytest.mark.parametrize("run", WATCHED)
+@pytest.mark.parametrize("how", ["invoke", "chain"])
+def test_a_model_is_called_as_in_the_original(run, how):
+    plain, ours = both(asking(how))
+    assert run(ours) == run(plain)
+    assert ours.parallel_report.runtime.total.early == 1
+    if (run, how) != (run_exporter, "chain"):
+        assert ours.parallel_report.runtime.total.hit == 1
+
+
+async def run_ainvoke(graph):
+    notes = Notes()
+    return [bare(await graph.ainvoke({"x": "?"}, {"callbacks": [notes]})), notes.seen]
+
+
+async def run_astream(graph):
+    modes = ["updates", "values", "custom"]
+    return [bare(part) async for part in graph.astream({"x": "?"}, stream_mode=modes)]
+
+
+async def run_amessages(graph):
+    modes = ["messages", "updates"]
+    return [bare(part) async for part in graph.astream({"x": "?"}, stream_mode=modes)]
+
+
+async def run_events_v1(graph):
+    return await _events(graph, "v1")
+
+
+async def run_events_v2(graph):
+    return await _events(graph, "v2")
+
+
+async def _events(graph, version):
+    seen = []
+    async for event in graph.astream_events({"x": "?"}, version=version):
+        event.pop("parent_ids", None)
+        seen.append(bare(event))
+    return seen
+
+
+AWATCHED = [run_ainvoke, run_astream, run_amessages, run_events_v1, run_events_v2]
+
+
+@pytest.mark.filterwarnings("ignore:astream_events version='v1'")
+@pytest.mark.parametrize("run", AWATCHED)
+@pytest.mark.parametrize("how", ["invoke", "chain"])
+async def test_a_model_is_called_as_in_the_original_in_async(run, how):
+    plain, ours = both(asking(how), is_async=True)
+    assert await run(ours) == await run(plain)
+    assert ours.parallel_report.runtime.total.early == 1
+    if (run, how) not in {(run_events_v1, "chain"), (run_events_v2, "chain")}:
+        assert ours.parallel_report.runtime.total.hit == 1
+
+
+def test_a_handler_of_the_model_itself_hears_each_call_once():
+    seen = []
+    for is_ours in (False, True):
+        notes = Notes()
+        plain, ours = both(asking(model=TwoWays(callbacks=[notes])))
+        (ours if is_ours else plain).invoke({"x": "?"})
+        seen.append(notes.seen)
+    assert seen[0] == seen[1] == [("start", "ask"), ("end", "whole")]
+
+
+def test_nothing_starts_early_while_langchain_prints_what_it_does(capsys):
+    make = asking()
+    plain, ours = make(False), parallelize(make(False), mode="exact", effects=EFFECTS)
+    set_debug(True)
+    try:
+        plain.invoke({"x": "?"})
+        printed = capsys.readouterr().out
+        ours.invoke({"x": "?"})
+    finally:
+        set_debug(False)
+    again = capsys.readouterr().out
+    assert again.count("[llm/start]") == printed.count("[llm/start]") == 1
+    assert ours.parallel_report.runtime.total.early == 0
