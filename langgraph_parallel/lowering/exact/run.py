@@ -170,6 +170,11 @@ class EarlyRun:
         self._state = None
         self.ended_s = self._clock()
 
+    @property
+    def is_on_thread(self) -> bool:
+        """Whether a thread is at work for the run, be it cancelled or not."""
+        return self.thread is not None and not self.thread.done()
+
     # Being judged
 
     @property

@@ -24,6 +24,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, Launcher
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting, early_config, stamp
 from langgraph_parallel.lowering.exact.spread import KeyToken
+from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, MOST_LEFT
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("langgraph_parallel_session", default=None)
 
@@ -65,6 +66,8 @@ class Session:
         self._active: set[EarlyRun] = set()
         self._awaited: set[EarlyRun] = set()
         """Active runs whose turn has come: they stand in for a node of LangGraph's."""
+        self._left: set[EarlyRun] = set()
+        """Runs that were cancelled and whose threads go on: they take a place all the same."""
         self._base: tuple[RunnableConfig, NodeSetting, Context] | None = None
         self._closed = False
 
@@ -286,11 +289,14 @@ class Session:
     def _room(self) -> int:
         assert self._base is not None
         assert self._region is not None
+        if len(LEFT_BEHIND) >= MOST_LEFT:
+            return 0
         most = self._base[0].get("max_concurrency")
         if not most:
             return self.program.most_runs
         # One slot stays for each node that LangGraph itself may run, unless that one only waits.
-        free = most - self._region.width + len(self._awaited)
+        self._left = {run for run in self._left if run.is_on_thread}
+        free = most - self._region.width + len(self._awaited) - len(self._left)
         return min(self.program.most_runs, free)
 
     def _start(self, name: str, row: int) -> None:
@@ -334,6 +340,8 @@ class Session:
         with self._lock:
             self._active.discard(run)
             self._awaited.discard(run)
+            if run.is_on_thread:
+                self._left.add(run)
             if run.given_up and not run.by_itself:
                 return  # by somebody who knows what is to start now
             if self._runs.get(run.name) is run and run.has_result:

@@ -2,7 +2,10 @@
 
 import asyncio
 import functools
+import subprocess
+import sys
 import threading
+import time
 from typing import Any, Literal
 
 import pytest
@@ -18,6 +21,7 @@ from side_by_side import bare
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Effects, ParallelConfig, parallelize
+from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, DaemonThreads
 
 
 class State(TypedDict, total=False):
@@ -58,6 +62,153 @@ async def test_a_guess_may_end_when_its_region_has_been_left():
     assert await ours.ainvoke({"x": 0}) == {"x": 0, "a": 0, "d": 0}
     assert ours.parallel_report.runtime.by_node["b"].early == 1
     assert problems == []
+
+
+def guessing(slow, begun):
+    """Return a graph that goes from `a`, when `slow` has begun, past it to `fast`."""
+
+    def a(state) -> dict[str, Any]:
+        assert begun.wait(30)
+        return {"a": 1}
+
+    def fast(state):
+        return {"c": 1}
+
+    def route(state) -> Literal["slow", "fast"]:
+        return "fast" if state["a"] else "slow"
+
+    builder = StateGraph(State).add_node(a).add_node("slow", slow).add_node(fast)
+    builder.add_edge(START, "a").add_conditional_edges("a", route)
+    effects = {"a": Effects(writes={"a"}), "slow": Effects(writes={"b"}, external="model")}
+    config = ParallelConfig(speculate="pure")
+    return parallelize(builder.compile(), mode="exact", config=config, effects=effects)
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke"])
+def test_nobody_waits_for_a_wrong_guess(how):
+    begun, released = threading.Event(), threading.Event()
+    notes = Notes()
+    model = TwoWays()
+
+    def slow(state):
+        model.invoke("before")
+        begun.set()
+        assert released.wait(30)
+        return {"b": model.invoke("after")}
+
+    graph = guessing(slow, begun)
+    config = {"callbacks": [notes]}
+    if how == "invoke":
+        graph.invoke({"x": 1}, config)
+    elif how == "stream":
+        list(graph.stream({"x": 1}, config))
+    else:
+        asyncio.run(graph.ainvoke({"x": 1}, config))
+    assert len(LEFT_BEHIND) == 1
+    released.set()
+    limit = time.monotonic() + 30
+    while len(LEFT_BEHIND) and time.monotonic() < limit:
+        time.sleep(0.001)
+    assert len(LEFT_BEHIND) == 0
+    assert notes.seen == []
+    assert graph.parallel_report.runtime.by_node["slow"].abandoned == 1
+
+
+def test_while_too_many_are_left_behind_nothing_starts_early(monkeypatch):
+    monkeypatch.setattr("langgraph_parallel.lowering.exact.session.MOST_LEFT", 1)
+    begun, released = threading.Event(), threading.Event()
+
+    def slow(state):
+        begun.set()
+        assert released.wait(30)
+
+    graph = guessing(slow, begun)
+    for _ in range(3):
+        graph.invoke({"x": 1})
+    assert graph.parallel_report.runtime.by_node["slow"].early == 1
+    released.set()
+
+
+@pytest.mark.looptime
+async def test_nobody_waits_for_a_task_that_will_not_be_cancelled():
+    async def first(state):
+        await asyncio.sleep(1)
+        raise ValueError("first")
+
+    async def stubborn(state):
+        try:
+            await asyncio.sleep(50)
+        except asyncio.CancelledError:
+            await asyncio.sleep(50)
+        return {"b": 1}
+
+    effects = {"first": Effects(), "stubborn": Effects(writes={"b"})}
+    builder = StateGraph(State).add_sequence([first, stubborn]).add_edge(START, "first")
+    graph = parallelize(builder.compile(), mode="exact", effects=effects)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    with pytest.raises(ValueError, match="first"):
+        await graph.ainvoke({"x": 1})
+    assert loop.time() - start < 1.2
+    assert len(LEFT_BEHIND) == 1
+    await asyncio.sleep(60)
+    assert len(LEFT_BEHIND) == 0
+
+
+LEAVES_A_CALL = """
+import threading
+from typing_extensions import TypedDict
+from langgraph.graph import START, StateGraph
+from langgraph_parallel import Effects, parallelize
+
+begun = threading.Event()
+
+def first(state):
+    assert begun.wait(30)
+    raise ValueError("first")
+
+def second(state):
+    begun.set()
+    threading.Event().wait(300)
+
+builder = StateGraph(TypedDict("State", {"b": int}))
+builder.add_sequence([first, second]).add_edge(START, "first")
+effects = {"first": Effects(), "second": Effects(writes={"b"})}
+try:
+    parallelize(builder.compile(), mode="exact", effects=effects).invoke({"b": 1})
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_process_ends_although_a_call_was_left_behind():
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES_A_CALL], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "first\n", "")
+
+
+def test_daemon_threads_are_reused_bounded_and_ended():
+    threads = DaemonThreads(2)
+    names = {threads.submit(lambda: threading.current_thread().name).result(30) for _ in range(5)}
+    assert len(names) <= 2
+    started, gate = threading.Semaphore(0), threading.Event()
+
+    def hold():
+        started.release()
+        return gate.wait(30)
+
+    running = [threads.submit(hold) for _ in range(4)]
+    assert started.acquire(timeout=30)
+    assert started.acquire(timeout=30)
+    threads.shutdown(cancel_futures=True)
+    gate.set()
+    assert [f.result(30) for f in running if not f.cancelled()] == [True] * 2
+    assert sum(f.cancelled() for f in running) == 2
+    with pytest.raises(RuntimeError, match="shut down"):
+        threads.submit(print)
+    with pytest.raises(ZeroDivisionError):
+        DaemonThreads(1).submit(lambda: 1 // 0).result(30)
 
 
 # -- model calls -----------------------------------------------------------------------------------
