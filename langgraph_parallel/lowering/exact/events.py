@@ -101,6 +101,12 @@ class HeldEvents:
             with self._lock:
                 self._events.append(("", (plain(part),), {}))
 
+    def settle(self, restore: Callable[[Any], Any]) -> None:
+        """Put the real parts of the state into what was written, in place of copies."""
+        self._events = [
+            event if event[0] else ("", (restore(*event[1]),), {}) for event in self._events
+        ]
+
     def tell(self, config: RunnableConfig, own: OwnRun) -> None:
         """Tell every event to the handlers of the node's own run."""
         handlers = own.handlers(self.streams)

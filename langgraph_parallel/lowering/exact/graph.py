@@ -156,6 +156,7 @@ def _entry(
         ),
         keys=keys,
         lazy=lowered.effects[name].keeps - lowered.steps[name].reads,
+        reads=lowered.steps[name].reads,
         writes=lowered.steps[name].writes,
         make_state=make_state,
         read_updates=update_reader(compiled, name),

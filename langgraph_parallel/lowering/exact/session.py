@@ -95,7 +95,7 @@ class Session:
 
     def fits(self, run: EarlyRun, real: Any) -> bool:
         """Tell whether an early result is what the real run would return, and count it."""
-        if run.has_result and run.agrees_with(real):
+        if run.has_result and run.agrees_with(real) and run.settle(real):
             self.program.runtime.used(run.name, run.arrived_after_s)
             return True
         self._reject(run)
@@ -103,7 +103,7 @@ class Session:
 
     def _reject(self, run: EarlyRun) -> None:
         if run.given_up or run.started_s is None:
-            self.program.runtime.gave_up(run.name, run.seconds, by_itself=run.by_itself)
+            self.program.runtime.gave_up(run.name, run.seconds, run.own_reason)
         else:
             self.program.runtime.missed(run.name, run.seconds)
         run.give_up("the node runs in its own time")
@@ -308,6 +308,7 @@ class Session:
             step=self._entry_step + row,
             keys=entry.keys,
             lazy=entry.lazy,
+            eager=entry.reads,
             outlook=_Outlook(
                 self._foresight,
                 self._lock,
@@ -352,7 +353,7 @@ class Session:
         for run in list(runs):
             run.give_up("its turn did not come")
             self._runs.pop(run.name, None)
-            self.program.runtime.gave_up(run.name, run.seconds, by_itself=run.by_itself)
+            self.program.runtime.gave_up(run.name, run.seconds, run.own_reason)
             self.launcher.drop(run)
 
 
