@@ -9,12 +9,12 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
-import enum
 import fractions
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from langgraph_parallel.lowering.exact.values import (
     ATOMS,
+    FIELDS_SET,
     MUTABLE_BASES,
     attributes,
     is_data,
@@ -22,7 +22,7 @@ from langgraph_parallel.lowering.exact.values import (
     is_plain_tuple,
 )
 
-_BY_TEXT: Final = frozenset(
+_BY_TEXT: Final[frozenset[Any]] = frozenset(
     {
         *(float, complex, decimal.Decimal, fractions.Fraction, range),
         *(datetime.datetime, datetime.time),
@@ -30,6 +30,9 @@ _BY_TEXT: Final = frozenset(
 )
 """Atoms of which different ones can be equal: the two zeros, one instant in two time zones."""
 _DICTS: Final = (dict, collections.OrderedDict, collections.Counter, collections.defaultdict)
+_CONTAINERS: Final[frozenset[Any]] = frozenset(
+    {list, collections.deque, *_DICTS, set, frozenset, bytearray}
+)
 
 
 class Likeness:
@@ -56,13 +59,17 @@ class Likeness:
         kind: Any = type(a)
         if kind is not type(b):
             return False
-        if kind in ATOMS or isinstance(a, enum.Enum):
+        if kind in ATOMS:
             return a is b or (repr(a) == repr(b) if kind in _BY_TEXT else bool(a == b))
-        if is_plain_tuple(cast("Any", kind)):
+        if kind in _CONTAINERS:
+            return self._note(a, b) and (a is b or self._same_content(kind, a, b))
+        if is_data(kind):  # type: ignore[arg-type]
+            return self._note(a, b) and (a is b or self._same_attributes(a, b))
+        if is_plain_tuple(kind):  # type: ignore[arg-type]
             return len(a) == len(b) and all(map(self._same, a, b)) and self._note(a, b)
         if is_immutable(a):
             return a is b or (_is_plain(kind) and bool(a == b) and repr(a) == repr(b))
-        return self._note(a, b) and (a is b or self._same_content(kind, a, b))
+        return False
 
     def _note(self, a: Any, b: Any) -> bool:
         """Note a pair; tell whether neither was paired with something else."""
@@ -87,20 +94,23 @@ class Likeness:
             return keys and all(map(self._same, a.values(), b.values()))
         if kind is set or kind is frozenset:
             return self._same_order(a, b) and self._same_order(set(a), set(b))
-        if kind is bytearray:
-            return bool(a == b)
-        return is_data(kind) and self._same_attributes(attributes(a), attributes(b))
+        return bool(a == b)
 
     def _same_order(self, a: Any, b: Any) -> bool:
         """Tell whether two sets, or two that are made of them, list the same."""
         return len(a) == len(b) and all(map(self._same, a, b))
 
-    def _same_attributes(self, a: list[tuple[str, Any]], b: list[tuple[str, Any]]) -> bool:
-        return len(a) == len(b) and all(
-            name == other
-            and (part == real if name == "__pydantic_fields_set__" else self._same(part, real))
-            for (name, part), (other, real) in zip(a, b, strict=True)
-        )
+    def _same_attributes(self, a: Any, b: Any) -> bool:
+        mine, real = attributes(a), attributes(b)
+        for (name, part), (other, real_part) in zip(mine, real, strict=True):
+            if name != other:
+                return False
+            if name == FIELDS_SET:
+                if part != real_part:
+                    return False
+            elif not self._same(part, real_part):
+                return False
+        return True
 
 
 def _is_plain(kind: Any) -> bool:

@@ -23,13 +23,13 @@ import types
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias
 
 from pydantic import BaseModel
 
 from langgraph_parallel.inference.source import is_library
 
-ATOMS: Final = frozenset(
+ATOMS: Final[frozenset[Any]] = frozenset(
     {
         *(type(None), bool, int, float, complex, str, bytes, type, type(Ellipsis), range),
         *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone),
@@ -180,14 +180,14 @@ def _copy_object(value: Any, memo: Memo) -> Any:
     kind: Any = type(value)
     made = _noted(value, object.__new__(kind), memo)
     for name, part in attributes(value):
-        if name == _FIELDS_SET:
+        if name == FIELDS_SET:
             put(made, name, set(part))  # nobody looks at the order of this one
         else:
             put(made, name, _copy(part, memo))
     return made
 
 
-_FIELDS_SET: Final = "__pydantic_fields_set__"
+FIELDS_SET: Final = "__pydantic_fields_set__"
 _COPIERS: Final[dict[type, Callable[[Any, Memo], Any]]] = {
     list: _copy_list,
     collections.deque: _copy_deque,
@@ -222,14 +222,17 @@ def attributes(value: Any) -> list[tuple[str, Any]]:
     The dict of attributes is one of them (`__dict__`), so that a copy is a copy of it too.
     """
     found = []
-    if type(value).__dictoffset__:
-        found.append(("__dict__", object.__getattribute__(value, "__dict__")))
-    for name in _members(cast("Any", type(value))):
+    for name in _places(type(value)):  # type: ignore[arg-type]
         try:
             found.append((name, object.__getattribute__(value, name)))
         except AttributeError:
             continue  # it has no value
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _places(kind: Any) -> tuple[str, ...]:
+    return ("__dict__", *_members(kind)) if kind.__dictoffset__ else _members(kind)
 
 
 def put(value: Any, name: str, part: Any) -> None:
