@@ -125,11 +125,11 @@ def early_configurable(
         (CONFIG_KEY_SCRATCHPAD, "an interrupt or a sub-graph"),
         (CONFIG_KEY_STREAM, "a sub-graph"),
         (CONFIG_KEY_CHECKPOINTER, "a checkpointer"),
+        (CONFIG_KEY_CHECKPOINT_MAP, "a checkpoint"),
+        (CONFIG_KEY_CHECKPOINT_ID, "a checkpoint"),
     ):
         if made.get(key) is not None:
             made[key] = refuse(what)
-    for key in (CONFIG_KEY_CHECKPOINT_MAP, CONFIG_KEY_CHECKPOINT_ID):
-        made.pop(key, None)
     made[CONFIG_KEY_CHECKPOINT_NS] = namespace
     made[CONFIG_KEY_TASK_ID] = namespace
     made[CONFIG_KEY_RUNTIME] = runtime

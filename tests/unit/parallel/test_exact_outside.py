@@ -15,6 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tracers.context import collect_runs
 from langgraph.graph import START, StateGraph
 from side_by_side import bare
@@ -428,3 +429,24 @@ def test_nothing_starts_early_while_langchain_prints_what_it_does(capsys):
     again = capsys.readouterr().out
     assert again.count("[llm/start]") == printed.count("[llm/start]") == 1
     assert ours.parallel_report.runtime.total.early == 0
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_node_is_handed_the_configuration_of_the_original(is_early):
+    def make():
+        def first(state):
+            return {"a": 1}
+
+        def look(state, config: RunnableConfig):
+            seen = {key: config[key] for key in ("tags", "metadata", "max_concurrency")}
+            return {"b": bare([seen, sorted(config["configurable"])])}
+
+        return StateGraph(State).add_sequence([first, look]).add_edge(START, "first")
+
+    effects = {"first": Effects(), "look": Effects(writes={"b"})}
+    if not is_early:
+        effects["look"] = Effects(writes={"b"}, control={"step"})
+    ours = parallelize(make().compile(), mode="exact", effects=effects)
+    config = {"tags": ["t"], "metadata": {"m": 1}, "max_concurrency": 3, "configurable": {"k": 1}}
+    assert ours.invoke({"x": 1}, config) == make().compile().invoke({"x": 1}, config)
+    assert ours.parallel_report.runtime.total.early == is_early
