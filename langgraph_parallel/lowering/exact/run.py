@@ -15,7 +15,7 @@ from langchain_core.runnables.config import RunnableConfig
 from langgraph_parallel import _compat_tasks
 from langgraph_parallel._compat_tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
-from langgraph_parallel.lowering.exact.restore import CannotRestoreError, Restoring
+from langgraph_parallel.lowering.exact.restore import Restoring
 from langgraph_parallel.lowering.exact.spread import (
     SpreadReads,
     SpreadState,
@@ -221,9 +221,9 @@ class EarlyRun:
                 self.result = settle(self.result, real, restoring.restore)
             else:
                 self.result = restoring.restore(self.result)
-        except (CannotRestoreError, RecursionError) as error:
+        except Exception as error:  # an object of the user's that will not be looked at, or set
             self.by_itself = True
-            self.give_up(str(error))
+            self.give_up(str(error) or type(error).__name__)
             return False
         return True
 

@@ -240,12 +240,18 @@ def put(value: Any, name: str, part: Any) -> None:
     object.__setattr__(value, name, part)
 
 
+_MADE_AT_RUN_TIME: Final = 1 << 9
+"""`Py_TPFLAGS_HEAPTYPE` of Python's `object.h`."""
+
+
 @functools.lru_cache(maxsize=1024)
 def is_bare(kind: Any) -> bool:
     """Tell whether the instances of a class are their attributes and no more.
 
-    One with content of its own, such as that of a built-in type, is larger.
+    Those of a class that was not made in Python have other content, or may be larger.
     """
+    if not all(base is object or base.__flags__ & _MADE_AT_RUN_TIME for base in kind.__mro__):
+        return False
     pointers = len(_members(kind)) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     size = object.__basicsize__ + pointers * tuple.__itemsize__
     return (

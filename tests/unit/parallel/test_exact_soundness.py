@@ -196,6 +196,7 @@ HIDING = [
     (lambda x: (part for part in x), lambda y: y.gi_frame and None),
     (lambda x: ValueError(x[0]), lambda y: y.args[0]),
     (lambda x: local_class(x[0]), lambda y: y.content[0]),
+    (lambda x: slice(x[0], None), lambda y: y.start),
     (lambda x: itertools.chain(x), lambda y: next(copy.copy(y))),
 ]
 
