@@ -37,7 +37,8 @@ from typing_extensions import TypedDict
 from benchmarks.graphs import customer_support
 from benchmarks.public_graphs import client
 from langgraph_parallel import Effects, ParallelConfig, parallelize
-from langgraph_parallel.lowering.exact.values import copied, same
+from langgraph_parallel.lowering.exact.likeness import same
+from langgraph_parallel.lowering.exact.values import copied
 from langgraph_rsm.emulation import serve
 
 WIDTH = 50

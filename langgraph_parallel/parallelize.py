@@ -90,7 +90,7 @@ def parallelize(
     if isinstance(graph, StateGraph):
         clone, rewrite = _rewrite(request, frozenset())
         return cast("GraphT", as_rewritten(clone, rewrite, lambda pins: _rewrite(request, pins)))
-    clone, rewrite = _rewrite(request, _interrupts(graph), keep=graph.checkpointer is True)
+    clone, rewrite = _rewrite(request, _interrupts(graph))
     return cast("GraphT", guard(compile_like(clone, graph), rewrite, type(graph)))
 
 
@@ -149,7 +149,8 @@ def _start_early(
 def _lower(request: Request) -> LoweredExact:
     """Return what `mode="exact"` makes of the request's graph, and of the graphs inside of it."""
     own_effects, inner_effects = split_names(request.effects, request.builder)
-    inside = _lower_inside(request, inner_effects)
+    timed = _is_timed(request.source)
+    inside = {} if timed else _lower_inside(request, inner_effects)
     view = read_graph(
         request.builder,
         own_effects,
@@ -157,6 +158,7 @@ def _lower(request: Request) -> LoweredExact:
         trusts_calls=request.config.unknown_calls == "independent",
         refine=lambda name, found: refine(request, name, found),
     )
+    view = replace(view, refusals=timed + view.refusals)
     durations = {**durations_inside(inside), **durations_of(request)}
     return lower_exact(
         request.source,
@@ -196,9 +198,10 @@ def _interrupts(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]
 
 
 def _rewrite(
-    request: Request, pins: frozenset[str], *, keep: bool = False
+    request: Request, pins: frozenset[str]
 ) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
     """Return a rewritten clone of the request's graph, and the record of it."""
+    kept = _keeps_own_thread(request.source) + _is_timed(request.source)
     own_effects, inner_effects = split_names(request.effects, request.builder)
     view = read_graph(
         request.builder,
@@ -207,9 +210,9 @@ def _rewrite(
         trusts_calls=request.config.unknown_calls == "independent",
         refine=lambda name, found: refine(request, name, found),
     )
-    inside = {} if keep else _rewrite_inside(request, inner_effects)
+    inside = {} if kept else _rewrite_inside(request, inner_effects)
     durations = {**durations_inside(inside), **durations_of(request)}
-    parts = () if keep else tuple(_order(request, view, r, durations) for r in view.regions)
+    parts = () if kept else tuple(_order(request, view, r, durations) for r in view.regions)
     original = clone_builder(request.builder)
     for host, inner in inside.items():
         original.nodes[host].runnable = inner.graph
@@ -221,7 +224,7 @@ def _rewrite(
             _project_copies(clone, part)
     report = ParallelReport(
         regions=(*parts, *regions_inside(inside, durations)),
-        refusals=view.refusals + refusals_inside(inside) + (_KEEPS_OWN_THREAD if keep else ()),
+        refusals=view.refusals + refusals_inside(inside) + kept,
         effects={**view.effects, **effects_inside(inside)},
         before=draw_mermaid(request.builder, drawn) if view.effects else "",
         after=draw_mermaid(clone, drawn) if view.effects else "",
@@ -253,8 +256,7 @@ def _rewrite_inside(
     inside = {}
     for host, graph in find_subgraphs(request.builder).items():
         inner = _request_inside(request, host, graph, effects[host])
-        keep = graph.checkpointer is True
-        clone, rewrite = _rewrite(inner, _interrupts(graph), keep=keep)
+        clone, rewrite = _rewrite(inner, _interrupts(graph))
         parallel = rewrite.report.is_parallel
         made = guard(compile_like(clone, graph), rewrite, type(graph)) if parallel else graph
         inside[host] = Inside(graph=made, report=rewrite.report)
@@ -280,6 +282,22 @@ def _request_inside(
     )
 
 
+def _keeps_own_thread(graph: Any) -> tuple[Refusal, ...]:
+    return _KEEPS_OWN_THREAD if getattr(graph, "checkpointer", None) is True else ()
+
+
+def _is_timed(graph: Any) -> tuple[Refusal, ...]:
+    return _IS_TIMED if getattr(graph, "step_timeout", None) is not None else ()
+
+
+_IS_TIMED: Final = (
+    Refusal(
+        rule="step-timeout",
+        nodes=(),
+        reason="its step_timeout counts a superstep, and nodes that share one may take longer.",
+        remedy="Give its nodes a timeout of their own instead.",
+    ),
+)
 _KEEPS_OWN_THREAD: Final = (
     Refusal(
         rule="own-thread",

@@ -7,6 +7,7 @@ the original topology, compiled with the same settings, or refused with a clear 
   that another rewriting of the graph paused is refused;
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
+* a `step_timeout` set on the rewritten graph: it counts what one superstep does;
 * `update_state` in the middle of a region.
 """
 
@@ -270,6 +271,8 @@ def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> 
         nodes = options.get(option) or ()
         if nodes == "*" or graph.parallel_rewrite.moved.intersection(nodes):
             return f"{option}={nodes!r}"
+    if graph.step_timeout is not None:
+        return f"step_timeout={graph.step_timeout!r}"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 

@@ -3,9 +3,13 @@
 import asyncio
 
 import pytest
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.messages import AIMessage
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 from side_by_side import bare
+from typing_extensions import TypedDict
 
 from benchmarks.graphs import customer_support, text_analysis
 from langgraph_parallel import ParallelConfig, parallelize
@@ -36,6 +40,43 @@ def test_streams_are_the_same(graph, speculate):
                 assert made.parallel_report.runtime.total.hit >= 1
                 assert made.parallel_report.runtime.total.miss == 0
     assert len(seen[0]) > 20
+    assert seen[0] == seen[1]
+
+
+class Asked(TypedDict, total=False):
+    text: str
+    topic: AIMessage
+    mood: AIMessage
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+def test_messages_and_usage_are_those_of_a_whole_answer(how):
+    seen = []
+    for is_ours in (False, True):
+        with serve("gpu-8b", speed=50.0) as server:
+            model = client(server)
+
+            def topic(state: Asked, model=model):
+                return {"topic": model.invoke("topic of " + state["text"])}
+
+            def mood(state: Asked, model=model):
+                return {"mood": model.invoke("mood of " + state["text"])}
+
+            made = StateGraph(Asked).add_sequence([topic, mood]).add_edge(START, "topic").compile()
+            if is_ours:
+                made = parallelize(made, mode="exact")
+            usage = UsageMetadataCallbackHandler()
+            config = {"callbacks": [usage]}
+            if how == "invoke":
+                answer = made.invoke({"text": "x"}, config)
+            else:
+                answer = asyncio.run(made.ainvoke({"text": "x"}, config))
+            if is_ours:
+                assert made.parallel_report.runtime.total.hit == 1
+        for name in ("topic", "mood"):
+            assert answer[name].usage_metadata
+            del answer[name].response_metadata["id"]
+        seen.append([bare(answer), usage.usage_metadata])
     assert seen[0] == seen[1]
 
 

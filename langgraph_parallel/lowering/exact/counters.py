@@ -9,6 +9,8 @@ from typing import Any, Final
 
 _MOST_MISSES: Final = 3
 """Results in a row that a node may have thrown away before it is no longer started early."""
+_MOST_REASONS: Final = 20
+"""Different ones that are kept of a node: they may name what differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class _NodeCounts:
     wasted_s: float = 0.0
     saved_s: float = 0.0
     misses_in_a_row: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,13 +89,21 @@ class EarlyRuntime:
             counts.wasted_s += seconds
             counts.misses_in_a_row += 1
 
-    def gave_up(self, name: str, seconds: float, *, by_itself: bool) -> None:
-        """Count a run that was given up; by itself if it did what only the real run may do."""
+    def gave_up(self, name: str, seconds: float, why: str = "") -> None:
+        """Count a run that was given up.
+
+        Args:
+            name: The node.
+            seconds: How long the run has taken.
+            why: What only the real run may do, where the run gave itself up; else empty.
+        """
         with self._lock:
             counts = self._nodes[name]
             counts.abandoned += 1
             counts.wasted_s += seconds
-            counts.misses_in_a_row += by_itself
+            counts.misses_in_a_row += bool(why)
+            if why and (why in counts.reasons or len(counts.reasons) < _MOST_REASONS):
+                counts.reasons[why] = counts.reasons.get(why, 0) + 1
 
     @property
     def off(self) -> frozenset[str]:
@@ -101,6 +112,15 @@ class EarlyRuntime:
         return own.union(
             f"{host}/{name}" for host, part in self.inside.items() for name in part.off
         )
+
+    @property
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """Why early runs of a node have given themselves up, and how often."""
+        with self._lock:
+            found = {name: dict(c.reasons) for name, c in self._nodes.items() if c.reasons}
+        for host, part in self.inside.items():
+            found |= {f"{host}/{name}": reasons for name, reasons in part.reasons.items()}
+        return found
 
     @property
     def by_node(self) -> dict[str, EarlyCounts]:

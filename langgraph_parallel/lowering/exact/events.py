@@ -11,14 +11,21 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.manager import ahandle_event, handle_event
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel._compat_tasks import hook_handlers, runtime_of, streaming_bases
+from langgraph_parallel._compat_tasks import (
+    default_hook_handlers,
+    follows_tools,
+    runtime_of,
+    streaming_marks,
+    takes_chunks,
+    with_hook_handlers,
+)
 from langgraph_parallel.lowering.exact.view import plain
 
 _IGNORED_BY: Final = {
@@ -53,14 +60,21 @@ class HeldEvents:
         parent_run_id: The run that the early run's children are given as parent; their own parent
             takes its place when they are told.
         check: Raises where the run has been given up, so that it goes no further.
+        refuse: Gives the run up from inside, and raises.
         live: Let streams see their events at once; tracers see them later all the same.
     """
 
     def __init__(
-        self, parent_run_id: UUID | None, check: Callable[[], None], *, live: bool = False
+        self,
+        parent_run_id: UUID | None,
+        check: Callable[[], None],
+        refuse: Callable[[str], NoReturn],
+        *,
+        live: bool = False,
     ) -> None:
         self.parent_run_id = parent_run_id
         self.check = check
+        self.refuse = refuse
         self.live = live
         self.streams: list[Any] = []
         """Handlers that see events at once."""
@@ -86,6 +100,12 @@ class HeldEvents:
         else:
             with self._lock:
                 self._events.append(("", (plain(part),), {}))
+
+    def settle(self, restore: Callable[[Any], Any]) -> None:
+        """Put the real parts of the state into what was written, in place of copies."""
+        self._events = [
+            event if event[0] else ("", (restore(*event[1]),), {}) for event in self._events
+        ]
 
     def tell(self, config: RunnableConfig, own: OwnRun) -> None:
         """Tell every event to the handlers of the node's own run."""
@@ -131,10 +151,10 @@ class OwnRun:
         )
 
     def handlers(self, streams: list[Any]) -> list[Any]:
-        """Return the handlers to tell; not those that LangChain adds anywhere, which were there."""
-        present = {id(handler) for handler in (*hook_handlers(), *streams)}
-        all_handlers = getattr(self._manager, "inheritable_handlers", None) or []
-        return [handler for handler in all_handlers if id(handler) not in present]
+        """Return the handlers to tell: a child's, but for those that have seen it all already."""
+        inherited = getattr(self._manager, "inheritable_handlers", None) or []
+        present = {id(handler) for handler in (*default_hook_handlers(), *streams)}
+        return [h for h in with_hook_handlers(inherited) if id(h) not in present]
 
     def adopt(self, kwargs: dict[str, Any], held: HeldEvents) -> dict[str, Any]:
         """Return an event's keywords with this run's identity for the early run's."""
@@ -159,16 +179,21 @@ class OwnRun:
                 yield key, value
 
 
-def make_recorder(held: HeldEvents, handlers: list[Any]) -> BaseCallbackHandler:
-    """Return a handler that keeps every event, and that models take for one like `handlers`."""
-    recorder = _recorder_class(streaming_bases(handlers))()
+def make_recorder(held: HeldEvents, inherited: list[Any]) -> BaseCallbackHandler:
+    """Return a handler that keeps every event, and that models take for one like `inherited`."""
+    handlers = with_hook_handlers(inherited)
+    marks = streaming_marks(handlers)
+    kind = _recorder_class(
+        marks, taps=any(map(takes_chunks, handlers)), tools=any(map(follows_tools, handlers))
+    )
+    recorder = kind()
     recorder.held = held
     if held.live:
         # Not those with coroutines, such as that of `astream_events`: they want the run's own loop.
         held.streams = [
             handler
             for handler in handlers
-            if streaming_bases([handler])
+            if streaming_marks([handler])
             and not inspect.iscoroutinefunction(handler.on_chat_model_start)
         ]
     return recorder
@@ -179,12 +204,6 @@ class _Recorder(BaseCallbackHandler):
     """In the caller's thread and order."""
     raise_error = True
     held: HeldEvents
-
-    def tap_output_aiter(self, _run_id: UUID, output: Any) -> Any:
-        return output
-
-    def tap_output_iter(self, _run_id: UUID, output: Any) -> Any:
-        return output
 
 
 def _record(name: str) -> Callable[..., None]:
@@ -198,6 +217,24 @@ for _name in _IGNORED_BY:
     setattr(_Recorder, _name, _record(_name))
 
 
+def _refuse(what: str) -> Callable[..., NoReturn]:
+    def refuse(self: _Recorder, *_: Any, **__: Any) -> NoReturn:
+        self.held.refuse(what)
+
+    return refuse
+
+
 @functools.cache
-def _recorder_class(bases: tuple[type, ...]) -> type[_Recorder]:
-    return type("EarlyRecorder", (_Recorder, *bases), {}) if bases else _Recorder
+def _recorder_class(marks: tuple[type, ...], *, taps: bool, tools: bool) -> type[_Recorder]:
+    """Return a recorder that bears some marks, and ends runs that need the handlers themselves."""
+    own: dict[str, Any] = {}
+    if taps:
+        own |= dict.fromkeys(_TAPS, _refuse("a stream of which somebody sees every part"))
+    elif marks:
+        own |= dict.fromkeys(_TAPS, lambda _self, _run_id, output: output)
+    if tools:
+        own["on_tool_start"] = _refuse("a tool that may stream its output")
+    return type("EarlyRecorder", (_Recorder, *marks), own)
+
+
+_TAPS: Final = ("tap_output_iter", "tap_output_aiter")

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat_tasks import input_reader, update_reader
+from langgraph_parallel._compat_tasks import adds_handlers_anywhere, input_reader, update_reader
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.lower import LoweredExact
 from langgraph_parallel.lowering.exact.node import ExactNode
@@ -40,9 +40,13 @@ class ExactGraph(ReportedGraph):
 
     @property
     def _may_start_early(self) -> bool:
-        """Whether there is anything to start, and no setting that counts what a superstep does."""
+        """Whether there is anything to start, and no setting that counts what a superstep does.
+
+        Nor one that shows every call at once: what comes to nothing would be seen.
+        """
         counted = self.step_timeout is not None or self.cache_policy is not None
-        return bool(self.parallel_program.plan.regions) and not counted
+        has_some = bool(self.parallel_program.plan.regions)
+        return has_some and not counted and not adds_handlers_anywhere()
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
@@ -152,6 +156,7 @@ def _entry(
         ),
         keys=keys,
         lazy=lowered.effects[name].keeps - lowered.steps[name].reads,
+        reads=lowered.steps[name].reads,
         writes=lowered.steps[name].writes,
         make_state=make_state,
         read_updates=update_reader(compiled, name),

@@ -149,7 +149,7 @@ def _unmoved(
     )
 
 
-_WHOLE_GRAPH = ("root-state", "unfinished")
+_WHOLE_GRAPH = ("root-state", "unfinished", "step-timeout")
 
 
 def _refusals(view: GraphView, plan: EarlyPlan) -> tuple[Refusal, ...]:

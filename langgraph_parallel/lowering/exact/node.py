@@ -38,7 +38,7 @@ class ExactNode(RunnableCallable):
                 session.launcher.wait(run)
             if session.fits(run, input):
                 run.held.tell(own, OwnRun(own, _metadata(run)))
-                result = run.result_for(input)
+                result = run.result
                 session.ended(self.exact_name, config, result)
                 return result
         var_child_runnable_config.set(own)
@@ -59,7 +59,7 @@ class ExactNode(RunnableCallable):
                 await session.launcher.wait(run)
             if session.fits(run, input):
                 await run.held.atell(own, OwnRun(own, _metadata(run)))
-                result = run.result_for(input)
+                result = run.result
                 session.ended(self.exact_name, config, result)
                 return result
         var_child_runnable_config.set(own)

@@ -21,6 +21,8 @@ class NodeEntry:
     keys: list[str]
     lazy: frozenset[str]
     """Keys that it only gives back."""
+    reads: frozenset[str]
+    """Keys that it is expected to read."""
     writes: frozenset[str]
     """Keys that it may write."""
     make_state: Callable[[dict[str, Any]], Any] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context
 from typing import Any, Final, NoReturn, Protocol
@@ -15,13 +15,14 @@ from langchain_core.runnables.config import RunnableConfig
 from langgraph_parallel import _compat_tasks
 from langgraph_parallel._compat_tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
+from langgraph_parallel.lowering.exact.restore import Restoring
 from langgraph_parallel.lowering.exact.spread import (
     SpreadReads,
     SpreadState,
     settle,
     spread_result,
 )
-from langgraph_parallel.lowering.exact.values import copied
+from langgraph_parallel.lowering.exact.values import Memo, NotCopyableError, copied
 from langgraph_parallel.lowering.exact.view import (
     EarlyRunAbandoned,
     EarlyState,
@@ -55,6 +56,7 @@ class EarlyRun:
         step: Number of the superstep in which its turn comes.
         keys: The state keys of its input.
         lazy: Of these, keys that the node only gives back.
+        eager: Of these, keys that it is expected to read.
         outlook: The values that they have for it.
         make_state: Makes an object of the values; None where the state is a dict.
         parent_run_id: The run that stands in as parent of what it calls.
@@ -69,6 +71,7 @@ class EarlyRun:
         step: int,
         keys: list[str],
         lazy: frozenset[str],
+        eager: frozenset[str],
         outlook: Outlook,
         make_state: Callable[[dict[str, Any]], Any] | None,
         parent_run_id: Any,
@@ -76,7 +79,7 @@ class EarlyRun:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.step = name, step
-        self.held = HeldEvents(parent_run_id, self.check, live=live)
+        self.held = HeldEvents(parent_run_id, self.check, self.refuse, live=live)
         self.config: RunnableConfig = {}
         self.context: Context
         self.thread: Future[None] | None = None
@@ -88,7 +91,7 @@ class EarlyRun:
         self.by_itself = False
         """Whether the run has given itself up."""
         self._keys, self._outlook, self._make_state = keys, outlook, make_state
-        self._lazy = lazy
+        self._lazy, self._eager = lazy, eager
         self._reads: Reads | None = None
         self._state: Any = None
         self._clock = clock
@@ -140,13 +143,16 @@ class EarlyRun:
             if self._lazy:
                 expected = self._outlook.expected(self._keys)
                 spread = SpreadReads(self._keys, self._outlook.value, expected)
+                spread.prepare(self._eager)
                 self._reads, self._state = spread, SpreadState(spread, self._lazy)
                 return self._state
             self._reads = Reads(self._keys, self._outlook.value)
+            self._reads.prepare(self._eager)
             self._state = EarlyState(self._reads, self._outlook.present(self._keys))
             return self._state
         found = {key: self._outlook.value(key) for key in self._keys}
-        values = {key: copied(v) for key, v in found.items() if v is not MISSING}
+        memo: Memo = {}
+        values = {key: copied(v, memo) for key, v in found.items() if v is not MISSING}
         self._reads = reads = TwinReads(self._make_state(values), frozenset(self._keys))
         return reads.twin
 
@@ -164,11 +170,21 @@ class EarlyRun:
     def _fail(self, error: BaseException) -> None:
         if isinstance(self._reads, TwinReads):
             self._reads.retire()
-        if isinstance(error, EarlyRunAbandoned) and not self.given_up:
+        if isinstance(error, (EarlyRunAbandoned, NotCopyableError)) and not self.given_up:
             self.by_itself = True
             self.give_up(str(error))
         self._state = None
         self.ended_s = self._clock()
+
+    @property
+    def own_reason(self) -> str:
+        """Why the run has given itself up; empty if it has not."""
+        return self.given_up if self.by_itself else ""
+
+    @property
+    def is_on_thread(self) -> bool:
+        """Whether a thread is at work for the run, be it cancelled or not."""
+        return self.thread is not None and not self.thread.done()
 
     # Being judged
 
@@ -190,12 +206,26 @@ class EarlyRun:
             return False
         return reads.hold_for(real)
 
-    def result_for(self, real: Any) -> Any:
-        """Return the result, with the real values, and parts of them, for what it gives back."""
+    def settle(self, real: Any) -> bool:
+        """Put the real values, and parts of them, into what the run gives back.
+
+        Returns:
+            Whether that could be done; if not, the run is given up.
+        """
         if self._reads is None:
-            return self.result
-        result = settle(self.result, real) if isinstance(real, Mapping) else self.result
-        return self._reads.likeness.restored(result)
+            return True
+        restoring = Restoring(self._reads.likeness.real, may_hold_tokens=bool(self._lazy))
+        try:
+            self.held.settle(restoring.restore)
+            if self._lazy and type(self.result) is dict:
+                self.result = settle(self.result, real, restoring.restore)
+            else:
+                self.result = restoring.restore(self.result)
+        except Exception as error:  # an object of the user's that will not be looked at, or set
+            self.by_itself = True
+            self.give_up(str(error) or type(error).__name__)
+            return False
+        return True
 
 
 def call_sync(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:

@@ -167,14 +167,14 @@ _REFUSED: Final = {
 def stamp(given: RunnableConfig, setting: NodeSetting, *, early: bool) -> RunnableConfig:
     """Return a configuration whose child runs carry what a scheduler wants to know.
 
-    Only the node's children see it: the node's own run, and the streams of tasks, stay as they are.
+    Only the node's children see it: what the node itself is handed, its own run, and the streams of
+    tasks stay as they are.
     """
     manager: Any = given.get("callbacks")
     inherited = (manager.inheritable_metadata if manager else {}).get(METADATA_KEY)
     ours = dict(inherited) if isinstance(inherited, Mapping) else {}
     ours |= {"early": early, "remaining_critical_path": setting.remaining, "unit": setting.unit}
     made = cast("RunnableConfig", dict(given))
-    made["metadata"] = {**(given.get("metadata") or {}), METADATA_KEY: ours}
     if manager is not None:
         made["callbacks"] = manager = manager.copy()
         manager.add_metadata({METADATA_KEY: ours})

@@ -24,6 +24,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, Launcher
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting, early_config, stamp
 from langgraph_parallel.lowering.exact.spread import KeyToken
+from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, MOST_LEFT
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("langgraph_parallel_session", default=None)
 
@@ -65,6 +66,8 @@ class Session:
         self._active: set[EarlyRun] = set()
         self._awaited: set[EarlyRun] = set()
         """Active runs whose turn has come: they stand in for a node of LangGraph's."""
+        self._left: set[EarlyRun] = set()
+        """Runs that were cancelled and whose threads go on: they take a place all the same."""
         self._base: tuple[RunnableConfig, NodeSetting, Context] | None = None
         self._closed = False
 
@@ -92,7 +95,7 @@ class Session:
 
     def fits(self, run: EarlyRun, real: Any) -> bool:
         """Tell whether an early result is what the real run would return, and count it."""
-        if run.has_result and run.agrees_with(real):
+        if run.has_result and run.agrees_with(real) and run.settle(real):
             self.program.runtime.used(run.name, run.arrived_after_s)
             return True
         self._reject(run)
@@ -100,7 +103,7 @@ class Session:
 
     def _reject(self, run: EarlyRun) -> None:
         if run.given_up or run.started_s is None:
-            self.program.runtime.gave_up(run.name, run.seconds, by_itself=run.by_itself)
+            self.program.runtime.gave_up(run.name, run.seconds, run.own_reason)
         else:
             self.program.runtime.missed(run.name, run.seconds)
         run.give_up("the node runs in its own time")
@@ -127,11 +130,12 @@ class Session:
 
     def ended(self, name: str, config: RunnableConfig, result: Any) -> None:
         """Note what a node has returned in its own superstep."""
-        if pulled_step(config) is None:
+        step = pulled_step(config)
+        if step is None:
             return
         with self._lock:
-            if self._region is not None and name in self._region.row_of and not self._closed:
-                self._take_in(name, result)
+            if not self._closed:
+                self._take_in(name, step, result)
                 self._start_ready()
 
     def missed(self, name: str) -> None:
@@ -215,10 +219,15 @@ class Session:
 
     # Ends
 
-    def _take_in(self, name: str, result: Any) -> None:
+    def _take_in(self, name: str, step: int, result: Any) -> None:
+        """Go on from what a node has returned, if it is one of the region that is open now.
+
+        It may be another's: of a branch beside the region, or of a region that the run has left, or
+        entered anew, while the node was running early.
+        """
         region = self._region
-        assert region is not None
-        row = region.row_of[name]
+        if region is None or region.row_of.get(name) != (row := step - self._entry_step):
+            return
         read = self.program.nodes[name].read_updates
         if read is None:
             return
@@ -280,11 +289,14 @@ class Session:
     def _room(self) -> int:
         assert self._base is not None
         assert self._region is not None
+        if len(LEFT_BEHIND) >= MOST_LEFT:
+            return 0
         most = self._base[0].get("max_concurrency")
         if not most:
             return self.program.most_runs
         # One slot stays for each node that LangGraph itself may run, unless that one only waits.
-        free = most - self._region.width + len(self._awaited)
+        self._left = {run for run in self._left if run.is_on_thread}
+        free = most - self._region.width + len(self._awaited) - len(self._left)
         return min(self.program.most_runs, free)
 
     def _start(self, name: str, row: int) -> None:
@@ -296,6 +308,7 @@ class Session:
             step=self._entry_step + row,
             keys=entry.keys,
             lazy=entry.lazy,
+            eager=entry.reads,
             outlook=_Outlook(
                 self._foresight,
                 self._lock,
@@ -328,17 +341,19 @@ class Session:
         with self._lock:
             self._active.discard(run)
             self._awaited.discard(run)
+            if run.is_on_thread:
+                self._left.add(run)
             if run.given_up and not run.by_itself:
                 return  # by somebody who knows what is to start now
             if self._runs.get(run.name) is run and run.has_result:
-                self._take_in(run.name, run.result)
+                self._take_in(run.name, run.step, run.result)
             self._start_ready()
 
     def _drop(self, runs: Iterable[EarlyRun]) -> None:
         for run in list(runs):
             run.give_up("its turn did not come")
             self._runs.pop(run.name, None)
-            self.program.runtime.gave_up(run.name, run.seconds, by_itself=run.by_itself)
+            self.program.runtime.gave_up(run.name, run.seconds, run.own_reason)
             self.launcher.drop(run)
 
 

@@ -9,7 +9,7 @@ is used all the same ends the early run. Which keys there are is always part of 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langgraph_parallel._compat_tasks import MISSING
@@ -123,8 +123,11 @@ def spread_result(result: Any) -> Any:
     return plain(result)
 
 
-def settle(result: Any, real: Mapping[str, Any]) -> Any:
-    """Return an update with the real values in place of tokens."""
-    if type(result) is not dict or not any(type(part) is KeyToken for part in result.values()):
-        return result
-    return {k: real[part.key] if type(part) is KeyToken else part for k, part in result.items()}
+def settle(
+    result: dict[Any, Any], real: Mapping[str, Any], restore: Callable[[Any], Any]
+) -> dict[Any, Any]:
+    """Return an update with the real values in place of tokens, and its other values restored."""
+    return {
+        key: real[part.key] if type(part) is KeyToken else restore(part)
+        for key, part in result.items()
+    }

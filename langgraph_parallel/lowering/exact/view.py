@@ -11,14 +11,15 @@ import copy
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from langgraph.types import Command
 
 from langgraph_parallel._compat_tasks import MISSING
 from langgraph_parallel.inference.twins import share, subclass_silently
-from langgraph_parallel.lowering.exact.values import Likeness, copied
+from langgraph_parallel.lowering.exact.likeness import Likeness
+from langgraph_parallel.lowering.exact.values import Memo, copied
 
 
 class EarlyRunAbandoned(BaseException):
@@ -37,29 +38,50 @@ class Reads:
             `EarlyRunAbandoned`.
     """
 
-    __slots__ = ("_look_up", "_memo", "given", "keys", "likeness")
+    __slots__ = ("_look_up", "_memo", "_ready", "given", "keys", "likeness")
 
     def __init__(self, keys: list[str], look_up: Callable[[str], Any]) -> None:
         self.keys = keys
         self.given: dict[str, Any] = {}
         """Copies by key; `MISSING` for a key that had no value."""
         self._look_up = look_up
-        self._memo: dict[int, Any] = {}
+        self._memo: Memo = {}
+        self._ready: dict[str, Any] = {}
+        """Copies that nobody has asked for yet."""
         self.likeness = Likeness()
         """Which copies stand for which real parts, since `hold_for`."""
+
+    def prepare(self, keys: Iterable[str]) -> None:
+        """Copy the values that a node will probably read, so that it ends here if it cannot.
+
+        Raises:
+            EarlyRunAbandoned: If one cannot be copied.
+        """
+        for key in keys:
+            try:
+                value = self._look_up(key) if key in self.keys else MISSING
+            except EarlyRunAbandoned:
+                continue  # the node may do without it
+            if value is not MISSING:
+                self._ready[key] = self._copy(key, value)
 
     def read(self, key: str) -> Any:
         """Return this run's copy of a value, or `MISSING`."""
         if key in self.given:
             return self.given[key]
+        if key in self._ready:
+            return self.given.setdefault(key, self._ready.pop(key))
         value = self._look_up(key) if key in self.keys else MISSING
         if value is not MISSING:
-            try:
-                value = copied(value, self._memo)
-            except Exception as exc:
-                msg = f"the value of {key!r} cannot be copied"
-                raise EarlyRunAbandoned(msg) from exc
+            value = self._copy(key, value)
         return self.given.setdefault(key, value)
+
+    def _copy(self, key: str, value: Any) -> Any:
+        try:
+            return copied(value, self._memo)
+        except Exception as exc:
+            msg = f"the value of {key!r} cannot be copied: {exc}"
+            raise EarlyRunAbandoned(msg) from exc
 
     def hold_for(self, real: Mapping[str, Any]) -> bool:
         """Tell whether a run on the real input would have read the same values."""

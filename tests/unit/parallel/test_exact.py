@@ -23,6 +23,7 @@ from side_by_side import awatch, bare, watch
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Effects, ParallelConfig, explain, parallelize
+from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND
 from langgraph_parallel.testing import assert_equivalent
 
 
@@ -626,7 +627,7 @@ async def test_nothing_runs_on_after_the_end(how):
     assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
 
 
-def test_a_sync_run_waits_for_its_threads():
+def test_a_sync_run_does_not_wait_for_threads_that_nobody_needs():
     started, ended = threading.Event(), threading.Event()
 
     def first(state):
@@ -635,14 +636,22 @@ def test_a_sync_run_waits_for_its_threads():
 
     def second(state):
         started.set()
-        time.sleep(0.05)
-        ended.set()
+        assert ended.wait(30)
         return {"b": "1"}
 
     effects = {"first": Effects(), "second": Effects(writes={"b"})}
     with pytest.raises(ValueError, match="first"):
         exact(chain(first, second), effects=effects).invoke({"x": "1"})
-    assert ended.is_set()
+    assert len(LEFT_BEHIND) == 1
+    ended.set()
+    wait_until_none_is_left()
+
+
+def wait_until_none_is_left():
+    limit = time.monotonic() + 30
+    while len(LEFT_BEHIND) and time.monotonic() < limit:
+        time.sleep(0.001)
+    assert len(LEFT_BEHIND) == 0
 
 
 # -- streams and callbacks -------------------------------------------------------------------------

@@ -1,20 +1,28 @@
 """`mode="exact"` where an early run sees a copy, or is one call more than the original makes."""
 
+import collections
 import copy
+import functools
 import itertools
 import operator
+import types
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pytest
+from langchain_core.documents import Document
+from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
+from langgraph.types import Send
 from pydantic import BaseModel, Field, field_validator
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Effects, parallelize
+from langgraph_parallel.lowering.exact.likeness import Likeness
 from langgraph_parallel.lowering.exact.reducers import does_nothing_else
-from langgraph_parallel.lowering.exact.values import Likeness, copied
+from langgraph_parallel.lowering.exact.restore import Restoring
+from langgraph_parallel.lowering.exact.values import copied
 
 
 class State(TypedDict, total=False):
@@ -143,6 +151,159 @@ def test_a_part_that_a_node_gives_back_is_the_part_itself(pick):
     assert made == pick(given)
 
 
+class Holder:
+    """An object with a class of the user's."""
+
+    def __init__(self, content):
+        self.content = content
+
+
+class Keys(NamedTuple):
+    content: Any
+
+
+def closure(part):
+    return lambda: part
+
+
+def local_class(part):
+    class Local:
+        content: ClassVar = [part]
+
+    return Local()
+
+
+def shared_tuple(part):
+    pair = (part,)
+    return [pair, pair]
+
+
+PART = operator.itemgetter(0)
+HIDING = [
+    (lambda x: Holder(x[0]), lambda y: y.content),
+    (lambda x: Keys(x[0]), lambda y: y.content),
+    (lambda x: [shared_tuple(x[0])], lambda y: y[0][1][0]),
+    (lambda x: collections.deque(x), PART),
+    (lambda x: collections.OrderedDict(a=x[0]), lambda y: y["a"]),
+    (lambda x: Send("node", x[0]), lambda y: y.arg),
+    (lambda x: Document("text", metadata={"part": x[0]}), lambda y: y.metadata["part"]),
+    (lambda x: closure(x[0]), lambda y: y()),
+    (lambda x: functools.partial(operator.is_, x[0]), lambda y: y.args[0]),
+    (lambda x: x[0].update, lambda y: y.__self__),
+    (lambda x: x[0].keys(), lambda y: y.mapping),
+    (lambda x: types.MappingProxyType(x[0]), lambda y: y),
+    (lambda x: iter(x), lambda y: next(copy.copy(y))),
+    (lambda x: (part for part in x), lambda y: y.gi_frame and None),
+    (lambda x: ValueError(x[0]), lambda y: y.args[0]),
+    (lambda x: local_class(x[0]), lambda y: y.content[0]),
+    (lambda x: slice(x[0], None), lambda y: y.start),
+    (lambda x: itertools.chain(x), lambda y: next(copy.copy(y))),
+]
+
+
+@pytest.mark.parametrize(("pick", "look"), HIDING)
+def test_a_part_is_found_wherever_a_result_holds_it(pick, look):
+    def give(state):
+        return {"y": pick(state["x"])}
+
+    graph = parallelize(
+        chain(first, give).compile(),
+        mode="exact",
+        effects={"give": Effects(reads=["x"], writes=["y"])},
+    )
+    given = [{"n": 1}]
+    made = graph.invoke({"x": given})["y"]
+    total = graph.parallel_report.runtime.total
+    assert total.early == 1
+    assert total.hit + total.abandoned == 1
+    part = look(made)
+    if part is not None:
+        given[0]["n"] = "changed"
+        assert part == given[0] or part == look(pick(given))
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: str
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda x: {x[0]},
+        lambda x: frozenset(x),
+        lambda x: {x[0]: 1},
+        lambda x: {(x[0],)},
+    ],
+)
+def test_a_copy_that_is_found_by_its_hash_is_not_committed(pick):
+    def give(state):
+        return {"y": pick(state["x"])}
+
+    effects = {"give": Effects(reads=["x"], writes=["y"])}
+    graph = parallelize(chain(first, give).compile(), mode="exact", effects=effects)
+    given = [Tag("a")]
+    made = next(iter(graph.invoke({"x": given})["y"]))
+    assert (made[0] if isinstance(made, tuple) else made) is given[0]
+    assert graph.parallel_report.runtime.total.hit == 0
+    assert list(graph.parallel_report.runtime.reasons["give"]) == [
+        "its result holds a copy where it cannot be replaced"
+    ]
+
+
+def test_what_is_written_to_the_stream_holds_the_real_parts():
+    def give(state):
+        get_stream_writer()([state["x"][0]])
+        return {"y": 1}
+
+    effects = {"give": Effects(reads=["x"], writes=["y"])}
+    graph = parallelize(chain(first, give).compile(), mode="exact", effects=effects)
+    given = [{"n": 1}]
+    (part,) = graph.stream({"x": given}, stream_mode="custom")
+    assert part[0] is given[0]
+    assert graph.parallel_report.runtime.total.hit == 1
+
+
+def test_a_state_object_shares_what_its_fields_share():
+    @dataclass
+    class Pair:
+        x: Any = None
+        y: Any = None
+        z: Any = None
+        w: Any = None
+
+    def compare(state):
+        return {"w": state.x is state.y}
+
+    def make():
+        return chain(first, compare, schema=Pair)
+
+    def given():
+        shared = [1]
+        return {"x": shared, "y": shared}
+
+    plain, early = answers(make, given)
+    assert plain["w"] is early["w"] is True
+
+
+def test_a_node_that_would_read_what_has_no_copy_does_not_begin():
+    calls = []
+
+    def ask(state):
+        calls.append(1)
+        return {"w": state["x"].name}
+
+    effects = {"ask": Effects(reads=["x"], writes=["w"])}
+    graph = parallelize(chain(first, ask).compile(), mode="exact", effects=effects)
+    thing = Thing()
+    thing.name = "thing"
+    assert graph.invoke({"x": thing})["w"] == "thing"
+    assert calls == [1]
+    assert graph.parallel_report.runtime.total.abandoned == 1
+    (reason,) = graph.parallel_report.runtime.reasons["ask"]
+    assert reason == "the value of 'x' cannot be copied: a Thing may be more than its content"
+
+
 def test_a_change_in_place_reaches_all_who_hold_the_part():
     def give(state):
         return {"y": state["x"][0]}
@@ -170,7 +331,7 @@ def test_a_result_that_holds_itself_is_restored():
     assert likeness.same(made, real)
     result: dict[str, Any] = {"part": made[0]}
     result["self"] = result
-    assert likeness.restored(result)["self"]["part"] is real[0]
+    assert Restoring(likeness.real).restore(result)["self"]["part"] is real[0]
 
 
 # -- calls that count ------------------------------------------------------------------------------

@@ -1,16 +1,25 @@
 """Copies are deep, and alike is what no program can tell apart."""
 
+import collections
 import copy
 import datetime
 import enum
+import functools
+import math
+import re
+import threading
+import types
+import weakref
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage
-from pydantic import BaseModel, PrivateAttr
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from pydantic import BaseModel, PrivateAttr, computed_field, field_validator
 
-from langgraph_parallel.lowering.exact.values import copied, same
+from langgraph_parallel.lowering.exact.likeness import same
+from langgraph_parallel.lowering.exact.values import copied
 
 
 class Color(enum.Enum):
@@ -57,6 +66,24 @@ class Plain:
     __hash__ = None
 
 
+class Validated(BaseModel):
+    parts: list[int]
+
+    @field_validator("parts")
+    @classmethod
+    def is_short(cls, parts):
+        return parts[:9]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    parts: Any
+
+
+class Named(NamedTuple):
+    parts: list[int]
+
+
 class Strange:
     """Cannot be compared."""
 
@@ -86,7 +113,17 @@ VALUES = [
     lambda: Model(parts=[1]),
     lambda: Data([1]),
     lambda: Slotted([1]),
-    lambda: Plain([1]),
+    lambda: Validated(parts=[1]),
+    lambda: Frozen((1, [2])),
+    lambda: Named([1]),
+    lambda: collections.deque([[1]], maxlen=3),
+    lambda: collections.OrderedDict(a=[1]),
+    lambda: collections.Counter("aab"),
+    lambda: collections.defaultdict(list, a=[1]),
+    lambda: re.compile("a"),
+    lambda: AIMessage("text").text,
+    lambda: int,
+    lambda: Model,
     lambda: bytearray(b"x"),
     lambda: len,
 ]
@@ -149,13 +186,118 @@ def test_what_pydantic_hides_counts():
     assert copied(other)._hidden is not other._hidden
 
 
-def test_arrays_are_compared_by_content():
+class Counted(BaseModel):
+    n: int = 0
+
+    def is_mine(self, other):
+        return self is other
+
+
+@dataclass
+class ById:
+    n: int = 0
+    __hash__ = object.__hash__
+
+
+@dataclass(eq=False)
+class Entity:
+    n: int = 0
+
+
+@dataclass
+class WithProperty:
+    n: int = 0
+
+    @property
+    def me(self):
+        return id(self)
+
+
+class Text(str):
+    """A string that has attributes."""
+
+
+class WithLazy(BaseModel):
+    n: int = 0
+
+    @computed_field
+    @functools.cached_property
+    def me(self) -> int:
+        return id(self)
+
+
+def shrunken_set():
+    """Return a set that lists 1 before 64, because it was large."""
+    made = set(range(100))
+    made -= set(range(100)) - {1, 64}
+    return made
+
+
+MORE_THAN_CONTENT = [
+    lambda: Plain([1]),
+    lambda: Strange(),
+    lambda: object(),
+    lambda: Counted(),
+    lambda: ById(),
+    lambda: Entity(),
+    lambda: WithProperty(),
+    lambda: WithLazy(),
+    lambda: Text("x"),
+    lambda: loaded(a=1),
+    lambda: frozenset({Frozen(1)}),
+    lambda: {Frozen(1): 1},
+    lambda: {(Frozen(1),)},
+    lambda: collections.defaultdict(lambda: 1),
+    lambda: (part for part in "a"),
+    lambda: iter([1]),
+    lambda: {"a": 1}.keys(),
+    lambda: {"a": 1}.items(),
+    lambda: memoryview(b"x"),
+    lambda: types.MappingProxyType({}),
+    lambda: types.SimpleNamespace(n=1),
+    lambda: functools.partial(print),
+    lambda: [].append,
+    lambda: Model().model_dump,
+    lambda: ValueError("content", [1]),
+    lambda: threading.Lock(),
+    lambda: weakref.ref(Model),
+    lambda: math,
+    lambda: ToolMessage("text", tool_call_id="1", artifact=object()),
+    lambda: Document("text", metadata={"a": Plain([1])}),
+    shrunken_set,
+]
+
+
+@pytest.mark.parametrize("make", MORE_THAN_CONTENT)
+def test_what_may_be_told_from_its_copy_is_not_copied(make):
+    value = make()
+    for held in (value, [value], {"k": (1, value)}, Document("text", metadata={"a": value})):
+        with pytest.raises(TypeError, match="more than its content"):
+            copied(held)
+
+
+def test_arrays_are_not_copied():
     np = pytest.importorskip("numpy")
-    one = np.arange(5)
-    assert same(one, copied(one))
-    changed = copied(one)
-    changed[0] = 9
-    assert not same(one, changed)
+    with pytest.raises(TypeError, match="ndarray"):
+        copied(np.arange(5))
+    assert copied(np.float64(1.5)) == 1.5
+
+
+def test_most_sets_are_listed_alike():
+    for size in range(200):
+        grown: set[str] = set()
+        for n in range(size):
+            grown.add(f"{n}")
+        if list(set(grown)) == list(grown):
+            assert list(copied(grown)) == list(grown)
+
+
+def test_sets_are_the_same_only_if_they_list_the_same():
+    value = shrunken_set()
+    assert value == {1, 64}
+    assert list(value) == [1, 64]
+    assert not same({64, 1}, value)
+    assert same({1, 2}, {1, 2})
 
 
 def test_structures_without_end():

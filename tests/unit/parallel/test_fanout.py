@@ -10,6 +10,7 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.cache.memory import InMemoryCache
 from langgraph.channels import EphemeralValue
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
 from langgraph.graph import END, START, StateGraph
 from langgraph.managed import RemainingSteps
 from langgraph.store.memory import InMemoryStore
@@ -154,15 +155,60 @@ def test_two_regions_are_both_rewritten():
 def test_settings_of_a_compiled_graph_are_kept():
     saver, store, cache = InMemorySaver(), InMemoryStore(), InMemoryCache()
     graph = chain(read_a, read_b).compile(saver, store=store, cache=cache, name="mine")
-    graph.step_timeout = 7
+    graph.stream_eager = True
     graph = graph.with_config({"tags": ["x"]})
     fast = parallelize(graph)
     assert fast.checkpointer is saver
     assert (fast.store, fast.cache, fast.name) == (store, cache, "mine")
-    assert (fast.step_timeout, fast.config) == (7, graph.config)
+    assert (fast.stream_eager, fast.config) == (True, graph.config)
     assert fast.parallel_report.is_parallel
     assert fast.original is graph
     assert fast.copy({"name": "other"}).parallel_report is fast.parallel_report
+
+
+def step_timed(graph, step_timeout_s):
+    graph.step_timeout = step_timeout_s
+    return graph
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_a_graph_whose_supersteps_are_timed_stays_as_it_is(mode):
+    graph = step_timed(chain(read_a, read_b).compile(), 7)
+    assert parallelize(graph, mode=mode).step_timeout == 7
+    for report in (parallelize(graph, mode=mode).parallel_report, explain(graph, mode=mode)):
+        assert not report.is_parallel
+        assert "step-timeout" in {refusal.rule for refusal in report.refusals}
+    outer = StateGraph(State).add_node("inner", graph).add_edge(START, "inner")
+    report = explain(outer, mode=mode)
+    assert not report.is_parallel
+    assert any("step_timeout" in refusal.reason for refusal in report.refusals)
+
+
+def test_a_step_timeout_that_is_set_later_counts_the_original_supersteps():
+    def supersteps(graph, thread_id):
+        config = {"configurable": {"thread_id": thread_id}}
+        parts = graph.stream({"text": "1"}, config, stream_mode="checkpoints")
+        return [part["metadata"]["step"] for part in parts]
+
+    fast = parallelize(chain(read_a, read_b).compile(InMemorySaver()))
+    assert supersteps(fast, "1") == [-1, 0, 1]
+    fast.step_timeout = 7
+    assert supersteps(fast, "2") == [-1, 0, 1, 2]
+
+
+def test_the_recursion_limit_of_a_run_suffices_as_before():
+    def limit_of(graph):
+        for limit in range(1, 10):
+            try:
+                graph.invoke({"text": "1"}, {"recursion_limit": limit})
+            except GraphRecursionError:
+                continue
+            return limit
+        return None
+
+    plain = chain(read_a, read_b).compile()
+    assert limit_of(parallelize(plain, mode="exact")) == limit_of(plain)
+    assert limit_of(parallelize(plain)) == limit_of(plain) - 1
 
 
 def test_node_specs_are_kept():
