@@ -195,19 +195,26 @@ def _check_world(
     """See that the graph that was imported afresh answers like the one that was given.
 
     An original that changes its answer from run to run in this process only shows that it keeps
-    something, which is no reason to think that it is another one.
+    something, which is no reason to think that it is another one, unless one of them fails.
 
     Raises:
+        EquivalenceError: If it is another one, and the one that was given differs in its forms.
         NoFreshRunsError: If it is another one.
     """
     for run, expected in fresh.items():
-        found = make_run(original(origin.make()), run, case, trial, facts)
-        if not difference(expected, found, facts):
+        # The parallel form first, as there is no second chance to see it so.
+        parallel, own_facts = rewritten(origin.make(), case)
+        found = make_run(parallel, replace(run, schedule=Schedule()), case, trial, own_facts)
+        here = make_run(original(origin.make()), run, case, trial, facts)
+        if not difference(expected, here, facts):
             continue
         again = make_run(original(origin.make()), run, case, trial, facts)
-        if not difference(found, again, facts):
-            msg = f"the original graph answers otherwise when {origin.path} is imported afresh"
-            raise NoFreshRunsError(msg)
+        fails = bool(expected.error) != bool(here.error)
+        if fails or not difference(here, again, facts):
+            why = f"the original graph answers otherwise when {origin.path} is imported afresh"
+            how = f"in this process, the parallel form first; no fresh interpreters: {why}"
+            _check(here, found, own_facts, case.inputs[run.given], how=how, notes="")
+            raise NoFreshRunsError(why)
 
 
 # -- in this process -----------------------------------------------------------------------------
