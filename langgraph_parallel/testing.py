@@ -46,7 +46,8 @@ from langgraph_parallel.errors import AnalysisError, EquivalenceError
 _FRESH: Final = "each run by an interpreter that had run nothing before"
 _REMEDY: Final = (
     "If a node uses what an earlier one leaves outside of the state (a global, an attribute, a "
-    "cache), pass it through the state, or declare both with `@effects(external='write')`."
+    "cache), pass it through the state, or declare external='write' for both with `@effects`, "
+    "beside what they read and write."
 )
 _LIMITS: Final = (
     "What earlier runs leave in globals, caches and objects can hide a difference here, or make "

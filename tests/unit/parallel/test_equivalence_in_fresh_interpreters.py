@@ -47,7 +47,7 @@ def test_what_a_node_leaves_outside_of_the_state_is_not_found_by_other_runs():
         assert_equivalent(graphs.forgetful, GIVEN, effects=LIES)
     assert "Compared each run by an interpreter that had run nothing before" in str(caught.value)
     assert all(repr(key) in str(caught.value).partition(";")[0] for key in LEFT)
-    assert "pass it through the state, or declare" in str(caught.value)
+    assert "pass it through the state, or declare external" in str(caught.value)
 
 
 def test_a_graph_that_counts_its_runs_is_no_false_alarm():
