@@ -2,76 +2,91 @@
 
 Both graphs are run on the same inputs, the parallel one also with one node at a time and with nodes
 held up so that they end in other orders, and everything that a run shows is compared.
+
+What runs leave behind in globals, caches and objects is hidden by a run that comes first: the next
+one reads the right value too early. So each run is made by an interpreter that has run nothing,
+where it can find the graph, and otherwise in this process with the parallel form going first.
 """
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import itertools
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeAlias
-from uuid import uuid4
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import BaseMessage
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph_parallel.equivalence.forms import (
+    Case,
+    Graph,
+    Run,
+    Schedule,
+    make_run,
+    original,
+    rewritten,
+    schedules_of,
+)
+from langgraph_parallel.equivalence.fresh import NoFreshRunsError, make_fresh_runs
+from langgraph_parallel.equivalence.interpreter import Request, started_for
+from langgraph_parallel.equivalence.origin import (
+    Origin,
+    load,
+    origin_of,
+    path_of_function,
+    path_of_object,
+    shapes_of,
+)
+from langgraph_parallel.equivalence.outcome import (
+    EffectsLog,
+    Facts,
+    Outcome,
+    Trial,
+    difference,
+)
+from langgraph_parallel.errors import AnalysisError, EquivalenceError
 
-from langgraph_parallel._compat import failed_node, fold_key, is_async_only
-from langgraph_parallel.errors import EquivalenceError
-from langgraph_parallel.parallelize import parallelize
-from langgraph_parallel.report import ParallelReport
-
-EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
-"""A list that nodes append to, or a function that returns what was done since it was last asked."""
-
-_LONGEST_DELAY_S: Final = 0.003
-"""Long against the time between two starts in one superstep (0.2 to 0.4 ms), short for a suite."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Outcome:
-    """Everything that one run showed."""
-
-    state: Any = None
-    """The answer: the last state that the run gave out."""
-    updates: dict[str, list[Any]] = field(default_factory=dict)
-    """The updates of each channel, in the order in which they were folded into it."""
-    interrupts: list[Any] = field(default_factory=list)
-    """The values that were asked about, one list for each pause."""
-    error: tuple[type, str] | None = None
-    failed: str = ""
-    """The node that raised `error`; empty when there is none or it is not known."""
-    effects: list[Any] = field(default_factory=list)
-    """What was done outside of the state, in order."""
+_FRESH: Final = "each run by an interpreter that had run nothing before"
+_REMEDY: Final = (
+    "If a node uses what an earlier one leaves outside of the state (a global, an attribute, a "
+    "cache), pass it through the state, or declare external='write' for both with `@effects`, "
+    "beside what they read and write."
+)
+_LIMITS: Final = (
+    "What earlier runs leave in globals, caches and objects can hide a difference here, or make "
+    "one; name the graph as 'package.module:graph', or pass a global function that makes it."
+)
+_UNSTEADY: Final = (
+    "The original, run once more, differs from itself: it keeps something between runs, or is "
+    "random, so that runs in one process cannot be compared. Name the graph as "
+    "'package.module:graph', or pass a global function that makes it.\n"
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
-    """How one run is made."""
+class Compared(int):
+    """How many ways of running the parallel form were compared, over all inputs; and how."""
 
-    resume: Sequence[Any] | None
-    log: EffectsLog | None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    how: str
+    """Whether each run had a fresh interpreter; if not, in which order they were, and why."""
+    output: str
+    """What runs in fresh interpreters printed."""
+
+    def __new__(cls, count: int, *, how: str, output: str = "") -> Compared:
+        """Return a count that says what it is a count of."""
+        self = super().__new__(cls, count)
+        self.how, self.output = how, output
+        return self
 
 
 def assert_equivalent(
-    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
+    graph: Graph | str | Callable[[], Graph],
     inputs: Iterable[Any],
     *,
     mode: Literal["fanout", "exact"] = "fanout",
     schedules: int = 2,
-    effects_log: EffectsLog | None = None,
+    effects_log: EffectsLog | str | None = None,
     resume: Sequence[Any] | None = None,
+    isolate: Literal["auto", "always", "never"] = "auto",
+    timeout_s: float = 60.0,
     **options: Any,
-) -> int:
+) -> Compared:
     """Run a graph and its parallel form on the same inputs and compare what comes out.
 
     Compared are the final state, the updates of every channel in the order in which they were
@@ -79,198 +94,178 @@ def assert_equivalent(
     compared with `==`, messages without their generated ids. Where nodes run together and several
     of them would fail, any of their errors will do, as LangGraph raises the first to come.
 
+    A graph that is a global of a module, or is made by a function of one, is run by interpreters
+    that import it afresh, if its module's globals are here what they are there (a test may have
+    put a model of its own into it) and the original answers the same here. Any other is run in
+    this process, the parallel form first, then the original, then the parallel form again. What
+    an earlier run in this process has left can then hide a difference, or make one.
+
     Args:
-        graph: A graph whose nodes can be run repeatedly. Each run gets a copy of its input. A
-            checkpointer is not used: a run that is resumed gets one in memory.
+        graph: A graph whose nodes can be run repeatedly, a function without arguments that
+            returns one, or the name of either as `"package.module:name"`. Each run gets a copy of
+            its input, and a graph of its own from a function. A checkpointer is not used: a run
+            that is resumed gets one in memory.
         inputs: Inputs as given to `invoke`.
         mode: The mode of `parallelize`.
         schedules: How many runs with delays each input gets (>= 0).
         effects_log: What nodes do outside of the state: a list that they append to, which is
             emptied before each run, or a function that returns what was done since it was last
-            called. Its order counts.
+            called; or the name of either. Its order counts.
         resume: Answers to interrupts, in order; a run that pauses is resumed with them. None, the
             default, means that runs are not saved, and so cannot pause.
+        isolate: Whether runs get fresh interpreters: where possible, always, or never.
+        timeout_s: How long a run, or the import, may take in a fresh interpreter (> 0).
         **options: Further arguments of `parallelize`.
 
     Returns:
-        How many runs of the parallel form were compared.
+        How many ways of running the parallel form were compared; `.how` says under which
+        conditions, `.output` what was printed by fresh interpreters.
 
     Raises:
-        EquivalenceError: If anything differs; the message shows both.
+        EquivalenceError: If anything differs, or a run does not end; the message shows both.
+        AnalysisError: If `graph` is no graph and leads to none, or if `isolate="always"` and runs
+            cannot be made by fresh interpreters; the message says why.
     """
-    rewritten = parallelize(graph, mode=mode, **options)  # type: ignore[type-var]
-    before, after = (g.compile() if isinstance(g, StateGraph) else g for g in (graph, rewritten))
-    report: ParallelReport = after.parallel_report  # type: ignore[attr-defined]
-    trial = _Trial(resume=resume, log=effects_log)
-    compared = 0
-    for given in inputs:
-        expected = _run(before, given, trial, report)
-        for config in _schedules(report, schedules):
-            found = _run(after, given, replace(trial, config=config), report)
-            compared += 1
-            if difference := _difference(expected, found, report):
-                msg = (
-                    f"On input {given!r} {difference}; the original graph gave\n  {expected}\n"
-                    f"and the parallel one\n  {found}\n\n{report}"
-                )
-                raise EquivalenceError(msg)
-    return compared
-
-
-def _schedules(report: ParallelReport, count: int) -> Iterator[dict[str, Any]]:
-    yield {}
-    if report.is_parallel:
-        yield {"max_concurrency": 1}
-        together = frozenset(_nodes_together(report))
-        for seed in range(count):
-            yield {"callbacks": [_Delays(seed, together)]}
-
-
-def _nodes_together(report: ParallelReport) -> Iterator[str]:
-    """Yield the nodes that share a superstep, by the name that they have in their own graph."""
-    for part in report.regions:
-        for level in part.levels:
-            for name in level if len(level) > 1 else ():
-                yield name.removeprefix(f"{part.host}/") if part.host else name
-
-
-class _Delays(BaseCallbackHandler):
-    """Holds up some nodes before they start, on the thread that runs them."""
-
-    def __init__(self, seed: int, nodes: frozenset[str]) -> None:
-        self._rng = random.Random(seed)
-        self._nodes = nodes
-
-    def on_chain_start(self, *_args: Any, metadata: Any = None, **options: Any) -> None:
-        node = (metadata or {}).get("langgraph_node")
-        if node in self._nodes and options.get("name") == node:
-            time.sleep(self._rng.uniform(0, _LONGEST_DELAY_S))
-
-
-def _difference(expected: _Outcome, found: _Outcome, report: ParallelReport) -> str:
-    """Return what differs, in a few words, or an empty string."""
-    if expected.effects != found.effects:
-        return "other effects were logged, or in another order"
-    if expected.interrupts != found.interrupts:
-        return "other interrupts were raised"
-    if expected.error is not None and found.error is not None:
-        together = any({expected.failed, found.failed} <= level for level in _levels(report))
-        return "" if expected.error == found.error or together else "another error was raised"
-    if (expected.error, expected.state) != (found.error, found.state):
-        return "the final states differ"
-    keys = expected.updates.keys() | found.updates.keys()
-    return next(
-        (
-            f"the updates of {key!r} differ"
-            for key in sorted(keys)
-            if expected.updates.get(key) != found.updates.get(key)
-        ),
-        "",
+    if path := started_for():
+        msg = f"assert_equivalent was called while {path} was imported or run; call it in a test."
+        raise AnalysisError(msg)
+    origin = origin_of(graph)
+    case = Case(
+        inputs=tuple(inputs), mode=mode, options=options, schedules=schedules, resume=resume
     )
-
-
-def _levels(report: ParallelReport) -> Iterator[set[str]]:
-    return (set(level) for part in report.regions for level in part.levels)
-
-
-# -- one run -------------------------------------------------------------------------------------
-
-
-def _run(
-    graph: CompiledStateGraph[Any, Any, Any, Any], given: Any, trial: _Trial, report: ParallelReport
-) -> _Outcome:
-    saver = None if trial.resume is None else InMemorySaver()
-    graph = graph.copy({"checkpointer": saver})
-    config = {**trial.config, "configurable": {"thread_id": str(uuid4())}}
-    if trial.log is not None:
-        _ask(trial.log)
-    outcome = _Outcome()
-    answers = iter(trial.resume or ())
-    following: Any = _copy(given)
+    if isolate == "never":
+        return _compare_here(origin, case, effects_log, "isolate='never'")
     try:
-        while following is not None:
-            chunks = _stream(graph, following, config)
-            pause = _take(chunks, outcome, report)
-            if pause:
-                outcome.interrupts.append(pause)
-            # A marker, as an answer may be None.
-            answer = next(answers, outcome) if pause else outcome
-            following = None if answer is outcome else Command(resume=answer)
-    except Exception as error:
-        outcome = _Outcome(interrupts=outcome.interrupts, error=(type(error), str(error)))
-        outcome.failed = failed_node(error)
-    if trial.log is not None:
-        outcome.effects = [_comparable(entry) for entry in _ask(trial.log)]
-    return outcome
+        return _compare_fresh(origin, case, effects_log, timeout_s)
+    except NoFreshRunsError as reason:
+        if isolate == "always":
+            msg = f"Fresh interpreters cannot run this graph: {reason}."
+            raise AnalysisError(msg) from reason
+        return _compare_here(origin, case, effects_log, str(reason))
 
 
-def _stream(graph: CompiledStateGraph[Any, Any, Any, Any], given: Any, config: Any) -> list[Any]:
-    modes: Any = ["values", "debug"]
-    if not any(is_async_only(spec.runnable) for spec in graph.builder.nodes.values()):
-        return list(graph.stream(given, config, stream_mode=modes))
-
-    async def collect() -> list[Any]:
-        return [chunk async for chunk in graph.astream(given, config, stream_mode=modes)]
-
-    # On a thread of its own, so that a test may be a coroutine itself.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, collect()).result()
+# -- in fresh interpreters -----------------------------------------------------------------------
 
 
-def _take(chunks: Sequence[Any], outcome: _Outcome, report: ParallelReport) -> list[Any]:
-    """Add what a run gave out to its outcome, and return the values of its interrupts."""
-    pause: list[Any] = []
-    events = [payload for mode, payload in chunks if mode == "debug"]
-    for mode, payload in chunks:
-        if mode == "values" and "__interrupt__" in payload:
-            pause += [_comparable(asked.value) for asked in payload["__interrupt__"]]
-        elif mode == "values":
-            outcome.state = _comparable(payload)
-    for _, step in itertools.groupby(events, key=lambda event: event["step"]):
-        for name, key, value in _writes(list(step)):
-            found = report.effects.get(name)
-            # A key that is only given back may be cut from an update.
-            if found is None or key not in found.keeps:
-                outcome.updates.setdefault(key, []).append((name, _comparable(value)))
-    return pause
+def _compare_fresh(
+    origin: Origin, case: Case, log: EffectsLog | str | None, timeout_s: float
+) -> Compared:
+    if not origin.path:
+        msg = (
+            "the graph is no global of a module that can be imported, nor made by a function of one"
+        )
+        raise NoFreshRunsError(msg)
+    request = Request(
+        path=origin.path,
+        case=case,
+        log=_path_of_log(log),
+        shapes={} if origin.is_named else shapes_of(origin.make(), origin.path),
+        timeout_s=timeout_s,
+    )
+    runs = make_fresh_runs(request)
+    notes = f"Printed by the runs:\n{runs.output}\n" if runs.output else ""
+    plain = [run for run in runs.outcomes if run.schedule is None]
+    for run, found in runs.outcomes.items():
+        expected = runs.outcomes[replace(run, schedule=None)]
+        if expected.lost:
+            msg = (
+                f"On input {case.inputs[run.given]!r} the original graph's run did not end: "
+                f"{expected.lost}. Is `timeout_s` too short? {notes}"
+            )
+            raise EquivalenceError(msg)
+        _check(expected, found, runs.facts, case.inputs[run.given], how=_FRESH, notes=notes)
+    if not origin.is_named:
+        here = {run: runs.outcomes[run] for run in plain}
+        _check_world(origin, case, _trial(case, log), here, runs.facts)
+    return Compared(len(runs.outcomes) - len(plain), how=_FRESH, output=runs.output)
 
 
-def _writes(events: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield node, channel and value of all writes of one superstep, in the order of folding."""
-    tasks = [event["payload"] for event in events if event["type"] == "task"]
-    place = {
-        task["id"]: (*fold_key(task["name"], task["triggers"]), index)
-        for index, task in enumerate(tasks)
-    }
-    results = [event["payload"] for event in events if event["type"] == "task_result"]
-    for result in sorted(results, key=lambda result: place.get(result["id"], ())):
-        for key, value in dict(result["result"]).items():
-            several = isinstance(value, dict) and "$writes" in value
-            for part in value["$writes"] if several else [value]:
-                yield result["name"], key, part
+def _path_of_log(log: EffectsLog | str | None) -> str:
+    if log is None or isinstance(log, str):
+        return log or ""
+    path = path_of_object(log) or path_of_function(log)
+    if not path:
+        msg = "effects_log is no global of a module that can be imported"
+        raise NoFreshRunsError(msg)
+    return path
 
 
-def _ask(log: EffectsLog) -> list[Any]:
-    """Return what was logged since the last call, and forget it."""
-    if callable(log):
-        return list(log())
-    entries = list(log)
-    log.clear()
-    return entries
+def _check_world(
+    origin: Origin, case: Case, trial: Trial, fresh: dict[Run, Outcome], facts: Facts
+) -> None:
+    """See that the graph that was imported afresh answers like the one that was given.
+
+    An original that changes its answer from run to run in this process only shows that it keeps
+    something, which is no reason to think that it is another one, unless one of them fails.
+
+    Raises:
+        EquivalenceError: If it is another one, and the one that was given differs in its forms.
+        NoFreshRunsError: If it is another one.
+    """
+    for run, expected in fresh.items():
+        # The parallel form first, as there is no second chance to see it so.
+        parallel, own_facts = rewritten(origin.make(), case)
+        found = make_run(parallel, replace(run, schedule=Schedule()), case, trial, own_facts)
+        here = make_run(original(origin.make()), run, case, trial, facts)
+        if not difference(expected, here, facts):
+            continue
+        again = make_run(original(origin.make()), run, case, trial, facts)
+        fails = bool(expected.error) != bool(here.error)
+        if fails or not difference(here, again, facts):
+            why = f"the original graph answers otherwise when {origin.path} is imported afresh"
+            how = f"in this process, the parallel form first; no fresh interpreters: {why}"
+            _check(here, found, own_facts, case.inputs[run.given], how=how, notes="")
+            raise NoFreshRunsError(why)
 
 
-def _copy(value: Any) -> Any:
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # what cannot be copied is used as it is
-        return value
+# -- in this process -----------------------------------------------------------------------------
 
 
-def _comparable(value: Any) -> Any:
-    if isinstance(value, BaseMessage):
-        return type(value), value.model_dump(exclude={"id"})
-    if isinstance(value, dict):
-        return {key: _comparable(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_comparable(part) for part in value]
-    return value
+def _compare_here(origin: Origin, case: Case, log: EffectsLog | str | None, why: str) -> Compared:
+    trial = _trial(case, log)
+    graph = origin.make()
+    parallel, facts = rewritten(graph, case)
+    before = original(graph)
+    compared = 0
+
+    def run_form(given: int, schedule: Schedule | None) -> Outcome:
+        form = before if schedule is None else parallel
+        if origin.makes_fresh:
+            made = origin.make()
+            form = original(made) if schedule is None else rewritten(made, case)[0]
+        return make_run(form, Run(given=given, schedule=schedule), case, trial, facts)
+
+    def check(given: int, expected: Outcome, found: Outcome, order: str) -> None:
+        how = f"in this process, {order}; no fresh interpreters: {why}"
+        if difference(expected, found, facts):
+            unsteady = difference(expected, run_form(given, None), facts)
+            notes = _UNSTEADY if unsteady else ""
+            _check(expected, found, facts, case.inputs[given], how=how, notes=notes)
+
+    for given in range(len(case.inputs)):
+        plain, *others = schedules_of(case, facts)
+        first = run_form(given, plain)
+        expected = run_form(given, None)
+        check(given, expected, first, "the parallel form first")
+        for schedule in (plain, *others):
+            check(given, expected, run_form(given, schedule), "the original first")
+        compared += 1 + len(others)
+    how = f"in this process, in both orders; no fresh interpreters: {why}. {_LIMITS}"
+    return Compared(compared, how=how)
+
+
+def _trial(case: Case, log: EffectsLog | str | None) -> Trial:
+    found: EffectsLog | None = load(log) if isinstance(log, str) else log
+    return Trial(resume=case.resume, log=found)
+
+
+def _check(
+    expected: Outcome, found: Outcome, facts: Facts, given: Any, *, how: str, notes: str
+) -> None:
+    """Raise an error if two outcomes differ."""
+    if what := difference(expected, found, facts):
+        msg = (
+            f"On input {given!r} {what}; the original graph gave\n  {expected}\n"
+            f"and the parallel one\n  {found}\nCompared {how}.\n{notes}{_REMEDY}\n\n{facts.text}"
+        )
+        raise EquivalenceError(msg)

@@ -506,7 +506,7 @@ def test_unknown_mode_is_refused():
 
 def test_assert_equivalent_holds_up_every_node_differently(monkeypatch):
     delays = []
-    monkeypatch.setattr("langgraph_parallel.testing.time.sleep", delays.append)
+    monkeypatch.setattr("time.sleep", delays.append)
     assert_equivalent(chain(read_a, read_b), [{"text": "x"}], schedules=3)
     assert len(delays) == len(set(delays)) == 2 * 3
 
