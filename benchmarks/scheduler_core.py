@@ -19,8 +19,7 @@ from collections import deque
 from pathlib import Path
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
+from langgraph_rsm.core.events import (
     Call,
     Dispatch,
     EngineChanged,
@@ -29,6 +28,7 @@ from langgraph_rsm.events import (
     Started,
     Submitted,
 )
+from langgraph_rsm.core.machine import SchedulerCore
 
 ENGINES = ("a", "b", "c", "d")
 SLOTS = 64

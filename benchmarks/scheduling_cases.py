@@ -12,9 +12,9 @@ from statistics import fmean
 from typing import Any
 
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import create_policy
 from langgraph_rsm.emulation import load_profile
-from langgraph_rsm.policies import create_policy
 from langgraph_rsm.simulation import (
     CallOutcome,
     Outcome,

@@ -12,7 +12,7 @@ from langgraph_rsm.service import ServiceMeter
 
 
 class PolicyName(StrEnum):
-    """Names of the built-in policies; `langgraph_rsm.policies` has one class for each."""
+    """Names of the built-in policies; `langgraph_rsm.core.policies` has one class for each."""
 
     FCFS = "fcfs"
     """First come, first served: by the arrival of the call."""
@@ -37,7 +37,7 @@ class PolicyName(StrEnum):
 
 
 class BalancerName(StrEnum):
-    """Names of the built-in load balancers; see `langgraph_rsm.balancer`."""
+    """Names of the built-in load balancers; see `langgraph_rsm.core.engines.balancer`."""
 
     AUTELLIX = "autellix"
     """Prompts above 2048 tokens to their program's engine, others to the least used one."""

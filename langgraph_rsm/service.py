@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langgraph_rsm.call_record import CallRecord
+    from langgraph_rsm.core.machine.call_record import CallRecord
     from langgraph_rsm.telemetry.records import TokenUsage
 
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.emulation.errors import EmulationError
 from langgraph_rsm.emulation.profiles import PROFILES, load_profile
 from langgraph_rsm.errors import SchedulerError

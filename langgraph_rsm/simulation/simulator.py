@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any
 
-from langgraph_rsm.events import (
+from langgraph_rsm.core.events import (
     Call,
     Dispatch,
     EngineChanged,
@@ -35,9 +35,9 @@ from langgraph_rsm.telemetry.records import TokenUsage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from langgraph_rsm.core import SchedulerCore
+    from langgraph_rsm.core.events import Event
+    from langgraph_rsm.core.machine import SchedulerCore
     from langgraph_rsm.emulation.profiles import EngineProfile
-    from langgraph_rsm.events import Event
     from langgraph_rsm.simulation.engine import Done, SimulatedEngine
     from langgraph_rsm.simulation.programs import CallSpec, ProgramSpec
 

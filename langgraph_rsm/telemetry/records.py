@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from langgraph_rsm.events import Call
-    from langgraph_rsm.process_table import ProgramSnapshot
+    from langgraph_rsm.core.events import Call
+    from langgraph_rsm.core.programs.table import ProgramSnapshot
 
 
 class Outcome(StrEnum):

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from langgraph_rsm.balancer import Balancer, Cost, LeastUsed
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
+from langgraph_rsm.core.engines.balancer import Balancer, Cost, LeastUsed
+from langgraph_rsm.core.events import (
     Call,
     Cancelled,
     Dispatch,
@@ -26,7 +25,8 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.policies import create_policy
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import create_policy
 
 ENGINES = ("a", "b", "c")
 MAX_WAIT_S = 40.0

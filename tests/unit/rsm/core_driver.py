@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from langgraph_rsm.balancer import LeastUsed
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
+from langgraph_rsm.core.engines.balancer import LeastUsed
+from langgraph_rsm.core.events import (
     Call,
     Cancelled,
     Dispatch,
@@ -23,7 +22,8 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.policies import Fcfs
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import Fcfs
 
 
 class CoreDriver:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from langgraph_rsm.window import AdaptiveWindow, Answer
+from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
 
 
 class Engine:

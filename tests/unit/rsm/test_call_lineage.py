@@ -14,8 +14,8 @@ from scripted_model import ScriptedModel
 from typing_extensions import TypedDict
 
 from langgraph_rsm import ScheduledChatModel, keep_context, program
-from langgraph_rsm.lineage import Lineage
-from langgraph_rsm.prompt import measure_prompt
+from langgraph_rsm.identity.lineage import Lineage
+from langgraph_rsm.runtime.prompt import measure_prompt
 from langgraph_rsm.telemetry import CallSubmitted
 
 

@@ -15,8 +15,8 @@ from scripted_model import ScriptedModel
 from typing_extensions import TypedDict
 
 from langgraph_rsm import ScheduledChatModel, keep_context
-from langgraph_rsm.lineage import Lineage
-from langgraph_rsm.prompt import PromptSize
+from langgraph_rsm.identity.lineage import Lineage
+from langgraph_rsm.runtime.prompt import PromptSize
 from langgraph_rsm.telemetry import CallSubmitted
 
 
@@ -40,7 +40,7 @@ def family(monkeypatch, records):
     def measure(messages):
         return PromptSize(prefix_id=str(messages[-1].content))
 
-    monkeypatch.setattr("langgraph_rsm.calls.measure_prompt", measure)
+    monkeypatch.setattr("langgraph_rsm.runtime.calls.measure_prompt", measure)
 
     def read():
         made = [record.call for record in records if isinstance(record, CallSubmitted)]
@@ -341,7 +341,8 @@ def test_long_sequence_looks_at_its_last_call_only(monkeypatch):
         lineage.call_left(strand, lineage.call_began(strand), str(number))
     looked_at = []
     monkeypatch.setattr(
-        "langgraph_rsm.lineage._parts", lambda *pair: (looked_at.append(pair), (None, None))[1]
+        "langgraph_rsm.identity.lineage._parts",
+        lambda *pair: (looked_at.append(pair), (None, None))[1],
     )
     assert lineage.parents(strand) == ("99",)
     assert len(looked_at) == 1

@@ -2,9 +2,9 @@
 
 import pytest
 
-from langgraph_rsm.balancer import RoundRobin
+from langgraph_rsm.core.engines.balancer import RoundRobin
+from langgraph_rsm.core.policies import Levels, Plas
 from langgraph_rsm.errors import EngineError, InvalidTransitionError, InvariantError, SchedulerError
-from langgraph_rsm.policies import Levels, Plas
 
 
 def test_free_slot_is_given_at_once(drive):

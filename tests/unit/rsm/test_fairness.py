@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from langgraph_rsm.policies import Levels, Plas
+from langgraph_rsm.core.policies import Levels, Plas
 
 
 def saturate(core, programs, *, calls, seconds):

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig
-from langgraph_rsm.history import History
-from langgraph_rsm.policies import Auto
-from langgraph_rsm.survival import BINS, EDGES_S, SurvivalCurve, bin_of, gittins_index
+from langgraph_rsm.core.policies import Auto
+from langgraph_rsm.core.programs.history import History
+from langgraph_rsm.core.programs.survival import BINS, EDGES_S, SurvivalCurve, bin_of, gittins_index
 
 
 @pytest.mark.parametrize("at_bin", range(BINS - 1))

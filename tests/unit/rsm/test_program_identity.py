@@ -20,7 +20,7 @@ from scripted_model import ScriptedModel
 from typing_extensions import TypedDict
 
 from langgraph_rsm import ConfigError, ScheduledChatModel, program
-from langgraph_rsm.run_tree import run_tree
+from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.telemetry import CallSubmitted, ProgramFinished
 
 
@@ -349,7 +349,7 @@ async def test_work_that_outlives_its_run_is_a_program_of_its_own(model, program
 
 
 def test_long_run_keeps_a_bounded_number_of_links(monkeypatch):
-    import langgraph_rsm.run_tree as module
+    import langgraph_rsm.identity.run_tree as module
 
     monkeypatch.setattr(module, "_KEPT_LINKS", 10)
     tree = module.RunTree()
@@ -365,7 +365,7 @@ def test_long_run_keeps_a_bounded_number_of_links(monkeypatch):
 
 
 def test_roots_that_never_end_are_bounded(monkeypatch):
-    import langgraph_rsm.run_tree as module
+    import langgraph_rsm.identity.run_tree as module
 
     monkeypatch.setattr(module, "_MAX_ROOTS", 5)
     tree = module.RunTree()
@@ -375,7 +375,7 @@ def test_roots_that_never_end_are_bounded(monkeypatch):
 
 
 def test_run_whose_parent_began_before_the_import_is_grouped_by_it():
-    from langgraph_rsm.run_tree import RunTree
+    from langgraph_rsm.identity.run_tree import RunTree
 
     tree = RunTree()
     parent, runs = uuid.uuid4(), [uuid.uuid4() for _ in range(2)]

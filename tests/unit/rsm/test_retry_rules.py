@@ -9,7 +9,7 @@ import pytest
 from langchain_core.exceptions import ModelAuthenticationError, ModelRateLimitError
 
 from langgraph_rsm.errors import QueueFullError
-from langgraph_rsm.retry import Attempts, RetryRules, is_retryable, retry_after_s
+from langgraph_rsm.runtime.retry import Attempts, RetryRules, is_retryable, retry_after_s
 
 RULES = RetryRules(max_retries=3, base_s=1.0, cap_s=10.0)
 

@@ -24,8 +24,8 @@ from langgraph_rsm import (
     Scheduler,
     SchedulerConfig,
 )
-from langgraph_rsm.events import EngineChanged
-from langgraph_rsm.run_tree import run_tree
+from langgraph_rsm.core.events import EngineChanged
+from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.telemetry import CallFinished
 
 CALLS = int(os.environ.get("CHAOS_CALLS", "1000"))

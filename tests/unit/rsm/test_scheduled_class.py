@@ -22,7 +22,7 @@ from langgraph_rsm import (
     schedule,
     scheduled_class,
 )
-from langgraph_rsm.engine import derive_engine_id
+from langgraph_rsm.runtime.engine import derive_engine_id
 from langgraph_rsm.telemetry import Outcome
 
 OPENAI = {"model": "llama", "base_url": "http://gpu:8000/v1", "api_key": "none"}

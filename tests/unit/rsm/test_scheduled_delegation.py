@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from scripted_model import ScriptedModel
 
 from langgraph_rsm import ConfigError, Engine, EngineError, ScheduledChatModel, get_scheduler
-from langgraph_rsm.rebase import rebase
+from langgraph_rsm.models.rebase import rebase
 from langgraph_rsm.telemetry import Outcome
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig
 from langgraph_rsm.config import PolicyName
-from langgraph_rsm.policies import (
+from langgraph_rsm.core.policies import (
     Atlas,
     Auto,
     Fcfs,

@@ -19,7 +19,7 @@ from langgraph_rsm import (
     SchedulerConfig,
     get_scheduler,
 )
-from langgraph_rsm.events import Call
+from langgraph_rsm.core.events import Call
 from langgraph_rsm.telemetry import CallDispatched, CallFinished, CallSubmitted, Outcome
 
 
@@ -231,7 +231,7 @@ class Interrupting:
 def test_keyboard_interrupt_while_blocked_leaves_the_queue(make_scheduler, monkeypatch, finished):
     scheduler = make_scheduler()
     register(scheduler)
-    import langgraph_rsm.lease as lease_module
+    import langgraph_rsm.runtime.lease as lease_module
 
     with scheduler.slot(call()):
         monkeypatch.setattr(lease_module, "_holds_a_lease", lambda: False)

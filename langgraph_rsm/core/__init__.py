@@ -1,0 +1,1 @@
+"""The scheduler without I/O: a vocabulary here, and in rooms of their own what is made of it."""
