@@ -41,7 +41,7 @@ from langgraph_rsm import (
     keep_context,
     schedule,
 )
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.identity.run_tree import _handler_var
 
 CALLS = {1: 60, 64: 320, 1024: 1024}

@@ -19,8 +19,8 @@ from collections import deque
 from pathlib import Path
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.core.events import (
-    Call,
     Dispatch,
     EngineChanged,
     Finished,

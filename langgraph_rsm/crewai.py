@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.errors import ConfigError
 from langgraph_rsm.identity.programs import current_scope, hold_program, release_program
 from langgraph_rsm.runtime.engine import Engine, derive_engine_id

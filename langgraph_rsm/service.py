@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langgraph_rsm.core.call import TokenUsage
     from langgraph_rsm.core.machine.call_record import CallRecord
-    from langgraph_rsm.telemetry.records import TokenUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

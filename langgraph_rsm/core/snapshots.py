@@ -3,15 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langgraph_rsm.core.engines.load import EngineLoad
-    from langgraph_rsm.core.machine.core import SchedulerCore
-    from langgraph_rsm.core.programs.table import ProgramSnapshot
-    from langgraph_rsm.core.queueing.fairness import Tenant
+
+class ProgramState(StrEnum):
+    """What a program is doing."""
+
+    REASONING = "reasoning"
+    """It has calls waiting or running."""
+    ACTING = "acting"
+    """It has none: its tools, its code or a person are at work."""
+    DONE = "done"
+    """Its run is over; the entry goes with the last call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSnapshot:
+    """State of a program at one moment; all times in seconds of the scheduler's clock."""
+
+    program_id: str
+    tenant: str
+    weight: float
+    arrived_s: float
+    """Arrival of its first call."""
+    state: ProgramState
+    attained_s: float
+    """Service of all its calls together, as far as it is known."""
+    critical_path_s: float
+    """Service along the longest observed chain of its calls."""
+    wait_s: float
+    """Time during which at least one of its calls waited."""
+    context_tokens: int
+    """Length of its latest call, prompt and answer; 0 when unknown."""
+    home: str | None
+    """Engine that served its latest call, whose cache is likely to hold its context."""
+    waiting: int
+    running: int
+    finished: int
+    """Calls that ended in any way."""
+    engines: tuple[tuple[str, int], ...]
+    """Engines used and how many of its calls each served, most used first."""
+    threads: tuple[str, ...]
+    """Branches with a call waiting or running, sorted."""
+    last_arrival_s: float
+    last_completion_s: float | None
+    """End of its latest call; None while none has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,42 +97,3 @@ class SchedulerSnapshot:
     """In order of appearance."""
     programs: tuple[ProgramSnapshot, ...]
     """In order of arrival; ended programs are gone."""
-
-
-def take_snapshot(core: SchedulerCore, policy: str, now: float) -> SchedulerSnapshot:
-    """Copy what may be seen of a core; O(programs + waiting calls + engines).
-
-    Args:
-        core: The core; nobody may change it meanwhile.
-        policy: Name of its policy.
-        now: Time in seconds, that of its last event or later.
-    """
-    return SchedulerSnapshot(
-        at_s=now,
-        policy=policy,
-        waiting=core.waiting.depths(),
-        engines=tuple(_engine_snapshot(load, now) for load in core.engines.values()),
-        tenants=tuple(map(_tenant_snapshot, core.tenants)),
-        programs=tuple(program.snapshot(now) for program in core.programs),
-    )
-
-
-def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
-    return EngineSnapshot(
-        engine_id=load.engine_id,
-        capacity=load.capacity,
-        limit=load.limit,
-        in_flight=len(load.in_flight),
-        health=load.health.state(now).value,
-        resident_programs=len(load.memory),
-        resident_tokens=load.memory.used_tokens,
-    )
-
-
-def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
-    return TenantSnapshot(
-        tenant_id=tenant.tenant_id,
-        weight=tenant.weight,
-        active=tenant.active,
-        service_s=tenant.service_s,
-    )

@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk
 
+from langgraph_rsm.core.call import TokenUsage
 from langgraph_rsm.runtime.engine import note_unreachable
-from langgraph_rsm.telemetry.records import TokenUsage
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.errors import CallTimeoutError, SchedulerError
 from langgraph_rsm.identity.call_identity import identify
 from langgraph_rsm.identity.run_tree import run_tree

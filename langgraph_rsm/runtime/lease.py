@@ -20,10 +20,9 @@ from langgraph_rsm.telemetry.recorder import Ending
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from langgraph_rsm.core.events import Call
+    from langgraph_rsm.core.call import Call, TokenUsage
     from langgraph_rsm.runtime.engine import Engine
     from langgraph_rsm.runtime.scheduler import Scheduler
-    from langgraph_rsm.telemetry.records import TokenUsage
 
 _CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 """Exceptions that mean "the caller left", not "the engine failed"."""

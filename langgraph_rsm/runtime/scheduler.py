@@ -28,9 +28,9 @@ from langgraph_rsm.core.events import (
     Tick,
 )
 from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.machine.state import take_snapshot
 from langgraph_rsm.core.policies import create_policy
 from langgraph_rsm.core.programs.history import History
-from langgraph_rsm.core.snapshots import take_snapshot
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
 from langgraph_rsm.identity.programs import watch_program_ends
 from langgraph_rsm.runtime.alarm import Alarm
@@ -40,7 +40,8 @@ from langgraph_rsm.telemetry.recorder import Ending, Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from langgraph_rsm.core.events import Call, Event, Instruction
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.events import Event, Instruction
     from langgraph_rsm.core.policies import Policy
     from langgraph_rsm.core.snapshots import SchedulerSnapshot
     from langgraph_rsm.runtime.engine import Engine

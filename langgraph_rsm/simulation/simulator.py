@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any
 
+from langgraph_rsm.core.call import Call, TokenUsage
 from langgraph_rsm.core.events import (
-    Call,
     Dispatch,
     EngineChanged,
     EngineLimits,
@@ -30,7 +30,6 @@ from langgraph_rsm.simulation.engine import Job
 from langgraph_rsm.simulation.fast_engine import FastEngine
 from langgraph_rsm.simulation.outcome import CallOutcome, Outcome, ProgramOutcome
 from langgraph_rsm.simulation.runs import Agenda, LiveCall, Run
-from langgraph_rsm.telemetry.records import TokenUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,10 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from naive_scheduler import NaiveScheduler
 
 from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.core.call import Call, CallState
 from langgraph_rsm.core.engines.balancer import LeastUsed
 from langgraph_rsm.core.events import (
-    Call,
-    CallState,
     Cancelled,
     Dispatch,
     EngineChanged,

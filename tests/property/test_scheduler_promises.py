@@ -7,9 +7,9 @@ import random
 import pytest
 
 from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.core.engines.balancer import Balancer, Cost, LeastUsed
 from langgraph_rsm.core.events import (
-    Call,
     Cancelled,
     Dispatch,
     EngineChanged,

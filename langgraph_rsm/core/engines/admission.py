@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from langgraph_rsm.config import SchedulerConfig
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.programs.program import Program
 
 _DEFAULT_PAUSE_S = 1.0
 """After a refusal for rate that does not say how long to wait; doubles up to the maximum."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from langgraph_rsm.config import SchedulerConfig
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
 
 __all__ = (
     "Autellix",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langgraph_rsm.core.call import TokenUsage
     from langgraph_rsm.core.machine.call_record import CallRecord
     from langgraph_rsm.core.policies import Policy
     from langgraph_rsm.core.queueing.fairness import StarvationGuard, Tenants
     from langgraph_rsm.core.queueing.waiting import WaitingRoom
     from langgraph_rsm.service import ServiceMeter
-    from langgraph_rsm.telemetry.records import TokenUsage
 
 
 class Accounts:

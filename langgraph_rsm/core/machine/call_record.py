@@ -6,22 +6,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.core.events import (
-    Call,
-    CallState,
-    Cancelled,
-    Failed,
-    Finished,
-    Preempted,
-    Progress,
-    Started,
-)
+from langgraph_rsm.core.call import Call, CallState
+from langgraph_rsm.core.events import Cancelled, Failed, Finished, Preempted, Progress, Started
 from langgraph_rsm.errors import InvalidTransitionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.fairness import Tenant
     from langgraph_rsm.core.queueing.queues import Ticket
 

@@ -23,10 +23,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.core.call import CallState
 from langgraph_rsm.core.engines.admission import refusal
 from langgraph_rsm.core.engines.balancer import Balancer
 from langgraph_rsm.core.events import (
-    CallState,
     Cancelled,
     Dispatch,
     EngineChanged,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from langgraph_rsm.core.engines.load import EngineLoad
     from langgraph_rsm.core.events import Event, Instruction
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.programs.program import Program
 
 
 class SchedulerCore(CoreState):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.core.events import CallState
+from langgraph_rsm.core.call import CallState
 from langgraph_rsm.errors import InvariantError
 
 if TYPE_CHECKING:

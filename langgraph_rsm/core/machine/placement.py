@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
-from langgraph_rsm.core.queueing.queues import Ticket
-from langgraph_rsm.core.queueing.waiting import Lane
+from langgraph_rsm.core.queueing.queues import Lane, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from langgraph_rsm.core.call import Call
     from langgraph_rsm.core.engines.balancer import Balancer
     from langgraph_rsm.core.engines.engines import Engines
     from langgraph_rsm.core.engines.load import EngineLoad
-    from langgraph_rsm.core.events import Call
     from langgraph_rsm.core.machine.call_record import CallRecord
     from langgraph_rsm.core.policies import Policy
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.fairness import StarvationGuard
-    from langgraph_rsm.core.queueing.waiting import Pool, Turn, WaitingRoom
+    from langgraph_rsm.core.queueing.queues import Pool, Turn
+    from langgraph_rsm.core.queueing.waiting import WaitingRoom
 
 
 class Placement:

@@ -14,11 +14,13 @@ from langgraph_rsm.core.policies import Policy, create_policy
 from langgraph_rsm.core.programs.table import ProcessTable
 from langgraph_rsm.core.queueing.fairness import StarvationGuard, Tenants
 from langgraph_rsm.core.queueing.waiting import WaitingRoom
+from langgraph_rsm.core.snapshots import EngineSnapshot, SchedulerSnapshot, TenantSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langgraph_rsm.core.engines.load import EngineLoad
+    from langgraph_rsm.core.queueing.fairness import Tenant
 
 
 class CoreState:
@@ -118,3 +120,42 @@ class CoreState:
         from langgraph_rsm.core.machine.invariants import check_core
 
         check_core(self._book.live, self._waiting, self._engines, self._table, self._now)
+
+
+def take_snapshot(core: CoreState, policy: str, now: float) -> SchedulerSnapshot:
+    """Copy what may be seen of a core; O(programs + waiting calls + engines).
+
+    Args:
+        core: The core; nobody may change it meanwhile.
+        policy: Name of its policy.
+        now: Time in seconds, that of its last event or later.
+    """
+    return SchedulerSnapshot(
+        at_s=now,
+        policy=policy,
+        waiting=core.waiting.depths(),
+        engines=tuple(_engine_snapshot(load, now) for load in core.engines.values()),
+        tenants=tuple(map(_tenant_snapshot, core.tenants)),
+        programs=tuple(program.snapshot(now) for program in core.programs),
+    )
+
+
+def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
+    return EngineSnapshot(
+        engine_id=load.engine_id,
+        capacity=load.capacity,
+        limit=load.limit,
+        in_flight=len(load.in_flight),
+        health=load.health.state(now).value,
+        resident_programs=len(load.memory),
+        resident_tokens=load.memory.used_tokens,
+    )
+
+
+def _tenant_snapshot(tenant: Tenant) -> TenantSnapshot:
+    return TenantSnapshot(
+        tenant_id=tenant.tenant_id,
+        weight=tenant.weight,
+        active=tenant.active,
+        service_s=tenant.service_s,
+    )

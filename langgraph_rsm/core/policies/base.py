@@ -6,8 +6,8 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.queues import Place, Rank, Ticket
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langgraph_rsm.core.policies.base import Policy
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.queues import Rank
 
 

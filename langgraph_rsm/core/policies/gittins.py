@@ -14,8 +14,8 @@ from langgraph_rsm.core.policies.base import Policy
 from langgraph_rsm.core.programs.history import History
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.queues import Place, Rank
 
 _BASE_S = 0.05

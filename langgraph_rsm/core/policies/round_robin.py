@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from langgraph_rsm.core.policies.base import Policy
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.queues import Place, Ticket
 
 

@@ -9,8 +9,8 @@ from langgraph_rsm.core.programs.history import History
 from langgraph_rsm.service import ServiceMeter
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.queues import Place
 
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.core.programs.survival import UPPER_S, SurvivalCurve, bin_of
+from langgraph_rsm.core.programs.track import Track, Visit
 from langgraph_rsm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
 
 _VERSION = 1
 _MAX_KINDS = 1024
@@ -37,31 +38,6 @@ _LEARNING_RATIO = 0.05
 
 State = tuple[str, str, int]
 """Kind, call site, power of two of the visits."""
-
-
-@dataclass(slots=True)
-class Visit:
-    """A program in a state."""
-
-    curve: SurvivalCurve
-    entered_s: float
-    """Service of the program when it entered the state first."""
-    bin: int = 0
-
-
-@dataclass(slots=True)
-class Track:
-    """Where a program is in the history of its kind."""
-
-    kind: str
-    curve: SurvivalCurve
-    bin: int = 0
-    visits: dict[str, int] = field(default_factory=dict)
-    """Calls made so far at each call site."""
-    states: dict[SurvivalCurve, Visit] = field(default_factory=dict)
-    """States entered so far, in order, by their curves: those are shared, new keys would not be."""
-    current: Visit | None = None
-    """State that the latest call put it in; None if that one is not recorded."""
 
 
 @dataclass(slots=True)

@@ -22,8 +22,8 @@ from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
 
 _LEARNING_RATIO = 0.1
 """Weight of the latest call in a tenant's average: the last ten or so count."""

@@ -1,9 +1,9 @@
-"""Queues of waiting calls: calls inside programs, programs inside tenants.
+"""Queues of waiting calls: calls inside programs, programs inside tenants, tenants inside pools.
 
 ```text
-tenant ─┬─ program (level, tie) ── calls by (level, order, seq)
-        ├─ program ...             the program stands where its rank and its first call put it
-        └─ aside: the oldest calls, the promoted programs, the urgent calls
+pool ── tenant ─┬─ program (level, tie) ── calls by (level, order, seq)
+                ├─ program ...             it stands where its rank and its first call put it
+                └─ aside: the oldest calls, the promoted programs, the urgent calls
 ```
 
 A program whose rank changes moves as a whole, in O(log n), however many of its calls wait.
@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from langgraph_rsm.core.events import Call
-    from langgraph_rsm.core.programs.table import Program
+    from langgraph_rsm.core.call import Call
+    from langgraph_rsm.core.programs.program import Program
     from langgraph_rsm.core.queueing.fairness import Tenant
-    from langgraph_rsm.core.queueing.waiting import Pool
 
 Rank = tuple[float, float]
 """(level, tie): programs of a lower level first, then those with the lower tie."""
@@ -98,6 +98,18 @@ class ProgramQueue:
         """Return where the program stands among the others, with its id behind."""
         ticket, program = self.first(), self.program
         return (*program.rank, *ticket.place, ticket.seq, program.program_id)
+
+    def rerank(self) -> None:
+        """Move to where the rank of the program puts it now."""
+        self.within.rerank(self)
+
+    def promote(self, number: int) -> None:
+        """Stand among the promoted ones, in the order of `number`."""
+        self.within.promote(self.program.program_id, number)
+
+    def demote(self) -> None:
+        """Be like any other again after a promotion."""
+        self.within.demote(self.program.program_id)
 
     def __iter__(self) -> Iterator[Ticket]:
         return (entry[3] for entry in self._entries if entry[3].queue is not None)
@@ -226,3 +238,106 @@ class TenantQueue:
     def __iter__(self) -> Iterator[Ticket]:
         for program in self._programs.values():
             yield from program
+
+
+class Lane(IntEnum):
+    """Why a call goes next; the lower goes first."""
+
+    OVERDUE = 0
+    """It has waited as long as any call may."""
+    PROMOTED = 1
+    """Its program has waited too long for what it was given."""
+    URGENT = 2
+    """A person waits for it, or its deadline is near."""
+    POLICY = 3
+    """The policy says so."""
+
+
+class Turn(NamedTuple):
+    """The call that goes next, and why."""
+
+    ticket: Ticket
+    lane: Lane
+
+
+class Pool:
+    """Waiting calls that wait for the same engines."""
+
+    __slots__ = ("_by_share", "engines", "resident", "size", "tenants")
+
+    def __init__(self, engines: tuple[str, ...], *, resident: bool) -> None:
+        self.engines = engines
+        self.resident = resident
+        self.tenants: dict[str, TenantQueue] = {}
+        self.size = 0
+        self._by_share = LazyHeap()
+
+    def push(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
+        """Add a ticket."""
+        queue = self.tenants.get(tenant.tenant_id)
+        if queue is None:
+            queue = self.tenants[tenant.tenant_id] = TenantQueue(tenant, self)
+            self.credited(tenant)
+            if len(self.tenants) == 2:  # alone, the other one was not followed
+                for other in self.tenants.values():
+                    self.credited(other.tenant)
+        queue.push(ticket, program)
+        self.size += 1
+
+    def discard(self, ticket: Ticket) -> None:
+        """Take a ticket out that is here."""
+        assert ticket.queue is not None, "it is here"
+        queue = ticket.queue.within
+        queue.discard(ticket)
+        self.size -= 1
+        if not queue.size:
+            tenant_id = queue.tenant.tenant_id
+            del self.tenants[tenant_id]
+            self._by_share.discard(tenant_id)
+
+    def credited(self, tenant: Tenant) -> None:
+        """Take note that the virtual time of a tenant has become less.
+
+        That it has become more is found when the tenant comes up.
+        """
+        if len(self.tenants) > 1 and tenant.tenant_id in self.tenants:
+            noted = self._by_share.entry(tenant.tenant_id)
+            if noted is None or tenant.virtual_s < noted[0]:
+                self._by_share.set((tenant.virtual_s, tenant.index, tenant.tenant_id))
+
+    def _first_tenant(self) -> TenantQueue:
+        if len(self.tenants) == 1:
+            return next(iter(self.tenants.values()))
+        by_share = self._by_share
+        while True:
+            entry = by_share.first()
+            assert entry is not None, "all tenants are in it when there are several"
+            virtual_s, index, tenant_id = entry
+            queue = self.tenants[tenant_id]
+            if virtual_s == queue.tenant.virtual_s:
+                return queue
+            by_share.set_first((queue.tenant.virtual_s, index, tenant_id))
+
+    def head(self, overdue_before_s: float, *, boost: bool) -> tuple[tuple[float, ...], Turn]:
+        """Return the first call and the key by which it compares with those of other pools.
+
+        Args:
+            overdue_before_s: Calls submitted up to this time have waited too long.
+            boost: Whether overdue calls and promoted programs may go first.
+        """
+        queue = self._first_tenant()
+        share = (queue.tenant.virtual_s, queue.tenant.index)
+        if boost:
+            oldest = queue.oldest()
+            if oldest.submitted_s <= overdue_before_s:
+                return (*share, Lane.OVERDUE, oldest.seq), Turn(oldest, Lane.OVERDUE)
+            promoted = queue.first_promoted()
+            if promoted is not None:
+                ticket = promoted.first()
+                return (*share, Lane.PROMOTED, ticket.seq), Turn(ticket, Lane.PROMOTED)
+        urgent = queue.first_urgent()
+        if urgent is not None:
+            return (*share, Lane.URGENT, urgent.seq), Turn(urgent, Lane.URGENT)
+        first = queue.first()
+        ticket, lane = first.first(), Lane.POLICY
+        return (*share, lane, *first.program.rank, *ticket.place, ticket.seq), Turn(ticket, lane)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.core.engines.balancer import LeastUsed
 from langgraph_rsm.core.events import (
-    Call,
     Cancelled,
     Dispatch,
     EngineChanged,

@@ -2,13 +2,13 @@
 
 import pytest
 
+from langgraph_rsm.core.call import TokenUsage
 from langgraph_rsm.core.engines.admission import Pause, RateLimit
 from langgraph_rsm.core.engines.balancer import Autellix, Cost, PowerOfTwo, Prefix
 from langgraph_rsm.core.engines.health import EngineHealth, HealthState
 from langgraph_rsm.core.engines.working_set import WorkingSet
 from langgraph_rsm.core.events import Fault, RateHeaders
 from langgraph_rsm.core.policies import Plas
-from langgraph_rsm.telemetry.records import TokenUsage
 
 
 def test_adaptive_window_bounds_the_calls_in_flight(drive):

@@ -10,7 +10,7 @@ from scripted_model import ScriptedModel
 from shell_views import in_flight
 
 from langgraph_rsm import Engine
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.telemetry import Outcome
 
 

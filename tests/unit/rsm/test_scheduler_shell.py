@@ -19,7 +19,7 @@ from langgraph_rsm import (
     SchedulerConfig,
     get_scheduler,
 )
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.telemetry import CallDispatched, CallFinished, CallSubmitted, Outcome
 
 

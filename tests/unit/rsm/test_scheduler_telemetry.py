@@ -8,7 +8,7 @@ import pytest
 from scripted_model import ScriptedModel
 
 from langgraph_rsm import ConfigError, Engine, ScheduledChatModel, program
-from langgraph_rsm.core.events import Call
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.telemetry import Outcome, Timeline
 from langgraph_rsm.telemetry.gantt import draw_gantt
 from langgraph_rsm.telemetry.perfetto import build_trace, write_trace
