@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from langgraph_rsm.service import ServiceMeter
 
 
 class PolicyName(StrEnum):
@@ -51,6 +50,24 @@ class BalancerName(StrEnum):
     """The engine that the call's shared prefix hashes to."""
     ROUND_ROBIN = "round_robin"
     """Each engine with a free slot in turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMeter:
+    """Price list: what a call costs its engine, in seconds of time or of work.
+
+    Time is what Autellix charges: from start to end of a request, whatever else the engine did.
+    Work is counted from tokens (prompt tokens that were not cached, and generated ones) at a price
+    each, so that a call is not charged for sharing a full batch, nor for a prompt that was cached.
+    """
+
+    by_tokens: bool = False
+    """Whether to count work; calls whose tokens are unknown are charged time even then."""
+    prefill_s: float = 0.0002
+    """Seconds of work of one prompt token that was not cached."""
+    decode_s: float = 0.002
+    """Seconds of work of one generated token: ten times a prompt token's, the usual ratio of the
+    prices of hosted models and of the throughput of batched engines."""
 
 
 class SchedulerConfig(BaseModel):

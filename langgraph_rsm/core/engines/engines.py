@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from langgraph_rsm.core.events import Cancelled
-    from langgraph_rsm.core.machine.call_record import CallRecord
 
 _KEPT_GROUPS = 1024
 """Sets of engines that calls name, kept so that they need not be looked up for each call."""
@@ -111,15 +110,24 @@ class Engines:
         return all(self.is_down(load, now) or not load.capacity for load in self.of(engine_ids))
 
     def learn(
-        self, engine: EngineLoad, record: CallRecord, event: Finished | Failed | Cancelled
+        self, engine: EngineLoad, event: Finished | Failed | Cancelled, service_s: float
     ) -> bool:
-        """Draw conclusions from the end of a call; returns whether the engine went down by it."""
+        """Draw conclusions from the end of a call.
+
+        Args:
+            engine: The engine that served it.
+            event: Its end.
+            service_s: Time on engines from its start to its end, in seconds.
+
+        Returns:
+            Whether the engine went down by it.
+        """
         now = event.now
         if isinstance(event, Finished):
             engine.health.succeeded()
             self._down.discard(engine.engine_id)
             engine.pause.refusals = 0
-            engine.learn(event, record.service_s())
+            engine.learn(event, service_s)
         elif isinstance(event, Failed) and event.fault is Fault.RATE_LIMIT:
             engine.refused(event)
         elif (

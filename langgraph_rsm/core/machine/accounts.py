@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from langgraph_rsm.config import ServiceMeter
     from langgraph_rsm.core.call import TokenUsage
     from langgraph_rsm.core.machine.call_record import CallRecord
     from langgraph_rsm.core.policies import Policy
     from langgraph_rsm.core.queueing.fairness import StarvationGuard, Tenants
     from langgraph_rsm.core.queueing.waiting import WaitingRoom
-    from langgraph_rsm.service import ServiceMeter
 
 
 class Accounts:
@@ -56,7 +56,7 @@ class Accounts:
         The caller lets the guard watch the program afterwards.
         """
         program = record.program
-        total_s = self._meter.total_s(record, now, tokens)
+        total_s = self._service_s(record, now, tokens)
         if record.started_s is not None and not self._meter.by_tokens:
             program.open_since_s += now - record.charged_at_s
             record.charged_at_s = now
@@ -83,6 +83,14 @@ class Accounts:
         record.settled_s = record.charged_s
         if service_s < record.reserved_s:
             self._waiting.credited(record.tenant)
+
+    def _service_s(self, record: CallRecord, now: float, tokens: TokenUsage | None) -> float:
+        """Return the service of a call so far, all its slices together."""
+        meter = self._meter
+        if meter.by_tokens and tokens is not None:
+            uncached = max(0, tokens.input_tokens - tokens.cached_tokens)
+            return meter.prefill_s * uncached + meter.decode_s * tokens.output_tokens
+        return record.engine_s(now)
 
     def rerank(self, record: CallRecord, now: float) -> None:
         """Let the policy look anew at a program that was served."""

@@ -191,7 +191,7 @@ class SchedulerCore(CoreState):
             out.append(self._retire(retired, now))
         if engine_id is None:
             return
-        if self._engines.learn(self._engines[engine_id], record, event):
+        if self._engines.learn(self._engines[engine_id], event, record.service_s()):
             self._rehome(engine_id, now, out)
         self._fill(engine_id, now, out)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from langgraph_rsm.config import ServiceMeter
 from langgraph_rsm.core.policies.base import Policy
 from langgraph_rsm.core.programs.history import History
-from langgraph_rsm.service import ServiceMeter
 
 if TYPE_CHECKING:
     from langgraph_rsm.core.call import Call
