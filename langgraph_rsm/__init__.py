@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     )
     from langgraph_rsm.identity.programs import keep_context, program
     from langgraph_rsm.models.chat_model import ScheduledChatModel
-    from langgraph_rsm.models.model_class import schedule, scheduled_class
+    from langgraph_rsm.models.model_class import scheduled_class
     from langgraph_rsm.models.openai import ScheduledChatOpenAI
+    from langgraph_rsm.models.schedule import schedule
     from langgraph_rsm.runtime.engine import Engine
     from langgraph_rsm.runtime.registry import get_scheduler
     from langgraph_rsm.runtime.scheduler import Scheduler
@@ -63,7 +64,7 @@ _HOMES = {
     "get_scheduler": "runtime.registry",
     "keep_context": "identity.programs",
     "program": "identity.programs",
-    "schedule": "models.model_class",
+    "schedule": "models.schedule",
     "scheduled_class": "models.model_class",
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.configurable import RunnableConfigurableFields
@@ -11,7 +12,18 @@ from langchain_core.runnables.utils import ConfigurableFieldSpec
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from langgraph_rsm.models.chat_model import ScheduledChatModel
+
+class ExchangesModels(Protocol):
+    """A `ScheduledChatModel`, as far as its settings are concerned."""
+
+    @property
+    def inner(self) -> BaseChatModel:
+        """The wrapped model that speaks for all."""
+
+    def exchange_models(
+        self, variant: Callable[[BaseChatModel], BaseChatModel], **update: Any
+    ) -> Runnable[Any, Any]:
+        """Return a copy with a variant of each wrapped model."""
 
 
 class ScheduledFields(RunnableConfigurableFields):  # type: ignore[type-arg]
@@ -39,8 +51,8 @@ class ScheduledFields(RunnableConfigurableFields):  # type: ignore[type-arg]
         return self._scheduled.exchange_models(configure), config
 
     @property
-    def _scheduled(self) -> ScheduledChatModel:
-        return cast("ScheduledChatModel", self.default)
+    def _scheduled(self) -> ExchangesModels:
+        return cast("ExchangesModels", self.default)
 
     def _fields_of(self, model: BaseChatModel) -> RunnableConfigurableFields[Any, Any]:
         return RunnableConfigurableFields(default=model, fields=self.fields)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain.chat_models import base, init_chat_model
 
-from langgraph_rsm.models.model_class import schedule
+from langgraph_rsm.models.model_class import exchange_for_scheduled
 from langgraph_rsm.runtime.registry import find_scheduler
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def schedule_by_name(model: Any, *, scheduler: Scheduler, capacity: int | None) 
 def _schedule_once(model: Any, scheduler: Scheduler, capacity: int | None) -> Any:
     if getattr(type(model), "is_scheduled", False):  # inside `schedule_named_models`
         return model
-    return schedule(model, scheduler=scheduler, capacity=capacity)
+    return exchange_for_scheduled(model, scheduler, capacity)
 
 
 class ScheduledConfigurableModel(base._ConfigurableModel):  # type: ignore[misc]

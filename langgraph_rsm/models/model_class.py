@@ -35,34 +35,13 @@ M = TypeVar("M", bound=BaseChatModel)
 _EVENT_HOOKS = ("_stream_chat_model_events", "_astream_chat_model_events")
 
 
-def schedule(
-    model: T, *, scheduler: Scheduler | str | None = None, capacity: int | None = None
-) -> T:
-    """Return a model like the given one whose calls wait for a slot of a shared scheduler.
-
-    Args:
-        model: A chat model; or bindings, retries, fallbacks or a chain of models, of which every
-            model is scheduled; or a model of `init_chat_model`, configurable ones included; or its
-            name, such as `"openai:gpt-4o"`. Functions are not looked into.
-        scheduler: Shared with all models whose calls compete, or its name (see `get_scheduler`);
-            None takes the process-global one.
-        capacity: Most calls in flight at the model's endpoint; None as for `Engine`.
-
-    Returns:
-        The same kind of object, of the same class to `isinstance`; the argument is not changed.
+def exchange_for_scheduled(model: T, scheduler: Scheduler, capacity: int | None) -> T:
+    """Return a model, or what is composed of models, with every model scheduled.
 
     Raises:
         ConfigError: There is no model in it, or it is scheduled already.
-
-    Example:
-        `llm = schedule(ChatOpenAI(model="llama", base_url="http://gpu-1:8000/v1"))`
     """
-    shared = find_scheduler(scheduler)
-    if isinstance(model, str) or _is_configurable(model):
-        from langgraph_rsm.models.init_chat_model import schedule_by_name
-
-        return cast("T", schedule_by_name(model, scheduler=shared, capacity=capacity))
-    done = exchange_models(model, lambda one: _scheduled_copy(one, shared, capacity))
+    done = exchange_models(model, lambda one: _scheduled_copy(one, scheduler, capacity))
     if done is model:
         msg = (
             f"schedule({type(model).__name__}) found no chat model to schedule in it; pass the "
@@ -114,10 +93,6 @@ def _restore(kind: type[BaseChatModel], state: dict[str, Any]) -> BaseChatModel:
     model.__setstate__({**state, "__pydantic_private__": private})
     turn_retries_off(model)
     return model
-
-
-def _is_configurable(model: Any) -> bool:
-    return type(model).__name__ == "_ConfigurableModel"
 
 
 # Members of a scheduled class
