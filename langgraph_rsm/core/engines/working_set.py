@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
+from langgraph_rsm.core.lazy_heap import LazyHeap
 
 _FILL_RATIO = 0.9
 """Part of the memory to plan with; the rest is for answers that grow longer than expected."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
+from langgraph_rsm.core.lazy_heap import LazyHeap
 from langgraph_rsm.core.queueing.queues import Lane, Ticket
 
 if TYPE_CHECKING:

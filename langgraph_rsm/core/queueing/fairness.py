@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
+from langgraph_rsm.core.lazy_heap import LazyHeap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,7 +17,7 @@ from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
-from langgraph_rsm.core.queueing.lazy_heap import LazyHeap
+from langgraph_rsm.core.lazy_heap import LazyHeap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
