@@ -10,7 +10,7 @@ import asyncio
 import threading
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from langgraph_rsm.core.events import Cancelled, Failed, Fault, Finished
 from langgraph_rsm.errors import QueueTimeoutError
@@ -18,11 +18,11 @@ from langgraph_rsm.runtime.retry import fault_of, retry_after_s
 from langgraph_rsm.telemetry.recorder import Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from langgraph_rsm.core.call import Call, TokenUsage
     from langgraph_rsm.runtime.engine import Engine
-    from langgraph_rsm.runtime.scheduler import Scheduler
 
 _CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 """Exceptions that mean "the caller left", not "the engine failed"."""
@@ -31,6 +31,30 @@ _NOTHING_TO_TELL = Ending()
 
 _held: ContextVar[tuple[weakref.ref[Lease], ...]] = ContextVar("langgraph_rsm_held", default=())
 """Leases begun in this context, newest last; weak, so that an abandoned one can still vanish."""
+
+
+class Lessor(Protocol):
+    """Who gives slots and takes them back: a `Scheduler`, as far as leases know it."""
+
+    clock: Callable[[], float]
+    """Monotonic clock in seconds."""
+
+    def _submit(
+        self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool, place: int | None
+    ) -> None:
+        """Queue a call; its waiter is resolved when it has a slot."""
+
+    def _begin(self, call: Call, engine_id: str) -> Lease:
+        """Begin a call that has a slot."""
+
+    def _first_token(self, lease: Lease) -> None:
+        """Take note of a first chunk."""
+
+    def _end(self, call_id: str, kind: type[Finished | Failed | Cancelled], how: Ending) -> None:
+        """End a call unless it has ended already; also a call that still waits."""
+
+    def _orphan(self, call_id: str) -> None:
+        """Cancel a call whose caller vanished; safe in a finalizer, whatever this thread is at."""
 
 
 class Lease:
@@ -55,7 +79,7 @@ class Lease:
     def __init__(
         self,
         *,
-        scheduler: Scheduler,
+        scheduler: Lessor,
         call: Call,
         engine: Engine,
         engine_id: str,
@@ -216,7 +240,7 @@ class Slot:
     __slots__ = ("_call", "_lease", "_place", "_scheduler", "_timeout_s")
 
     def __init__(
-        self, scheduler: Scheduler, call: Call, *, timeout_s: float | None, place: int | None
+        self, scheduler: Lessor, call: Call, *, timeout_s: float | None, place: int | None
     ) -> None:
         self._scheduler = scheduler
         self._place = place

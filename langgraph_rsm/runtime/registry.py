@@ -47,7 +47,7 @@ def get_scheduler(name: str = "default", *, config: SchedulerConfig | None = Non
         if known is None:
             settings = _read_settings(Path(key)) if is_file and config is None else config
             known = _schedulers[key] = Scheduler(config=settings)
-            known.name = key
+            known.name, known._find = key, get_scheduler
     if config is not None and config != known.config:
         msg = (
             f"scheduler {name!r} exists with other settings; call get_scheduler({name!r}, "

@@ -29,11 +29,11 @@ from langgraph_rsm.core.events import (
 )
 from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.core.machine.state import take_snapshot
-from langgraph_rsm.core.policies import create_policy
 from langgraph_rsm.core.programs.history import History
 from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
 from langgraph_rsm.identity.programs import watch_program_ends
 from langgraph_rsm.runtime.alarm import Alarm
+from langgraph_rsm.runtime.history_file import load_policy, save_history
 from langgraph_rsm.runtime.lease import Lease, Slot
 from langgraph_rsm.telemetry.recorder import Ending, Recorder
 
@@ -75,7 +75,7 @@ class Scheduler:
         self.config = _choose_config(policy, config)
         """Settings in force."""
         self._policy: Policy = (
-            create_policy(self.config) if policy is None or isinstance(policy, str) else policy
+            load_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
         self._core = SchedulerCore(self.config, policy=self._policy)
         self.clock = clock
@@ -84,6 +84,8 @@ class Scheduler:
         """Source of randomness."""
         self.name: str | None = None
         """Name in this process, if `get_scheduler` made it; set once."""
+        self._find: Callable[[str], Scheduler] | None = None
+        """What finds it by its name, in other processes too; set with the name."""
         # Reentrant only so that it knows its owner: see `_mid_step`.
         self._lock = threading.RLock()
         self._engines: dict[str, Engine] = {}
@@ -199,7 +201,7 @@ class Scheduler:
             msg = f"policy {self._policy.name!r} keeps no history; use 'auto' or 'gittins'"
             raise ConfigError(msg)
         with self._lock:
-            history.save(path)
+            save_history(history, path)
 
     def snapshot(self) -> SchedulerSnapshot:
         """Return the present state; O(programs + waiting calls + engines)."""
@@ -213,15 +215,13 @@ class Scheduler:
         return self  # copies of a model share its scheduler, that is what it is for
 
     def __reduce__(self) -> tuple[Callable[..., Scheduler], tuple[str]]:
-        if self.name is None:
+        if self.name is None or self._find is None:
             msg = (
                 "cannot pickle a scheduler without a name: another process finds its own by name "
                 "only; make this one with get_scheduler('name', config=...)"
             )
             raise ConfigError(msg)
-        from langgraph_rsm.runtime.registry import get_scheduler
-
-        return get_scheduler, (self.name,)
+        return self._find, (self.name,)
 
     def __repr__(self) -> str:
         engines = ", ".join(self._engines)

@@ -28,7 +28,8 @@ class CoreState:
 
     Args:
         config: Settings; None means the defaults.
-        policy: Order of the waiting calls; None takes the one that `config` names.
+        policy: Order of the waiting calls; None takes the one that `config` names, with nothing
+            learned before.
         balancer: Choice among engines; None takes the one that `config` names.
     """
 

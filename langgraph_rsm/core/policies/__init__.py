@@ -37,33 +37,29 @@ __all__ = (
     "create_policy",
 )
 
-_MAKERS: Mapping[PolicyName, Callable[[SchedulerConfig], Policy]] = {
-    PolicyName.FCFS: lambda _: Fcfs(),
-    PolicyName.PROGRAM_FCFS: lambda _: ProgramFcfs(),
-    PolicyName.ROUND_ROBIN: lambda _: RoundRobin(),
-    PolicyName.MLFQ: lambda config: Mlfq(_levels(config)),
-    PolicyName.PLAS: lambda config: Plas(_levels(config)),
-    PolicyName.ATLAS: lambda config: Atlas(_levels(config)),
-    PolicyName.SJF: lambda config: Sjf(_history(config), config.service),
-    PolicyName.GITTINS: lambda config: Gittins(_history(config)),
-    PolicyName.AUTO: lambda config: Auto(_history(config)),
-    PolicyName.SRPT_ORACLE: lambda _: SrptOracle(),
+_MAKERS: Mapping[PolicyName, Callable[[SchedulerConfig, Callable[[], History]], Policy]] = {
+    PolicyName.FCFS: lambda _, __: Fcfs(),
+    PolicyName.PROGRAM_FCFS: lambda _, __: ProgramFcfs(),
+    PolicyName.ROUND_ROBIN: lambda _, __: RoundRobin(),
+    PolicyName.MLFQ: lambda config, _: Mlfq(_levels(config)),
+    PolicyName.PLAS: lambda config, _: Plas(_levels(config)),
+    PolicyName.ATLAS: lambda config, _: Atlas(_levels(config)),
+    PolicyName.SJF: lambda config, recall: Sjf(recall(), config.service),
+    PolicyName.GITTINS: lambda _, recall: Gittins(recall()),
+    PolicyName.AUTO: lambda _, recall: Auto(recall()),
+    PolicyName.SRPT_ORACLE: lambda _, __: SrptOracle(),
 }
 
 
-def create_policy(config: SchedulerConfig) -> Policy:
-    """Make the policy that `config.policy` names.
+def create_policy(config: SchedulerConfig, recall: Callable[[], History] = History) -> Policy:
+    """Make the policy that `config.policy` names; it does not look at the file `config.history`.
 
-    Raises:
-        ConfigError: The file `config.history` exists and is not a history.
+    Args:
+        config: Settings.
+        recall: Returns what is known from before; asked only for a policy that learns.
     """
-    return _MAKERS[config.policy](config)
+    return _MAKERS[config.policy](config, recall)
 
 
 def _levels(config: SchedulerConfig) -> Levels:
     return Levels(levels=config.levels, base_s=config.level_base_s)
-
-
-def _history(config: SchedulerConfig) -> History:
-    path = config.history
-    return History.load(path) if path is not None and path.exists() else History()

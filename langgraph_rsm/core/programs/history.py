@@ -1,4 +1,4 @@
-"""History: what programs of each graph have cost, learned online and kept between processes.
+"""History: what programs of each graph have cost, learned online.
 
 A *kind* is a graph fingerprint; a *state* is a kind, a call site in it, and how often that site has
 been visited, in powers of two. For each kind there is a survival curve of the total service of its
@@ -8,21 +8,18 @@ of call sites are all that is kept of a program; prompts never are.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.core.programs.survival import UPPER_S, SurvivalCurve, bin_of
 from langgraph_rsm.core.programs.track import Track, Visit
-from langgraph_rsm.errors import ConfigError
 
 if TYPE_CHECKING:
     from langgraph_rsm.core.call import Call
     from langgraph_rsm.core.programs.program import Program
 
-_VERSION = 1
+VERSION = 1
+"""Of the documents that histories are written down in."""
 _MAX_KINDS = 1024
 _MAX_STATES = 8192
 """Bounds of memory, about 1 KiB each; what comes later counts for its wider kind only."""
@@ -135,42 +132,35 @@ class History:
         cost = self._calls.get((call.graph or call.call_site, call.call_site))
         return None if cost is None else cost.mean_s
 
-    # Files
+    # Between processes
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a JSON file; running programs count as far as they have got."""
-        document = {
-            "version": _VERSION,
+    def to_document(self) -> dict[str, Any]:
+        """Return everything as JSON values; running programs count as far as they have got."""
+        return {
+            "version": VERSION,
             "all": self._all.weights(),
             "kinds": {kind: curve.weights() for kind, curve in self._kinds.items()},
             "states": [[*state, *curve.weights()] for state, curve in self._states.items()],
             "calls": [[*key, cost.mean_s, cost.calls] for key, cost in self._calls.items()],
         }
-        target = Path(path)
-        draft = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        draft.write_text(json.dumps(document), encoding="utf-8")
-        draft.replace(target)  # a reader sees the old file or the new one, never half of one
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> History:
-        """Read a file that `save` wrote.
+    def from_document(cls, document: Any) -> History:
+        """Return the history that `to_document` wrote down.
 
         Raises:
-            ConfigError: The file is not such a file.
-            OSError: It cannot be read.
+            ValueError: It wrote no such thing.
         """
-        text = Path(path).read_text(encoding="utf-8")
         history = cls()
         try:
-            history._restore(json.loads(text))
+            history._restore(document)
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            name = os.fspath(path)
-            msg = f"{name!r} is not a history of version {_VERSION}; delete it to learn anew"
-            raise ConfigError(msg) from exc
+            msg = f"not a history of version {VERSION}"
+            raise ValueError(msg) from exc
         return history
 
     def _restore(self, document: Any) -> None:
-        if document["version"] != _VERSION:
+        if document["version"] != VERSION:
             msg = f"version {document['version']}"
             raise ValueError(msg)
         self._all.restore(*document["all"])

@@ -6,8 +6,8 @@ import pytest
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig
 from langgraph_rsm.core.policies import Auto
-from langgraph_rsm.core.programs.history import History
 from langgraph_rsm.core.programs.survival import BINS, EDGES_S, SurvivalCurve, bin_of, gittins_index
+from langgraph_rsm.runtime.history_file import load_history, save_history
 
 
 @pytest.mark.parametrize("at_bin", range(BINS - 1))
@@ -100,8 +100,8 @@ def test_call_site_counts_for_half_at_most_and_only_by_what_has_ended(drive):
 def test_saved_history_gives_the_same_indices(drive, tmp_path):
     history, core = trained(drive)
     path = tmp_path / "history.json"
-    history.save(path)
-    loaded = Auto(History.load(path))
+    save_history(history, path)
+    loaded = Auto(load_history(path))
     fresh = drive(loaded)
     for probe, policy in ((core, Auto(history)), (fresh, loaded)):
         probe.run("x1", "x", graph="g", call_site="g/plan", seconds=2)
@@ -112,7 +112,7 @@ def test_saved_history_gives_the_same_indices(drive, tmp_path):
 
 def test_history_holds_names_and_numbers_only(drive, tmp_path):
     history, _ = trained(drive)
-    history.save(tmp_path / "h.json")
+    save_history(history, tmp_path / "h.json")
     document = json.loads((tmp_path / "h.json").read_text())
     assert set(document["kinds"]) == {"g"}
     assert {state[1] for state in document["states"]} == {"g/plan", "g/work"}
