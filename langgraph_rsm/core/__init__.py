@@ -1,1 +1,1 @@
-"""The scheduler without I/O: a vocabulary here, and in rooms of their own what is made of it."""
+"""Events to instructions without I/O: the vocabulary, and rooms for what is made of it."""
