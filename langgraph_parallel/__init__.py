@@ -23,16 +23,16 @@ from langgraph_parallel.errors import (
 )
 from langgraph_parallel.inference import infer_effects
 from langgraph_parallel.inference.llm import LLMAnalyzer
-from langgraph_parallel.inference.trace import Recording, record
+from langgraph_parallel.lowering.plan_node import PlanNode
 from langgraph_parallel.parallelize import explain, parallelize
 from langgraph_parallel.plan.executor import ParallelExecutor
 from langgraph_parallel.plan.llm import LLMDependencies
-from langgraph_parallel.plan.node import PlanNode
 from langgraph_parallel.plan.plan import ParallelPlan
 from langgraph_parallel.plan.planner import ParallelPlanner
 from langgraph_parallel.plan.results import PlanResults
 from langgraph_parallel.plan.task import Task, TaskResult
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.reading.trace import Recording, record
+from langgraph_parallel.report.model import ParallelReport
 
 __all__ = (
     "ALL",

@@ -13,25 +13,22 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import clone_builder, compile_like, project
+from langgraph_parallel._compat.builder import clone_builder, compile_like, project
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.graph import GraphView, Region, read_graph
 from langgraph_parallel.inference.llm import Analyzer
-from langgraph_parallel.inference.trace import Recording
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
 from langgraph_parallel.lowering.exact.graph import as_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
 from langgraph_parallel.lowering.fanout import lower_region
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
-from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.report import ParallelReport, RegionReport
-from langgraph_parallel.request import Request, costs_of, durations_of, read_request, refine
-from langgraph_parallel.subgraphs import (
+from langgraph_parallel.ordering.dependence import build_schedule, build_steps
+from langgraph_parallel.reading.refusals import Refusal
+from langgraph_parallel.reading.regions import GraphView, Region, read_graph
+from langgraph_parallel.reading.request import Request, costs_of, durations_of, read_request, refine
+from langgraph_parallel.reading.subgraphs import (
     Inside,
     durations_inside,
     effects_inside,
@@ -40,6 +37,9 @@ from langgraph_parallel.subgraphs import (
     regions_inside,
     split_names,
 )
+from langgraph_parallel.reading.trace import Recording
+from langgraph_parallel.report.mermaid import draw_mermaid
+from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 Mode: TypeAlias = Literal["fanout", "exact"]

@@ -13,7 +13,12 @@ from langchain_core.runnables import Runnable
 # The rule tables fill when these modules are imported.
 from langgraph.graph import StateGraph
 
-from langgraph_parallel._compat import INJECTED, functions_of, is_plain_channel, unwrap_callable
+from langgraph_parallel._compat.builder import (
+    INJECTED,
+    functions_of,
+    is_plain_channel,
+    unwrap_callable,
+)
 from langgraph_parallel.effects import (
     ALL,
     Effects,

@@ -19,7 +19,7 @@ from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import functions_of, unwrap_callable
+from langgraph_parallel._compat.builder import functions_of, unwrap_callable
 from langgraph_parallel.effects import ALL, Effects, union
 from langgraph_parallel.inference.access import consume, read_keys
 from langgraph_parallel.inference.containers import merge_into, put_keys
@@ -47,7 +47,7 @@ from langgraph_parallel.inference.values import (
 )
 
 _EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
-"""Filled by `langgraph_parallel.graph`, which knows graphs and builds on this package."""
+"""Filled by `langgraph_parallel.reading.nodes`, which knows graphs and builds on this package."""
 
 
 def set_graph_analysis(

@@ -18,8 +18,8 @@ from typing import Any
 
 from langgraph.graph import END, StateGraph
 
-from langgraph_parallel.dependence import Schedule
-from langgraph_parallel.graph import Region
+from langgraph_parallel.ordering.dependence import Schedule
+from langgraph_parallel.reading.regions import Region
 
 
 def lower_region(

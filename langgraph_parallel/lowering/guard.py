@@ -25,7 +25,7 @@ from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
-from langgraph_parallel._compat import clone_builder, compile_like, settings_of
+from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
@@ -36,7 +36,7 @@ from langgraph_parallel.lowering.threads import (
     unmarked,
     with_mark,
 )
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.model import ParallelReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

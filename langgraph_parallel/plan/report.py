@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from langgraph_parallel.mermaid import escape_label
 from langgraph_parallel.plan.plan import ParallelPlan, duration_of
 from langgraph_parallel.plan.task import Task
+from langgraph_parallel.report.mermaid import escape_label
 
 _MOST_LABEL: Final = 60
 """Characters of a task's description in drawings and tables."""

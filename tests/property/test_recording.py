@@ -6,8 +6,8 @@ from generated_graphs import INPUT, graphs
 from hypothesis import HealthCheck, given, settings
 
 from langgraph_parallel.effects import bounded
-from langgraph_parallel.graph import read_graph
-from langgraph_parallel.inference.trace import Recording, record, widen
+from langgraph_parallel.reading.regions import read_graph
+from langgraph_parallel.reading.trace import Recording, record, widen
 
 RELAXED = settings(
     max_examples=150,

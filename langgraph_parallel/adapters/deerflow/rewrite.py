@@ -10,7 +10,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from langgraph_parallel._compat import (
+from langgraph_parallel._compat.builder import (
     clone_builder,
     compile_like,
     functions_of,

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat_tasks import input_reader, update_reader
+from langgraph_parallel._compat.tasks import input_reader, update_reader
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.lower import LoweredExact
 from langgraph_parallel.lowering.exact.node import ExactNode
@@ -17,7 +17,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.model import ParallelReport
 
 
 class ExactGraph(ReportedGraph):

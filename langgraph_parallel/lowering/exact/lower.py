@@ -8,21 +8,26 @@ from typing import Any
 
 from langgraph.graph import StateGraph
 
-from langgraph_parallel._compat import clone_builder
-from langgraph_parallel._compat_tasks import is_plain_node
+from langgraph_parallel._compat.builder import clone_builder
+from langgraph_parallel._compat.tasks import is_plain_node
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.dependence import Schedule, Step, build_steps
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.graph import GraphView, Region
-from langgraph_parallel.lowering.exact.counters import EarlyRuntime
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
-from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.report import ParallelReport, RegionReport
-from langgraph_parallel.request import costs_of
-from langgraph_parallel.subgraphs import Inside, effects_inside, refusals_inside, regions_inside
+from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
+from langgraph_parallel.reading.refusals import Refusal
+from langgraph_parallel.reading.regions import GraphView, Region
+from langgraph_parallel.reading.request import costs_of
+from langgraph_parallel.reading.subgraphs import (
+    Inside,
+    effects_inside,
+    refusals_inside,
+    regions_inside,
+)
+from langgraph_parallel.report.early import EarlyRuntime
+from langgraph_parallel.report.mermaid import draw_mermaid
+from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

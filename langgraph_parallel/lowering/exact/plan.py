@@ -25,13 +25,13 @@ from typing import Any
 from langgraph.graph import StateGraph
 from pydantic import BaseModel
 
-from langgraph_parallel import _compat_tasks
-from langgraph_parallel._compat import has_default
-from langgraph_parallel.dependence import Step, fence_of
+from langgraph_parallel._compat import tasks as _compat_tasks
+from langgraph_parallel._compat.builder import has_default
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.external import is_data_class
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
-from langgraph_parallel.refusals import Refusal
+from langgraph_parallel.ordering.dependence import Step, fence_of
+from langgraph_parallel.reading.refusals import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: it keeps what it derives

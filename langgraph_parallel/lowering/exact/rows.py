@@ -17,7 +17,7 @@ from langgraph.graph import END, START, StateGraph
 
 from langgraph_parallel.effects import ALL, Effects
 from langgraph_parallel.inference.infer import router_effects
-from langgraph_parallel.nodes import branch_shape, branch_targets
+from langgraph_parallel.reading.nodes import branch_shape, branch_targets
 
 Rows = tuple[tuple[str, ...], ...]
 

@@ -12,8 +12,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel import _compat_tasks
-from langgraph_parallel._compat_tasks import MISSING
+from langgraph_parallel._compat import tasks as _compat_tasks
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
 from langgraph_parallel.lowering.exact.spread import (
     SpreadReads,

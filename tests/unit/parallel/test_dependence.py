@@ -1,6 +1,6 @@
 """The order rules, each with the case that would break if it were dropped."""
 
-from langgraph_parallel.dependence import Rule, Step, build_schedule, constrain
+from langgraph_parallel.ordering.dependence import Rule, Step, build_schedule, constrain
 
 
 def step(name, reads="", writes="", folds="", resources="", fence=None) -> Step:

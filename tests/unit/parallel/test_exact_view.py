@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import BaseModel
 
-from langgraph_parallel._compat_tasks import MISSING
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.view import (
     EarlyRunAbandoned,
     EarlyState,

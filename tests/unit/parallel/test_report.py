@@ -17,8 +17,8 @@ from typing_extensions import TypedDict
 
 from langgraph_parallel import Effects, ParallelConfig, explain
 from langgraph_parallel.effects import Evidence
-from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.reporting.html import as_page
+from langgraph_parallel.report.html import as_page
+from langgraph_parallel.report.mermaid import draw_mermaid
 
 EVIL = "<script>alert('x')</script>&\"[bold]`"
 
@@ -248,7 +248,7 @@ def large_report(size, **effects):
 )
 def test_text_of_a_large_chain_looks_at_few_pairs(monkeypatch, effects):
     from langgraph_parallel import ALL
-    from langgraph_parallel import report as module
+    from langgraph_parallel.report import model as module
 
     effects = {name: ALL if value == "ALL" else value for name, value in effects.items()}
     report = large_report(1000, **effects)
@@ -257,7 +257,7 @@ def test_text_of_a_large_chain_looks_at_few_pairs(monkeypatch, effects):
         module, "constrain", lambda a, b, real=module.constrain: seen.append(1) or real(a, b)
     )
     monkeypatch.setattr(
-        "langgraph_parallel.reporting.blockers.build_schedule", lambda *a: scheduled.append(1)
+        "langgraph_parallel.report.blockers.build_schedule", lambda *a: scheduled.append(1)
     )
     text = str(report)
     assert len(seen) <= 61

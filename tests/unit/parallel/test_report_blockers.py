@@ -12,9 +12,9 @@ from langgraph.types import Command, Overwrite, interrupt
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ALL, AnalysisError, Effects, ParallelConfig, effects, explain
-from langgraph_parallel.dependence import build_schedule
-from langgraph_parallel.reporting import blockers as module
-from langgraph_parallel.reporting.declarations import decorator_line
+from langgraph_parallel.ordering.dependence import build_schedule
+from langgraph_parallel.report import blockers as module
+from langgraph_parallel.report.declarations import decorator_line
 
 DURATIONS = ParallelConfig(
     durations={"write_a": 4.0, "count_c": 2.0, "write_b": 3.0, "count_b": 1.0}

@@ -26,7 +26,7 @@ from pydantic import BaseModel, PrivateAttr
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ALL, AnalysisError, Effects, parallelize
-from langgraph_parallel.inference.trace import Recording, record, widen
+from langgraph_parallel.reading.trace import Recording, record, widen
 
 
 class State(TypedDict, total=False):
@@ -518,7 +518,7 @@ def test_a_skipped_node_is_handed_the_state_itself():
 
 
 def test_a_node_that_cannot_be_watched_is_left_alone(monkeypatch):
-    from langgraph_parallel.inference import probe
+    from langgraph_parallel.reading import probe
 
     def refuse(kind, namespace):
         raise TypeError("final class")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from langgraph_parallel.reporting.costs import Durations, gain
-from langgraph_parallel.reporting.text import headline
+from langgraph_parallel.report.costs import Durations, gain
+from langgraph_parallel.report.text import headline
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import ParallelReport, RegionReport
+    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 
 def show(report: ParallelReport, file: TextIO | None = None) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TextIO
 
-from langgraph_parallel.dependence import Constraint, Rule, Schedule, Step, constrain
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.graph import Region
-from langgraph_parallel.lowering.exact.counters import EarlyRuntime
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.reporting.blockers import Blocker, find_blockers
-from langgraph_parallel.reporting.costs import Durations
-from langgraph_parallel.reporting.export import as_dict
-from langgraph_parallel.reporting.html import as_html
-from langgraph_parallel.reporting.reasons import verdict_of
-from langgraph_parallel.reporting.terminal import render, show
-from langgraph_parallel.reporting.text import headline, text_lines
+from langgraph_parallel.ordering.dependence import Constraint, Rule, Schedule, Step, constrain
+from langgraph_parallel.reading.refusals import Refusal
+from langgraph_parallel.reading.regions import Region
+from langgraph_parallel.report.blockers import Blocker, find_blockers
+from langgraph_parallel.report.costs import Durations
+from langgraph_parallel.report.early import EarlyRuntime
+from langgraph_parallel.report.export import as_dict
+from langgraph_parallel.report.html import as_html
+from langgraph_parallel.report.reasons import verdict_of
+from langgraph_parallel.report.terminal import render, show
+from langgraph_parallel.report.text import headline, text_lines
 
 _RENAMED: Final = (Rule.OUTPUT, Rule.FOLD, Rule.ANTI)
 """Orders that need no waiting where results are committed in order."""
@@ -243,7 +243,7 @@ class ParallelReport:
     def to_dict(self, *, max_pairs: int | None = 1000) -> dict[str, Any]:
         """Return the report as plain values.
 
-        The keys are documented at the top of `langgraph_parallel.reporting.export`.
+        The keys are documented at the top of `langgraph_parallel.report.export`.
 
         Args:
             max_pairs: Pairs to spell out (>= 0), of the n(n-1)/2 of each region; None means all.

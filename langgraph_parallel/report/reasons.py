@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from langgraph_parallel.dependence import Constraint, Rule, Step
 from langgraph_parallel.effects import Effects, Evidence
+from langgraph_parallel.ordering.dependence import Constraint, Rule, Step
 
 _CAUSES: Mapping[Rule, tuple[str, ...]] = {
     Rule.EXTERNAL: (

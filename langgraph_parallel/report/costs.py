@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import RegionReport
+    from langgraph_parallel.report.model import RegionReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

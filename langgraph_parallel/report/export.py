@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from langgraph_parallel.effects import ALL, Effects, Keys
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import Pair, ParallelReport, RegionReport
+    from langgraph_parallel.report.model import Pair, ParallelReport, RegionReport
 
 SCHEMA: Final = 1
 """Version of the form."""

@@ -18,11 +18,10 @@ from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
 
-from langgraph_parallel._compat import (
+from langgraph_parallel._compat.builder import (
     is_fold_channel,
     is_plain_channel,
 )
-from langgraph_parallel.concurrency import find_brackets, read_exits
 from langgraph_parallel.effects import (
     ALL,
     Effects,
@@ -30,7 +29,8 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.nodes import (
+from langgraph_parallel.reading.concurrency import find_brackets, read_exits
+from langgraph_parallel.reading.nodes import (
     branch_targets,
     effects_of_node,
     forget_shapes,
@@ -38,7 +38,7 @@ from langgraph_parallel.nodes import (
     with_routing,
     without_keeps,
 )
-from langgraph_parallel.refusals import (
+from langgraph_parallel.reading.refusals import (
     Refusal,
     concurrency_refusals,
     held_by_routers,

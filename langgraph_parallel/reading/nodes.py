@@ -11,7 +11,7 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import CachePolicy
 
-from langgraph_parallel._compat import (
+from langgraph_parallel._compat.builder import (
     can_project,
     has_default,
     is_plain_channel,

@@ -18,10 +18,10 @@ from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.graph import Region
 from langgraph_parallel.lowering.guard import ReportedGraph
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.report import ParallelReport, RegionReport
+from langgraph_parallel.reading.refusals import Refusal
+from langgraph_parallel.reading.regions import Region
+from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 _T = TypeVar("_T")
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from langgraph.graph import StateGraph
 
-from langgraph_parallel._compat import (
+from langgraph_parallel._compat.builder import (
     has_default,
     is_fold_channel,
     is_plain_channel,
 )
-from langgraph_parallel.dependence import build_steps, constrain
 from langgraph_parallel.effects import (
     ALL,
     Effects,
@@ -21,7 +20,8 @@ from langgraph_parallel.effects import (
     bounded,
 )
 from langgraph_parallel.inference.infer import router_effects
-from langgraph_parallel.nodes import branch_shape
+from langgraph_parallel.ordering.dependence import build_steps, constrain
+from langgraph_parallel.reading.nodes import branch_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

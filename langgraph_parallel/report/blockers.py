@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from langgraph_parallel.dependence import Step, build_schedule
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.reporting.costs import Durations, gain, span_of
-from langgraph_parallel.reporting.declarations import decorator_line, keyword_line, narrow
-from langgraph_parallel.reporting.obstacles import NODES_NAMED, BlockerKind, Trial, find_trials
+from langgraph_parallel.ordering.dependence import Step, build_schedule
+from langgraph_parallel.report.costs import Durations, gain, span_of
+from langgraph_parallel.report.declarations import decorator_line, keyword_line, narrow
+from langgraph_parallel.report.obstacles import NODES_NAMED, BlockerKind, Trial, find_trials
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import ParallelReport, RegionReport
+    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 _MOST_TRIALS: Final = 20
 """Schedules that are built in search of blockers; the rest have a smaller bound on their saving."""

@@ -9,13 +9,13 @@ from typing import Any
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import clone_builder
+from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.llm import Analyzer, apply_proposal
-from langgraph_parallel.inference.trace import Recording, widen
-from langgraph_parallel.nodes import shape_of
+from langgraph_parallel.reading.nodes import shape_of
+from langgraph_parallel.reading.trace import Recording, widen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

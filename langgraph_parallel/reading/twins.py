@@ -18,7 +18,7 @@ from typing import Any, Final
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
-from langgraph_parallel.inference.views import SILENT, AccessLog, StateView, write_back
+from langgraph_parallel.reading.views import SILENT, AccessLog, StateView, write_back
 
 _WHOLE_NAMES: Final = frozenset({"__dict__", "__pydantic_fields_set__", "model_fields_set"})
 """Attributes that reveal every field at once."""

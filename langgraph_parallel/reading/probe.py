@@ -20,9 +20,9 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Command, Overwrite, Send
 from pydantic import BaseModel
 
-from langgraph_parallel import _compat
+from langgraph_parallel._compat import builder as _compat
 from langgraph_parallel.effects import Control
-from langgraph_parallel.inference.twins import Handover, has_fields, share, subclass_silently
+from langgraph_parallel.reading.twins import Handover, has_fields, share, subclass_silently
 
 _RUNNABLE_CALLABLE: Final = getattr(_compat, "RunnableCallable", None)
 _MOST_DURATIONS: Final = 256

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from langgraph_parallel.reporting.costs import gain
-from langgraph_parallel.reporting.text import MOST_PAIRS, headline
+from langgraph_parallel.report.costs import gain
+from langgraph_parallel.report.text import MOST_PAIRS, headline
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import ParallelReport, RegionReport
+    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 _MOST_NODES_DRAWN: Final = 60
 """Nodes of a region up to which it is drawn; a larger drawing cannot be read."""

@@ -18,20 +18,20 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from langgraph_parallel._compat import fold_order
-from langgraph_parallel.dependence import Rule, Step, constrain
+from langgraph_parallel._compat.builder import fold_order
 from langgraph_parallel.effects import ALL, Effects, Evidence, union
-from langgraph_parallel.reporting.costs import Durations, span_of
-from langgraph_parallel.reporting.declarations import (
+from langgraph_parallel.ordering.dependence import Rule, Step, constrain
+from langgraph_parallel.report.costs import Durations, span_of
+from langgraph_parallel.report.declarations import (
     changes_in_place,
     decorator_line,
     keyword_line,
     narrow,
 )
-from langgraph_parallel.reporting.reasons import cause_of
+from langgraph_parallel.report.reasons import cause_of
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import ParallelReport, RegionReport
+    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 NODES_NAMED: Final = 3
 """Nodes that a hint for several of them spells out."""

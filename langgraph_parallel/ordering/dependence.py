@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from langgraph_parallel._compat import fold_order
+from langgraph_parallel._compat.builder import fold_order
 from langgraph_parallel.effects import Effects, bounded
 
 

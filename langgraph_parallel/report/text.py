@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from langgraph_parallel.report import ParallelReport, RegionReport
+    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 MOST_PAIRS: Final = 60
 """Pairs that the text spells out; a region of n nodes has n(n-1)/2 of them."""

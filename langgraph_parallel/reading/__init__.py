@@ -1,0 +1,1 @@
+"""A LangGraph graph as a model of our own: nodes and their effects, regions, reasons against."""
