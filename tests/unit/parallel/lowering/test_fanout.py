@@ -6,6 +6,7 @@ import threading
 from typing import Annotated, Literal
 
 import pytest
+from chains import State, chain, join_all, read_a, read_b, read_c
 from langchain_core.runnables import RunnableLambda
 from langgraph.cache.memory import InMemoryCache
 from langgraph.channels import EphemeralValue
@@ -26,40 +27,6 @@ from langgraph_parallel import (
     parallelize,
 )
 from langgraph_parallel.testing import assert_equivalent
-
-
-class State(TypedDict, total=False):
-    text: str
-    a: str
-    b: str
-    c: str
-    d: str
-    log: Annotated[list[str], operator.add]
-
-
-def read_a(state):
-    return {"a": state["text"] + "a"}
-
-
-def read_b(state):
-    return {"b": state["text"] + "b"}
-
-
-def read_c(state):
-    return {"c": state["text"] + "c"}
-
-
-def join_all(state):
-    return {"d": state["a"] + state["b"] + state["c"]}
-
-
-def chain(*nodes, schema=State, end=True):
-    builder = StateGraph(schema)
-    builder.add_sequence(nodes)
-    builder.add_edge(START, nodes[0].__name__)
-    if end:
-        builder.add_edge(nodes[-1].__name__, END)
-    return builder
 
 
 def rules(builder, **options) -> set[str]:

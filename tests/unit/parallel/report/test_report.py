@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
+from chains import chain, join_all, read_a, read_b, read_c
 from langgraph.graph import START, StateGraph
 from rich.console import Console
-from test_fanout import chain, join_all, read_a, read_b, read_c
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Effects, ParallelConfig, explain
@@ -135,7 +135,7 @@ def test_dictionary_has_the_documented_keys():
     assert found["effects"]["read_a"]["reads"] == ["text"]
     (evidence,) = found["effects"]["read_a"]["evidence"]
     assert evidence["what"] == "reads 'text'"
-    assert re.search(r"test_fanout\.py:\d+$", evidence["where"])
+    assert re.search(r"chains\.py:\d+$", evidence["where"])
     last = found["pairs"][-1]
     assert (last["earlier"], last["later"], last["rule"], last["keys"]) == (
         "read_c",
