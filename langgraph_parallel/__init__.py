@@ -32,7 +32,7 @@ from langgraph_parallel.plan.planner import ParallelPlanner
 from langgraph_parallel.plan.results import PlanResults
 from langgraph_parallel.plan.task import Task, TaskResult
 from langgraph_parallel.reading.trace import Recording, record
-from langgraph_parallel.report.model import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 __all__ = (
     "ALL",

@@ -20,7 +20,7 @@ from langgraph_parallel.errors import ParallelError
 from langgraph_parallel.parallelize import explain
 from langgraph_parallel.reading.targets import TargetError, load_graphs
 from langgraph_parallel.report.html import as_page
-from langgraph_parallel.report.model import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -39,7 +39,8 @@ from langgraph_parallel.reading.subgraphs import (
 )
 from langgraph_parallel.reading.trace import Recording
 from langgraph_parallel.report.mermaid import draw_mermaid
-from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.report import ParallelReport
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 Mode: TypeAlias = Literal["fanout", "exact"]

@@ -27,7 +27,7 @@ from langgraph.types import Command
 from langgraph_parallel._compat.builder import failed_node, fold_key, is_async_only
 from langgraph_parallel.errors import EquivalenceError
 from langgraph_parallel.parallelize import parallelize
-from langgraph_parallel.report.model import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
 """A list that nodes append to, or a function that returns what was done since it was last asked."""

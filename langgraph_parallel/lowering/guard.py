@@ -36,7 +36,7 @@ from langgraph_parallel.lowering.threads import (
     unmarked,
     with_mark,
 )
-from langgraph_parallel.report.model import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from langgraph_parallel.effects import Effects
 from langgraph_parallel.lowering.guard import ReportedGraph
 from langgraph_parallel.reading.refusals import Refusal
 from langgraph_parallel.reading.regions import Region
-from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.report import ParallelReport
 
 _T = TypeVar("_T")
 

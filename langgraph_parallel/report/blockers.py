@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.ordering.dependence import Step, build_schedule
 from langgraph_parallel.report.costs import Durations, gain, span_of
 from langgraph_parallel.report.declarations import decorator_line, keyword_line, narrow
+from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.obstacles import NODES_NAMED, BlockerKind, Trial, find_trials
-
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.region import RegionReport
 
 _MOST_TRIALS: Final = 20
 """Schedules that are built in search of blockers; the rest have a smaller bound on their saving."""
@@ -64,7 +63,7 @@ class Blocker:
         return "\n".join(lines + [f"  {self.declaration}"] * bool(self.declaration))
 
 
-def find_blockers(report: ParallelReport, limit: int = 5) -> tuple[Blocker, ...]:
+def find_blockers(report: GraphReport, limit: int = 5) -> tuple[Blocker, ...]:
     """Return the changes that would save most, the best first.
 
     Args:
@@ -94,7 +93,7 @@ def find_blockers(report: ParallelReport, limit: int = 5) -> tuple[Blocker, ...]
     return tuple(found[:limit])
 
 
-def _judge(report: ParallelReport, now: Durations, trial: Trial) -> Blocker | None:
+def _judge(report: GraphReport, now: Durations, trial: Trial) -> Blocker | None:
     saves = sum(_saved(part, steps, now.of(part)) for part, steps in trial.changes)
     work, span = now.work(report.regions), now.span(report.regions)
     # A saving far below the run's own duration is rounding.
@@ -155,7 +154,7 @@ def _without_repetition(found: list[Blocker]) -> list[Blocker]:
 # -- nodes that keep the whole graph as it is ----------------------------------------------------
 
 
-def _routing_blockers(report: ParallelReport) -> Iterator[Blocker]:
+def _routing_blockers(report: GraphReport) -> Iterator[Blocker]:
     names = [r.nodes[0] for r in report.refusals if r.rule == "unknown-routing" and r.nodes]
     if not names:
         return
@@ -179,7 +178,7 @@ def _routing_blockers(report: ParallelReport) -> Iterator[Blocker]:
 
 
 def _gain_of_routing(
-    report: ParallelReport, found: dict[str, Effects]
+    report: GraphReport, found: dict[str, Effects]
 ) -> tuple[float | None, float | None]:
     if report.what_if is None:
         return None, None

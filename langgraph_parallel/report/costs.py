@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import RegionReport
+from langgraph_parallel.report.region import RegionReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,18 +20,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, Effects, Keys
-
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import Pair, ParallelReport, RegionReport
+from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.model import GraphReport
+from langgraph_parallel.report.region import Pair, RegionReport
 
 SCHEMA: Final = 1
 """Version of the form."""
 
 
-def as_dict(report: ParallelReport, *, max_pairs: int | None) -> dict[str, Any]:
+def as_dict(report: GraphReport, *, max_pairs: int | None) -> dict[str, Any]:
     """Return a report as plain values; the keys are those of the table at the top.
 
     Args:
@@ -50,13 +50,13 @@ def as_dict(report: ParallelReport, *, max_pairs: int | None) -> dict[str, Any]:
         "effects": {name: _effects(found) for name, found in report.effects.items()},
         "pairs": [_pair(pair) for pair in islice(report.pairs(), max_pairs)],
         "pair_count": sum(part.pair_count for part in report.regions),
-        "blockers": [{**asdict(b), "nodes": list(b.nodes)} for b in report.blockers()],
+        "blockers": [{**asdict(b), "nodes": list(b.nodes)} for b in find_blockers(report)],
         "refusals": [{**asdict(r), "nodes": list(r.nodes)} for r in report.refusals],
         "mermaid": {"before": report.before, "after": report.after},
     }
 
 
-def _measured(report: ParallelReport) -> dict[str, float] | None:
+def _measured(report: GraphReport) -> dict[str, float] | None:
     if report.measured_speedup is None:
         return None
     return {

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from langgraph_parallel.report.blockers import find_blockers
 from langgraph_parallel.report.costs import gain
+from langgraph_parallel.report.model import GraphReport
+from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.text import MOST_PAIRS, headline
-
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
 _MOST_NODES_DRAWN: Final = 60
 """Nodes of a region up to which it is drawn; a larger drawing cannot be read."""
@@ -42,17 +42,17 @@ _STYLE: Final = (
 )
 
 
-def as_html(report: ParallelReport) -> str:
+def as_html(report: GraphReport) -> str:
     """Return a report as an HTML fragment, as notebooks show it."""
     parts = [_STYLE, f"<p><strong>{escape(headline(report))}</strong></p>"]
     for part in report.regions:
         parts += [_drawings(part), _pairs(part)]
     parts += [_blockers(report), _refusals(report)]
-    parts += [_details("Mermaid", f"<pre>{escape(report.mermaid())}</pre>")]
+    parts += [_details("Mermaid", f"<pre>{escape(report.after)}</pre>")]
     return f'<div class="lg-parallel">{"".join(parts)}</div>'
 
 
-def as_page(reports: Iterable[tuple[str, ParallelReport]]) -> str:
+def as_page(reports: Iterable[tuple[str, GraphReport]]) -> str:
     """Return named reports as one HTML document."""
     body = "".join(
         f"<h2>{escape(name)}</h2>{as_html(report)}" if name else as_html(report)
@@ -143,8 +143,8 @@ def _pairs(part: RegionReport) -> str:
     return _details("Why each pair is ordered or not", _table(shown))
 
 
-def _blockers(report: ParallelReport) -> str:
-    found = report.blockers()
+def _blockers(report: GraphReport) -> str:
+    found = find_blockers(report)
     if not found:
         return ""
     rows = []
@@ -158,7 +158,7 @@ def _blockers(report: ParallelReport) -> str:
     return f"<p>What would help:</p><table>{''.join(rows)}</table>"
 
 
-def _refusals(report: ParallelReport) -> str:
+def _refusals(report: GraphReport) -> str:
     if not report.refusals:
         return ""
     items = "".join(f"<li>{escape(str(refusal))}</li>" for refusal in report.refusals)

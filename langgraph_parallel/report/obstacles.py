@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from langgraph_parallel._compat.builder import fold_order
 from langgraph_parallel.effects import ALL, Effects, Evidence, union
@@ -28,10 +28,9 @@ from langgraph_parallel.report.declarations import (
     keyword_line,
     narrow,
 )
+from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.reasons import cause_of
-
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.region import RegionReport
 
 NODES_NAMED: Final = 3
 """Nodes that a hint for several of them spells out."""
@@ -62,7 +61,7 @@ class Trial:
     remedy: str
 
 
-def find_trials(report: ParallelReport, now: Durations) -> Iterator[Trial]:
+def find_trials(report: GraphReport, now: Durations) -> Iterator[Trial]:
     """Yield one trial for each obstacle, in program order, those of several nodes first.
 
     Args:
@@ -256,7 +255,7 @@ def only_unknown_calls(effects: Effects) -> bool:
     )
 
 
-def _all_unknown_calls(report: ParallelReport, now: Durations) -> Trial | None:
+def _all_unknown_calls(report: GraphReport, now: Durations) -> Trial | None:
     """Return the one hint that stands for all unknown calls, if there are several."""
     fenced = [(part, i) for part in report.regions for i, s in enumerate(part.steps) if s.fence]
     unknown = [
@@ -287,7 +286,7 @@ def _all_unknown_calls(report: ParallelReport, now: Durations) -> Trial | None:
     )
 
 
-def _all_declarations(report: ParallelReport, now: Durations) -> Trial | None:
+def _all_declarations(report: GraphReport, now: Durations) -> Trial | None:
     """Return the trial in which every node that a declaration could free has one."""
     changes = tuple((part, _declarable(part)) for part in report.regions)
     found = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from langgraph_parallel.report.blockers import find_blockers
 from langgraph_parallel.report.costs import Durations, gain
-from langgraph_parallel.report.text import headline
+from langgraph_parallel.report.model import GraphReport
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.text import headline, text_lines
 
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import ParallelReport, RegionReport
 
-
-def show(report: ParallelReport, file: TextIO | None = None) -> None:
+def show(report: GraphReport, file: TextIO | None = None) -> None:
     """Write a report for people.
 
     Args:
@@ -23,16 +23,20 @@ def show(report: ParallelReport, file: TextIO | None = None) -> None:
     try:
         from rich.console import Console
     except ModuleNotFoundError:
-        out.write(f"{report}\n")
+        _write_text(report, out)
         return
     console = Console(file=out)
     if console.is_terminal:
         console.print(render(report))
     else:
-        out.write(f"{report}\n")
+        _write_text(report, out)
 
 
-def render(report: ParallelReport) -> Any:
+def _write_text(report: GraphReport, out: TextIO) -> None:
+    out.writelines(f"{line}\n" for line in text_lines(report))
+
+
+def render(report: GraphReport) -> Any:
     """Return a report as a rich tree; the pairs are left to the text form.
 
     Raises:
@@ -46,7 +50,7 @@ def render(report: ParallelReport) -> Any:
     for part in report.regions:
         branch = tree.add(Text(f"Run of {len(part.region.nodes)} nodes"))
         branch.add(_level_table(part, report.predicted))
-    if found := report.blockers():
+    if found := find_blockers(report):
         branch = tree.add(Text("What would help"))
         for blocker in found:
             text = Text(f"{blocker.subject}: ", style="bold")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.model import GraphReport
+from langgraph_parallel.report.region import RegionReport
 
 MOST_PAIRS: Final = 60
 """Pairs that the text spells out; a region of n nodes has n(n-1)/2 of them."""
@@ -21,7 +22,7 @@ _BLOCKERS_SHOWN: Final = 3
 """Blockers in the text: the top ones; `report.blockers()` gives more."""
 
 
-def text_lines(report: ParallelReport) -> Iterator[str]:
+def text_lines(report: GraphReport) -> Iterator[str]:
     """Yield the lines of the text form."""
     yield headline(report)
     for part in report.regions:
@@ -32,7 +33,7 @@ def text_lines(report: ParallelReport) -> Iterator[str]:
         yield from (f"  - {refusal}" for refusal in report.refusals)
 
 
-def headline(report: ParallelReport) -> str:
+def headline(report: GraphReport) -> str:
     """Return what was gained, in one line."""
     if not report.is_parallel:
         return "Nothing was made parallel."
@@ -65,11 +66,11 @@ def _region_lines(part: RegionReport) -> Iterator[str]:
         yield f"    {pair}"
 
 
-def _blocker_lines(report: ParallelReport) -> Iterator[str]:
+def _blocker_lines(report: GraphReport) -> Iterator[str]:
     if sum(len(part.steps) for part in report.regions) > _MOST_NODES_TRIED:
         yield "What would help: see report.blockers()"
         return
-    found = report.blockers(limit=_BLOCKERS_SHOWN)
+    found = find_blockers(report, _BLOCKERS_SHOWN)
     if found:
         yield "What would help:"
     for blocker in found:

@@ -17,7 +17,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph
-from langgraph_parallel.report.model import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 class ExactGraph(ReportedGraph):

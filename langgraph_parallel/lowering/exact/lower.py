@@ -27,7 +27,8 @@ from langgraph_parallel.reading.subgraphs import (
 )
 from langgraph_parallel.report.early import EarlyRuntime
 from langgraph_parallel.report.mermaid import draw_mermaid
-from langgraph_parallel.report.model import ParallelReport, RegionReport
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -248,7 +248,7 @@ def large_report(size, **effects):
 )
 def test_text_of_a_large_chain_looks_at_few_pairs(monkeypatch, effects):
     from langgraph_parallel import ALL
-    from langgraph_parallel.report import model as module
+    from langgraph_parallel.report import region as module
 
     effects = {name: ALL if value == "ALL" else value for name, value in effects.items()}
     report = large_report(1000, **effects)
