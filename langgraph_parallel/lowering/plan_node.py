@@ -26,7 +26,7 @@ from langgraph.func import task as functional_task
 
 from langgraph_parallel._compat.builder import can_index_calls, index_calls, run_slots
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.errors import PlanError, PlanExecutionError
+from langgraph_parallel.errors import PlanError
 from langgraph_parallel.plan.calls import (
     RunTask,
     call_sync,
@@ -38,7 +38,7 @@ from langgraph_parallel.plan.calls import (
 from langgraph_parallel.plan.executor import run_in_other_thread
 from langgraph_parallel.plan.plan import ParallelPlan
 from langgraph_parallel.plan.planner import ParallelPlanner
-from langgraph_parallel.plan.results import PlanResults
+from langgraph_parallel.plan.results import PlanExecutionError, PlanResults
 from langgraph_parallel.plan.run import MOST_THREADS, PlanRun
 from langgraph_parallel.plan.slots import Slots
 from langgraph_parallel.plan.task import Task
