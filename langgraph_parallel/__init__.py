@@ -21,7 +21,6 @@ from langgraph_parallel.errors import (
     PlanError,
     RewriteError,
 )
-from langgraph_parallel.inference import infer_effects
 from langgraph_parallel.inference.llm import LLMAnalyzer
 from langgraph_parallel.lowering.plan_node import PlanNode
 from langgraph_parallel.parallelize import explain, parallelize
@@ -32,6 +31,7 @@ from langgraph_parallel.plan.planner import ParallelPlanner
 from langgraph_parallel.plan.reading import add_readers
 from langgraph_parallel.plan.results import PlanExecutionError, PlanResults
 from langgraph_parallel.plan.task import Task, TaskResult
+from langgraph_parallel.reading.nodes import infer_effects
 from langgraph_parallel.reading.trace import Recording, record
 from langgraph_parallel.report.report import ParallelReport
 

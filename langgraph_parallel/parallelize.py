@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat.builder import clone_builder, compile_like, project
+from langgraph_parallel._compat.builder import clone_builder, compile_like
+from langgraph_parallel._compat.runnables import project
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError

@@ -24,7 +24,8 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from langgraph_parallel._compat.builder import failed_node, fold_key, is_async_only
+from langgraph_parallel._compat.events import failed_node, fold_key
+from langgraph_parallel._compat.runnables import is_async_only
 from langgraph_parallel.errors import EquivalenceError
 from langgraph_parallel.parallelize import parallelize
 from langgraph_parallel.report.report import ParallelReport

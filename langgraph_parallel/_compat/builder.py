@@ -1,32 +1,17 @@
-"""The only place that touches what LangGraph does not document; each name is probed, then degrades.
-
-What cannot be found makes a node opaque (and so ordered), never an error.
-"""
+"""LangGraph's graph under construction, and the settings of a compiled one."""
 
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
-import re
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langgraph.channels import BinaryOperatorAggregate, LastValue
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-try:
-    from langgraph._internal._runnable import RunnableCallable, coerce_to_runnable
-except ImportError:  # pragma: no cover - a later LangGraph may move it
-    RunnableCallable = None  # type: ignore[assignment, misc]
+from langgraph_parallel._compat.runnables import coerce_to_runnable
 
 DEFAULT_ERROR_HANDLER: Final = "__default_error_handler__"
-INJECTED: Final = ("config", "writer", "store", "runtime", "previous", "error")
-"""Parameters that LangGraph fills in by name."""
-
 _STRUCTURE: Final = frozenset(
     {
         "builder",
@@ -114,85 +99,6 @@ def settings_of(graph: CompiledStateGraph[Any, Any, Any, Any]) -> dict[str, Any]
     return settings | {f"tags of {name}": node.tags for name, node in graph.nodes.items()}
 
 
-def is_plain_channel(channel: Any) -> bool:
-    """Tell whether a channel keeps one value until it is written again."""
-    return type(channel) is LastValue
-
-
-def is_fold_channel(channel: Any) -> bool:
-    """Tell whether a channel folds updates one by one with the user's reducer."""
-    return type(channel) is BinaryOperatorAggregate
-
-
-def reducer_of(channel: Any) -> Callable[..., Any] | None:
-    """Return the reducer of a channel, or None when it has none."""
-    return getattr(channel, "operator", None)
-
-
-def fold_order(names: list[str]) -> list[str]:
-    """Return nodes of one superstep in the order in which their writes are folded.
-
-    LangGraph sorts the tasks of a superstep by path; for nodes started by an edge that is the name.
-    """
-    return sorted(names)
-
-
-def fold_key(name: str, triggers: Sequence[str]) -> tuple[bool, str]:
-    """Return where the writes of a task of one superstep are folded, for sorting.
-
-    Those of tasks that were started by a `Send` come last, in the order in which they were sent.
-    """
-    sent = "__pregel_push" in triggers
-    return sent, "" if sent else name
-
-
-def failed_node(error: BaseException) -> str:
-    """Return the node that raised an error, which LangGraph notes on it; else an empty string.
-
-    Of nodes inside of sub-graphs, which note it from the inside out, the name is `outer/inner`.
-    """
-    notes = "\n".join(getattr(error, "__notes__", ()))
-    return "/".join(reversed(re.findall(r"During task with name '(.*)' and id ", notes)))
-
-
-def is_async_only(runnable: Any) -> bool:
-    """Tell whether a node can only be run by `ainvoke`."""
-    return getattr(runnable, "func", True) is None
-
-
-def can_project(runnable: Any) -> bool:
-    """Tell whether the update that a node returns can be cut down by `project`."""
-    is_plain = RunnableCallable is not None and type(runnable) is RunnableCallable
-    return is_plain and not runnable.explode_args and not runnable.kwargs
-
-
-def project(runnable: Any, kept: frozenset[str]) -> Any:
-    """Return a node's runnable without the keys that it only gives back.
-
-    The function is wrapped with `functools.wraps`: name, signature and identity stay what LangGraph
-    looks at.
-    """
-    function = runnable.func if runnable.func is not None else runnable.afunc
-
-    def cut(update: Any) -> Any:
-        if not isinstance(update, dict):
-            return update
-        return {key: value for key, value in update.items() if key not in kept}
-
-    @functools.wraps(function)
-    async def project_async(*args: Any, **kwargs: Any) -> Any:
-        return cut(await function(*args, **kwargs))
-
-    @functools.wraps(function)
-    def project_sync(*args: Any, **kwargs: Any) -> Any:
-        return cut(function(*args, **kwargs))
-
-    wrapper = project_sync if runnable.func is not None else project_async
-    wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
-    wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
-    return wrapped
-
-
 def replace_runnable(
     builder: StateGraph[Any, Any, Any, Any],
     name: str,
@@ -213,108 +119,3 @@ def replace_runnable(
     if input_schema is not None:
         builder._add_schema(input_schema)
         spec.input_schema = input_schema
-
-
-_CALL: Final = "__pregel_call"
-_TASK_ID: Final = "__pregel_task_id"
-
-
-def can_index_calls(config: RunnableConfig) -> bool:
-    """Tell whether `index_calls` can be used: in a node of a LangGraph that is built as known."""
-    call = config.get("configurable", {}).get(_CALL)
-    if not isinstance(call, functools.partial):
-        return False
-    return callable(call.keywords.get("schedule_task")) and callable(call.keywords.get("submit"))
-
-
-def index_calls(config: RunnableConfig, index: int, start: Callable[..., Any]) -> RunnableConfig:
-    """Return the config under which a functional task of this node has a given index.
-
-    LangGraph finds the saved result of such a task by counting the calls of its node, which for
-    concurrent calls differs from run to run.
-
-    Args:
-        config: The config that the node was called with; `can_index_calls` holds.
-        index: The number that the next call gets.
-        start: Starts the task instead of LangGraph's own executor, which holds a slot for the node
-            that waits; called with a function and its arguments, it returns a future.
-    """
-    settings = config["configurable"]
-    call, node_id = settings[_CALL], settings.get(_TASK_ID)
-    schedule, submit = call.keywords["schedule_task"], call.keywords["submit"]
-
-    def schedule_at(parent: Any, count: int, spec: Any) -> Any:
-        # Tasks that this task calls come by here as well; they keep their own numbers.
-        return schedule(parent, index if parent.id == node_id else count, spec)
-
-    def submit_own(function: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
-        if task.path[1] != own_path or task.path[2] != index:
-            return submit()(function, task, *args, **kwargs)
-        plain = {key: value for key, value in kwargs.items() if not key.startswith("__")}
-        return start(function, task, *args, **plain)
-
-    own_path = _path_of(call)
-    indexed = functools.partial(call, schedule_task=schedule_at, submit=lambda: submit_own)
-    return {**config, "configurable": {**settings, _CALL: indexed}}
-
-
-def _path_of(call: functools.partial[Any]) -> Any:
-    """Return the path of the node that a call belongs to."""
-    node = call.args[0]() if call.args else None
-    return getattr(node, "path", None)
-
-
-def run_slots(config: RunnableConfig) -> Any:
-    """Return the semaphore that counts what a run does at a time; None when nothing limits it."""
-    call = config.get("configurable", {}).get(_CALL)
-    if not isinstance(call, functools.partial):
-        return None
-    submit = call.keywords["submit"]()
-    return getattr(getattr(submit, "__self__", None), "semaphore", None)
-
-
-def traced(runnable: Any) -> Any:
-    """Return a node's runnable with a trace of its own, wherever it is called.
-
-    LangGraph's `messages` stream shows the messages that a run with the name of the node returns.
-    """
-    if RunnableCallable is None or type(runnable) is not RunnableCallable:
-        return runnable
-    copied = copy.copy(runnable)
-    copied.trace = True
-    return copied
-
-
-def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
-    """Return the user's functions that a node's runnable may run, or None when it has others."""
-    stands_in = getattr(type(runnable), "stands_for_function", False)
-    if stands_in or (RunnableCallable is not None and type(runnable) is RunnableCallable):
-        function = runnable.func if runnable.func is not None else runnable.afunc
-        return [function] if function is not None else None
-    if type(runnable) is RunnableLambda:
-        found = [getattr(runnable, name, None) for name in ("func", "afunc")]
-        return [f for f in found if f is not None]
-    if isinstance(runnable, Runnable) or not callable(runnable):
-        return None
-    return [runnable]
-
-
-def unwrap_callable(
-    function: Callable[..., Any],
-) -> tuple[types.FunctionType, tuple[Any, ...], dict[str, Any]] | None:
-    """Return the Python function behind a callable, with the arguments already bound."""
-    if isinstance(function, functools.partial):
-        inner = unwrap_callable(function.func)
-        if inner is None:
-            return None
-        code, args, keywords = inner
-        return code, (*args, *function.args), {**keywords, **function.keywords}
-    if isinstance(function, types.MethodType):
-        inner = unwrap_callable(function.__func__)
-        return inner and (inner[0], (function.__self__, *inner[1]), inner[2])
-    if isinstance(function, types.FunctionType):
-        return function, (), {}
-    call = inspect.getattr_static(type(function), "__call__", None)
-    if isinstance(call, types.FunctionType):
-        return call, (function,), {}
-    return None

@@ -1,16 +1,14 @@
-"""What LangGraph does not document about a node while it runs; probed here, and nowhere else.
+"""What LangGraph does not document about a node while it runs.
 
 `SUPPORTED` is False where a name cannot be found: then no node starts early.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Mapping
-from contextvars import Context
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
+from langchain_core.runnables.config import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
@@ -31,13 +29,11 @@ try:
     from langgraph._internal._constants import (
         PULL as PULL,
     )
-    from langgraph._internal._runnable import RunnableCallable as RunnableCallable
     from langgraph._internal._typing import MISSING as MISSING
 
     SUPPORTED: Final = True
 except ImportError:  # pragma: no cover - a later LangGraph may move them
     SUPPORTED: Final = False  # type: ignore[misc]
-    RunnableCallable = object  # type: ignore[assignment, misc]
     MISSING = object()
 
 TASK_METADATA: Final = (
@@ -48,13 +44,6 @@ TASK_METADATA: Final = (
     "langgraph_checkpoint_ns",
 )
 """Metadata that LangGraph gives to the run of a node; the last one differs from run to run."""
-
-
-def is_plain_node(runnable: Any) -> bool:
-    """Tell whether a node is one function that LangGraph calls with the state."""
-    kind = type(runnable)
-    is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
-    return SUPPORTED and is_plain and not runnable.explode_args and not runnable.kwargs
 
 
 def pulled_step(config: RunnableConfig) -> int | None:
@@ -69,23 +58,6 @@ def pulled_step(config: RunnableConfig) -> int | None:
 def read_values(config: RunnableConfig, keys: list[str]) -> dict[str, Any]:
     """Return the state before the superstep of a running node; keys without a value are absent."""
     return cast("dict[str, Any]", config["configurable"][CONFIG_KEY_READ](keys, False))
-
-
-def fold(channel: Any, value: Any, updates: Iterable[list[Any]]) -> Any:
-    """Return what a channel would hold after some supersteps; `MISSING` when nothing.
-
-    Args:
-        channel: The channel of the compiled graph; it is not changed.
-        value: What it holds before, or `MISSING`.
-        updates: What each superstep writes to it, in order.
-
-    Raises:
-        Exception: What the channel, or the user's reducer, raises.
-    """
-    made = channel.from_checkpoint(value)
-    for values in updates:
-        made.update(values)
-    return made.get() if made.is_available() else MISSING
 
 
 def update_reader(graph: Any, name: str) -> Callable[[Any], Any] | None:
@@ -140,59 +112,3 @@ def runtime_of(config: RunnableConfig) -> Runtime[Any] | None:
     """Return the `Runtime` of a running node."""
     found = config.get("configurable", {}).get(CONFIG_KEY_RUNTIME)
     return found if isinstance(found, Runtime) else None
-
-
-def call_in_context(context: Context, config: RunnableConfig) -> None:
-    """Make `config` the one that LangChain finds in a context, and switch its own tracing off."""
-    context.run(var_child_runnable_config.set, config)
-    context.run(_stop_tracing)
-
-
-def _stop_tracing() -> None:
-    """Keep a tracer that the environment asks for from being added to the model's own handlers."""
-    try:
-        from langchain_core.tracers.context import tracing_v2_callback_var
-        from langsmith.run_helpers import _set_tracing_context
-    except ImportError:  # pragma: no cover - a later release may move them
-        return
-    tracing_v2_callback_var.set(None)
-    _set_tracing_context({"parent": None, "enabled": False})
-
-
-def hook_handlers() -> list[Any]:
-    """Return the handlers that LangChain adds to every run of this context by itself."""
-    try:
-        from langchain_core.tracers.context import _configure_hooks
-    except ImportError:  # pragma: no cover - a later release may move it
-        return []
-    return [handler for hook in _configure_hooks if (handler := hook[0].get()) is not None]
-
-
-def streaming_bases(handlers: Iterable[Any]) -> tuple[type, ...]:
-    """Return the marker classes by which a model tells that some handler wants its tokens."""
-    try:
-        from langchain_core.tracers._streaming import (
-            _StreamingCallbackHandler,
-            _V2StreamingCallbackHandler,
-        )
-    except ImportError:  # pragma: no cover - a later release may move them
-        return ()
-    found = list(handlers)
-    bases: list[type] = []
-    if any(_StreamingCallbackHandler in type(h).__mro__ for h in found):
-        bases.append(_StreamingCallbackHandler)
-    if any(isinstance(h, _V2StreamingCallbackHandler) for h in found):
-        bases.append(_V2StreamingCallbackHandler)
-    return tuple(bases)
-
-
-def runs_in_executor(runnable: Any) -> bool:
-    """Tell whether the async form of a node only runs its sync function on a thread."""
-    return runnable.func is not None
-
-
-def copy_runnable(runnable: Any, kind: type) -> Any:
-    """Return a copy of a node's runnable as an instance of `kind`, a subclass of its class."""
-    made = copy.copy(runnable)
-    made.__class__ = kind
-    return made

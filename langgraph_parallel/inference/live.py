@@ -8,8 +8,6 @@ import sys
 import types
 from typing import Any, Final
 
-from langgraph.config import get_config, get_store, get_stream_writer
-from langgraph.runtime import get_runtime
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
@@ -18,6 +16,7 @@ from langgraph_parallel.inference.access import attribute_of, consume
 from langgraph_parallel.inference.containers import cell_at, elements
 from langgraph_parallel.inference.external import describe_call, external_of_class, yields_of
 from langgraph_parallel.inference.frame import Frame, GiveUpError
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import call_live
 from langgraph_parallel.inference.http_clients import fetch, make_client
 from langgraph_parallel.inference.outside import (
@@ -47,13 +46,6 @@ from langgraph_parallel.inference.values import (
     roots_of,
 )
 
-_GETTERS: Final = {
-    get_config: "config",
-    get_store: "store",
-    get_stream_writer: "writer",
-    get_runtime: "runtime",
-}
-"""Functions that fetch what LangGraph also injects by parameter name."""
 _NEVER: Final = frozenset(
     {
         *(eval, exec, globals, locals, vars, setattr, delattr, __import__, super),
@@ -129,8 +121,8 @@ def _special(frame: Frame, obj: Any, arguments: Arguments, where: str) -> Value 
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
-    if isinstance(obj, types.FunctionType) and obj in _GETTERS:
-        return frozenset({Injected(_GETTERS[obj])})
+    if isinstance(obj, types.FunctionType) and obj in framework().getters:
+        return frozenset({Injected(framework().getters[obj])})
     if obj is interrupt:
         frame.escape(arguments.all, "interrupt", where)
         frame.recorder.leave("interrupt", "calls interrupt()", where)

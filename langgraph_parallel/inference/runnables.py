@@ -17,11 +17,10 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
-from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat.builder import functions_of, unwrap_callable
 from langgraph_parallel.effects import ALL, Effects, union
 from langgraph_parallel.inference.access import consume, read_keys
+from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.containers import merge_into, put_keys
 from langgraph_parallel.inference.external import (
     external_of,
@@ -30,6 +29,7 @@ from langgraph_parallel.inference.external import (
     yields_of,
 )
 from langgraph_parallel.inference.frame import Frame
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import call_live
 from langgraph_parallel.inference.values import (
     SCALAR,
@@ -46,20 +46,13 @@ from langgraph_parallel.inference.values import (
     roots_of,
 )
 
-_EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
-"""Filled by `langgraph_parallel.reading.nodes`, which knows graphs and builds on this package."""
-
-
-def set_graph_analysis(
-    analysis: Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects],
-) -> None:
-    """Tell this module how to summarize a compiled graph that a node runs."""
-    _EFFECTS_OF_GRAPH[:] = [analysis]
-
 
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Return what `obj.invoke(value)` may give, recording its effects."""
     frame.recorder.spend()
+    inner = framework().summarize(obj)
+    if inner is not None:
+        return _run_graph(frame, obj, inner, value, node)
     for kind, rule in _RULES.items():
         if isinstance(obj, kind):
             return rule(frame, obj, value, node)
@@ -161,13 +154,9 @@ def _run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> V
     return _run_unknown(frame, function, value, node)
 
 
-def _run_graph(
-    frame: Frame, obj: CompiledStateGraph[Any, Any, Any, Any], value: Value, node: ast.AST
-) -> Value:
+def _run_graph(frame: Frame, obj: Any, inner: Effects, value: Value, node: ast.AST) -> Value:
     """Run a sub-graph: it reads its input keys, and its nodes' contacts become the node's."""
-    if not _EFFECTS_OF_GRAPH:
-        return _run_unknown(frame, obj, value, node)
-    inner, where = _EFFECTS_OF_GRAPH[0](obj), frame.where(node)
+    where = frame.where(node)
     if State() in value and inner.reads is not ALL:
         for key in sorted(inner.reads):
             read_keys(frame, const(key), node)
@@ -215,7 +204,6 @@ def _run_unknown(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
 
 
 _RULES: Final[dict[Any, Callable[..., Value]]] = {
-    CompiledStateGraph: _run_graph,
     RunnableSequence: _run_sequence,
     RunnableParallel: _run_parallel,
     RunnableAssign: _run_assign,

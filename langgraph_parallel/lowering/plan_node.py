@@ -24,7 +24,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, set_config_context
 from langgraph.func import task as functional_task
 
-from langgraph_parallel._compat.builder import can_index_calls, index_calls, run_slots
+from langgraph_parallel._compat.calls import can_index_calls, index_calls, run_slots
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import PlanError
 from langgraph_parallel.plan.calls import (

@@ -23,7 +23,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from langgraph_parallel._compat.builder import fold_order
 from langgraph_parallel.effects import Effects, bounded
 
 
@@ -142,6 +141,14 @@ def fence_of(effects: Effects, *, trust_unknown_calls: bool) -> Rule | None:
     if "write" in effects.external or ("unknown" in effects.external and not trusted):
         return Rule.EXTERNAL
     return Rule.MUTATION if effects.mutates else None
+
+
+def fold_order(names: list[str]) -> list[str]:
+    """Return nodes of one superstep in the order in which their writes are folded.
+
+    LangGraph sorts the tasks of a superstep by path; for nodes started by an edge that is the name.
+    """
+    return sorted(names)
 
 
 def constrain(earlier: Step, later: Step) -> Constraint | None:

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from langchain_core.runnables import Runnable
+from langgraph.config import get_config, get_store, get_stream_writer
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import get_runtime
 from langgraph.types import CachePolicy
 
-from langgraph_parallel._compat.builder import (
-    can_project,
-    has_default,
-    is_plain_channel,
-    reducer_of,
-)
+from langgraph_parallel._compat.builder import has_default
+from langgraph_parallel._compat.channels import is_plain_channel, reducer_of
+from langgraph_parallel._compat.runnables import can_project, functions_in
 from langgraph_parallel.effects import (
     ALL,
     METADATA_KEY,
@@ -28,8 +28,8 @@ from langgraph_parallel.effects import (
 )
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.framework import Framework, use_framework
 from langgraph_parallel.inference.infer import either, node_effects, router_effects, router_targets
-from langgraph_parallel.inference.runnables import set_graph_analysis
 from langgraph_parallel.inference.shape import describe_schema
 
 
@@ -193,4 +193,53 @@ def branch_targets(
     return names or ALL
 
 
-set_graph_analysis(summarize_graph)
+def infer_effects(node: Any, state_schema: Any) -> Effects:
+    """Return an upper bound of what a node function or runnable does in one run.
+
+    Args:
+        node: A function, method, callable object or runnable, as given to `StateGraph.add_node`.
+        state_schema: The schema whose keys the node receives: TypedDict, dataclass or pydantic.
+
+    Returns:
+        The declared effects when `node` carries `@effects`, else the inferred ones. Code that
+        cannot be read gives `Effects.top()`.
+
+    Raises:
+        AnalysisError: If `node` is not callable, or `state_schema` has no annotated keys.
+    """
+    if not callable(node) and not isinstance(node, Runnable):
+        msg = f"A node must be a function or a runnable, not {type(node).__name__!r}."
+        raise AnalysisError(msg)
+    shape = describe_schema(state_schema, plain=_plain_keys(state_schema))
+    if not shape.keys:
+        msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
+        raise AnalysisError(msg)
+    return node_effects(node, shape, state_schema)
+
+
+def _plain_keys(schema: Any) -> frozenset[str] | None:
+    """Return the keys of which LangGraph keeps the last value; None when it rejects the schema."""
+    try:
+        channels = StateGraph(schema).channels
+    except Exception:
+        return None
+    return frozenset(key for key, channel in channels.items() if is_plain_channel(channel))
+
+
+def _summarize(runnable: Any) -> Effects | None:
+    return summarize_graph(runnable) if isinstance(runnable, CompiledStateGraph) else None
+
+
+use_framework(
+    Framework(
+        injected=frozenset({"config", "writer", "store", "runtime", "previous", "error"}),
+        getters={
+            get_config: "config",
+            get_store: "store",
+            get_stream_writer: "writer",
+            get_runtime: "runtime",
+        },
+        functions_in=functions_in,
+        summarize=_summarize,
+    )
+)

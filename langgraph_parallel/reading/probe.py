@@ -20,11 +20,10 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Command, Overwrite, Send
 from pydantic import BaseModel
 
-from langgraph_parallel._compat import builder as _compat
+from langgraph_parallel._compat.runnables import RunnableCallable
 from langgraph_parallel.effects import Control
 from langgraph_parallel.reading.twins import Handover, has_fields, share, subclass_silently
 
-_RUNNABLE_CALLABLE: Final = getattr(_compat, "RunnableCallable", None)
 _MOST_DURATIONS: Final = 256
 """Runs of a node whose duration is kept; the median of more does not move."""
 _MOST_ERRORS: Final = 16
@@ -267,7 +266,7 @@ def observe(runnable: Any, probe: Probe) -> Any:
     Raises:
         TypeError: If the runnable cannot be wrapped without changing what it is.
     """
-    if _RUNNABLE_CALLABLE is not None and type(runnable) is _RUNNABLE_CALLABLE:
+    if type(runnable) is RunnableCallable:
         if not runnable.explode_args:
             return _observe_callable(runnable, probe)
     elif type(runnable) is RunnableLambda and not _generates(runnable):

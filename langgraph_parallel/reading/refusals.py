@@ -8,11 +8,8 @@ from typing import Any
 
 from langgraph.graph import StateGraph
 
-from langgraph_parallel._compat.builder import (
-    has_default,
-    is_fold_channel,
-    is_plain_channel,
-)
+from langgraph_parallel._compat.builder import has_default
+from langgraph_parallel._compat.channels import is_fold_channel, is_plain_channel
 from langgraph_parallel.effects import (
     ALL,
     Effects,

@@ -18,10 +18,7 @@ from typing import Any, Final
 
 from langgraph.graph import END, START, StateGraph
 
-from langgraph_parallel._compat.builder import (
-    is_fold_channel,
-    is_plain_channel,
-)
+from langgraph_parallel._compat.channels import is_fold_channel, is_plain_channel
 from langgraph_parallel.effects import (
     ALL,
     Effects,

@@ -21,7 +21,8 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import TypeAdapter, ValidationError
 
-from langgraph_parallel._compat.builder import clone_builder, compile_like, is_plain_channel
+from langgraph_parallel._compat.builder import clone_builder, compile_like
+from langgraph_parallel._compat.channels import is_plain_channel
 from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, union
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.reading.probe import Observation, Probe, observe

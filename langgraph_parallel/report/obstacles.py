@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
-from langgraph_parallel._compat.builder import fold_order
 from langgraph_parallel.effects import ALL, Effects, Evidence, union
-from langgraph_parallel.ordering.dependence import Rule, Step, constrain
+from langgraph_parallel.ordering.dependence import Rule, Step, constrain, fold_order
 from langgraph_parallel.report.costs import Durations, span_of
 from langgraph_parallel.report.declarations import (
     changes_in_place,

@@ -18,7 +18,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.manager import ahandle_event, handle_event
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel._compat.tasks import hook_handlers, runtime_of, streaming_bases
+from langgraph_parallel._compat.tasks import runtime_of
+from langgraph_parallel._compat.tracing import hook_handlers, streaming_bases
 from langgraph_parallel.lowering.exact.view import plain
 
 _IGNORED_BY: Final = {

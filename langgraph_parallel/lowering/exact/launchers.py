@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from langgraph_parallel._compat.tasks import runs_in_executor
+from langgraph_parallel._compat.runnables import runs_in_executor
 from langgraph_parallel.lowering.exact.run import EarlyRun, call_async, call_sync
 
 Ended = Callable[[EarlyRun], None]

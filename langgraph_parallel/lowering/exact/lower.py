@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
-from langgraph_parallel._compat.tasks import is_plain_node
+from langgraph_parallel._compat.runnables import is_plain_node
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.lowering.exact.node import as_exact_node

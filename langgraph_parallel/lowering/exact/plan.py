@@ -25,8 +25,8 @@ from typing import Any
 from langgraph.graph import StateGraph
 from pydantic import BaseModel
 
-from langgraph_parallel._compat import tasks as _compat_tasks
 from langgraph_parallel._compat.builder import has_default
+from langgraph_parallel._compat.runnables import is_plain_node
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.external import is_data_class
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
@@ -160,7 +160,7 @@ def _why_in_place(
 ) -> str:
     """Return why a node never starts early, or an empty string."""
     spec = builder.nodes[name]
-    if not _compat_tasks.is_plain_node(spec.runnable):
+    if not is_plain_node(spec.runnable):
         return "it is not a function, so that it cannot be handed a state that notes reads."
     for what in ("cache_policy", "timeout"):
         if getattr(spec, what, None) is not None or has_default(builder, what) is not None:
