@@ -255,6 +255,15 @@ def guard(
     return compiled
 
 
+def compile_guarded(
+    builder: StateGraph[Any, Any, Any, Any],
+    model: CompiledStateGraph[Any, Any, Any, Any],
+    rewrite: Rewrite,
+) -> ReportedGraph:
+    """Compile a rewritten builder with every setting of `model`, as a graph of its class too."""
+    return guard(compile_like(builder, model), rewrite, type(model))
+
+
 @functools.cache
 def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]:
     if issubclass(kind, base):

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from langgraph.graph import END, START, StateGraph
 
 from langgraph_parallel.effects import ALL, Keys
+from langgraph_parallel.reading.model import END, START, Graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +39,22 @@ class Exits:
 
 
 def read_exits(
-    builder: StateGraph[Any, Any, Any, Any],
+    graph: Graph,
     routes: Mapping[str, Iterable[tuple[Keys, bool]]],
 ) -> dict[str, Exits]:
     """Return how each node, and START, is left.
 
     Args:
-        builder: The graph.
+        graph: The graph.
         routes: For each node, one entry for each of its conditional edges and `Command`s: where it
             may go, and whether it may start several nodes.
     """
-    plain: dict[str, set[str]] = {name: set() for name in (START, *builder.nodes)}
+    plain: dict[str, set[str]] = {name: set() for name in (START, *graph.nodes)}
     joins: dict[str, list[tuple[frozenset[str], str]]] = {name: [] for name in plain}
-    for source, target in builder.edges:
+    for source, target in graph.edges:
         if target != END:
             plain[source].add(target)
-    for sources, target in builder.waiting_edges:
+    for sources, target in graph.joins:
         for source in sources:
             joins[source].append((frozenset(sources), target))
     exits = {}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, replace
+from typing import Any
 
 from langchain_core.runnables import Runnable
 from langgraph.config import get_config, get_store, get_stream_writer
@@ -14,12 +13,10 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import CachePolicy
 
-from langgraph_parallel._compat.builder import has_default
-from langgraph_parallel._compat.channels import is_plain_channel, reducer_of
-from langgraph_parallel._compat.runnables import can_project, functions_in
+from langgraph_parallel._compat.channels import is_plain_channel
+from langgraph_parallel._compat.runnables import functions_in
 from langgraph_parallel.effects import (
     ALL,
-    METADATA_KEY,
     Control,
     Effects,
     External,
@@ -27,44 +24,53 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference.frame import Shape
 from langgraph_parallel.inference.framework import Framework, use_framework
 from langgraph_parallel.inference.infer import either, node_effects, router_effects, router_targets
 from langgraph_parallel.inference.shape import describe_schema
+from langgraph_parallel.reading.graph import read_compiled
+from langgraph_parallel.reading.model import Graph, Node, Router
 
 
-def effects_of_node(
-    builder: StateGraph[Any, Any, Any, Any],
-    name: str,
-    declared: Mapping[str, Effects],
-    *,
-    trusts_calls: bool,
-) -> Effects:
-    """Return the effects of a node: declared ones if there are any, else inferred ones."""
-    spec = builder.nodes[name]
-    ours = (spec.metadata or {}).get(METADATA_KEY)
-    given = declared.get(name) or (ours.get("effects") if isinstance(ours, dict) else None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What one conditional edge does and where it leads."""
+
+    effects: Effects
+    """What its function reads and touches; it writes nothing."""
+    targets: Keys
+    """Where it may lead; `ALL` when not known."""
+    is_single: bool
+    """Whether it certainly leads to one node at a time."""
+
+
+def effects_of_node(node: Node, declared: Mapping[str, Effects], *, trusts_calls: bool) -> Effects:
+    """Return the effects of a node: declared ones if there are any, else inferred ones.
+
+    Args:
+        node: The node.
+        declared: Effects that go before all others, by node name.
+        trusts_calls: Take unknown calls to change none of their arguments.
+    """
+    given = declared.get(node.name) or node.declared
     if given is not None:
         if not isinstance(given, Effects):
-            msg = f"The effects of node {name!r} must be an `Effects`, not {given!r}."
+            msg = f"The effects of node {node.name!r} must be an `Effects`, not {given!r}."
             raise AnalysisError(msg)
         return given
-    schema = spec.input_schema
-    shape = shape_of(builder, schema)
-    found = node_effects(spec.runnable, shape, schema, trusts_calls=trusts_calls)
-    policy = spec.cache_policy or has_default(builder, "cache_policy")
+    found = node_effects(node.runnable, node.shape, node.schema, trusts_calls=trusts_calls)
+    policy = node.cache_policy
     if policy is not None:
         # The cache key is made of the whole input; a function of the user's may look at anything.
         own_key = policy.key_func is not CachePolicy().key_func
-        found = replace(found, reads=union(found.reads, shape.keys))
+        found = replace(found, reads=union(found.reads, node.shape.keys))
         if own_key:
             found = replace(found, external=found.external | {"unknown"})
-    if found.keeps and (policy is not None or not can_project(spec.runnable)):
+    if found.keeps and (policy is not None or not node.can_project):
         # Its update cannot be cut down to what it changes, so it really writes them all.
         found = without_keeps(found)
-    if found.goto is ALL and spec.ends:
+    if found.goto is ALL and node.ends:
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
-        return replace(found, goto=frozenset(spec.ends))
+        return replace(found, goto=node.ends)
     return found
 
 
@@ -75,24 +81,39 @@ def without_keeps(found: Effects) -> Effects:
     return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
 
 
+def read_routes(graph: Graph) -> dict[str, tuple[Route, ...]]:
+    """Return what the conditional edges of a graph do, by the node that they leave."""
+    return {source: tuple(map(_read_route, ways)) for source, ways in graph.routers.items()}
+
+
+def _read_route(router: Router) -> Route:
+    names = router_targets(router.path, router.shape)
+    known = router.ends if names is None or router.ends is not None else names
+    return Route(
+        effects=router_effects(router.path, router.shape),
+        targets=known or ALL,
+        is_single=names is not None,
+    )
+
+
 def read_routing(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
 ) -> dict[str, Effects]:
     """Return what the conditional edges of nodes do, for nodes that nothing else leaves.
 
     Left out are nodes whose routers may start several tasks or pause.
     """
-    left = {u for u, _ in builder.edges} | {u for us, _ in builder.waiting_edges for u in us}
+    left = {u for u, _ in graph.edges} | {u for us, _ in graph.joins for u in us}
     routing = {}
-    for name, branches in builder.branches.items():
-        if name not in builder.nodes or name in left or builder.nodes[name].ends or not branches:
+    for name, ways in routes.items():
+        if name not in graph.nodes or name in left or graph.nodes[name].ends or not ways:
             continue
         if effects[name].control & {"goto", "send"}:
             continue
         total = Effects()
-        for branch in branches.values():
-            total = either(total, router_effects(branch.path, branch_shape(builder, name, branch)))
-            if branch_targets(builder, name, branch) is None:
+        for route in ways:
+            total = either(total, route.effects)
+            if not route.is_single:
                 total = replace(total, control=total.control | {"send"})
         if not total.control & {"goto", "send", "interrupt", "step"}:
             routing[name] = total
@@ -117,32 +138,30 @@ def with_routing(found: Effects, routing: Effects) -> Effects:
     )
 
 
-def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
+def summarize_graph(graph: Graph) -> Effects:
     """Return the effects of running a whole compiled graph as one step of another.
 
     It reads its input keys and writes its output keys; the contacts of its nodes and routers are
     its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
     `Command` to a parent, which an unknown target may be.
     """
-    builder = graph.builder
-    forget_shapes(builder)
-    parts = [effects_of_node(builder, name, {}, trusts_calls=False) for name in builder.nodes]
-    for source, branches in builder.branches.items():
-        for branch in branches.values():
-            routing = router_effects(branch.path, branch_shape(builder, source, branch))
+    parts = [effects_of_node(node, {}, trusts_calls=False) for node in graph.nodes.values()]
+    for ways in graph.routers.values():
+        for router in ways:
+            routing = router_effects(router.path, router.shape)
             parts.append(replace(routing, goto=frozenset()))  # it stays inside
     control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
-    if graph.interrupt_before_nodes or graph.interrupt_after_nodes:
+    if graph.pauses:
         control.add("interrupt")
     leaves = any(part.goto is ALL for part in parts)
     if leaves:
         control |= {"goto", "send"}
     external: set[External] = set().union(*(part.external for part in parts))
-    if graph.checkpointer is True:  # it remembers a thread of its own from call to call
+    if graph.own_thread:  # it remembers a thread of its own from call to call
         external.add("write")
     return Effects(
-        reads=frozenset(builder.schemas[builder.input_schema]),
-        writes=frozenset(builder.schemas[builder.output_schema]),
+        reads=graph.inputs,
+        writes=graph.outputs,
         mutates=ALL if any(part.mutates for part in parts) else frozenset(),
         external=frozenset(external),
         control=frozenset(control),
@@ -150,47 +169,6 @@ def summarize_graph(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Effects:
         resources=frozenset().union(*(part.resources for part in parts)),
         certain=all(part.certain for part in parts),
     )
-
-
-_SHAPES: Final[WeakKeyDictionary[Any, dict[Any, Shape]]] = WeakKeyDictionary()
-"""Shapes by graph and schema, kept from one `forget_shapes` to the next."""
-
-
-def forget_shapes(builder: StateGraph[Any, Any, Any, Any]) -> None:
-    """Describe the schemas of a graph anew: nodes may have been added since."""
-    _SHAPES.pop(builder, None)
-
-
-def shape_of(builder: StateGraph[Any, Any, Any, Any], schema: Any) -> Shape:
-    """Return the state that a node or router with this input schema receives."""
-    # Nearly all nodes of a graph share one schema, whose annotations take long to resolve.
-    cache = _SHAPES.setdefault(builder, {})
-    if schema not in cache:
-        keys = builder.schemas.get(schema, {})
-        plain = frozenset(k for k in keys if is_plain_channel(builder.channels.get(k)))
-        cache[schema] = describe_schema(
-            schema, keys, lambda key: reducer_of(builder.channels.get(key)), plain
-        )
-    return cache[schema]
-
-
-def branch_shape(builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any) -> Shape:
-    """Return the state that the function of a conditional edge receives."""
-    spec = builder.nodes.get(source)
-    schema = branch.input_schema or (spec.input_schema if spec else builder.state_schema)
-    return shape_of(builder, schema)
-
-
-def branch_targets(
-    builder: StateGraph[Any, Any, Any, Any], source: str, branch: Any
-) -> Keys | None:
-    """Return where a conditional edge may go; None when it may go to several nodes at once."""
-    names = router_targets(branch.path, branch_shape(builder, source, branch))
-    if names is None:
-        return None
-    if branch.ends is not None:
-        return frozenset(branch.ends.values())
-    return names or ALL
 
 
 def infer_effects(node: Any, state_schema: Any) -> Effects:
@@ -227,7 +205,8 @@ def _plain_keys(schema: Any) -> frozenset[str] | None:
 
 
 def _summarize(runnable: Any) -> Effects | None:
-    return summarize_graph(runnable) if isinstance(runnable, CompiledStateGraph) else None
+    is_graph = isinstance(runnable, CompiledStateGraph)
+    return summarize_graph(read_compiled(runnable)) if is_graph else None
 
 
 use_framework(

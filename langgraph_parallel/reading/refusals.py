@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from langgraph.graph import StateGraph
-
-from langgraph_parallel._compat.builder import has_default
-from langgraph_parallel._compat.channels import is_fold_channel, is_plain_channel
-from langgraph_parallel.effects import (
-    ALL,
-    Effects,
-    Keys,
-    bounded,
-)
-from langgraph_parallel.inference.infer import router_effects
+from langgraph_parallel.effects import ALL, Effects, Keys, bounded
 from langgraph_parallel.ordering.dependence import build_steps, constrain
-from langgraph_parallel.reading.nodes import branch_shape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A part of the graph that stays as it is, and why."""
-
-    rule: str
-    """Name of the rule that applies."""
-    nodes: tuple[str, ...]
-    """The nodes concerned; empty for the whole graph."""
-    reason: str
-    """What stands in the way, in a sentence."""
-    remedy: str = ""
-    """What its author can do about it, or empty."""
-
-    def __str__(self) -> str:
-        subject = ", ".join(self.nodes) if self.nodes else "the graph"
-        return f"{subject}: {self.reason}" + (f" {self.remedy}" if self.remedy else "")
+from langgraph_parallel.reading.model import ROOT, Graph, Refusal
+from langgraph_parallel.reading.nodes import Route
 
 
 def whole_graph_refusals(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
 ) -> Iterable[Refusal]:
     """Yield the reasons for which no part of the graph may be rewritten."""
-    if "__root__" in builder.channels:
+    if ROOT in graph.channels:
         yield Refusal(
             rule="root-state", nodes=(), reason="its state is one value without keys to tell apart."
         )
         return
-    yield from _short_lived_reads(builder, effects)
-    for name, spec in builder.nodes.items():
-        if getattr(spec, "defer", False):
+    yield from _short_lived_reads(graph, effects, routes)
+    for name, node in graph.nodes.items():
+        if node.is_deferred:
             yield Refusal(
                 rule="deferred-node",
                 nodes=(name,),
@@ -69,43 +40,35 @@ def whole_graph_refusals(
 
 
 def _short_lived_reads(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
 ) -> Iterable[Refusal]:
     """Refuse a graph in which somebody can tell how many supersteps have passed."""
-    lasting = {k for k, c in builder.channels.items() if is_plain_channel(c) or is_fold_channel(c)}
-    counted = frozenset(builder.channels) - lasting | frozenset(builder.managed)
+    counted = graph.channels - graph.plain - graph.folding | graph.managed
     for name, found in effects.items():
         keys = bounded(found.reads, counted) | bounded(found.writes, counted)
-        visible = frozenset(builder.schemas.get(builder.nodes[name].input_schema, {}))
-        if touched := keys & (visible | bounded(found.writes, frozenset(builder.channels))):
+        visible = graph.nodes[name].shape.keys | bounded(found.writes, graph.channels)
+        if touched := keys & visible:
             reason = f"it uses {', '.join(sorted(touched))}, whose value depends on the superstep."
             yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
         elif "step" in found.control:
             reason = "it looks at the number of its superstep or at its checkpoint."
             yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
-    yield from _short_lived_routing(builder, counted)
-
-
-def _short_lived_routing(
-    builder: StateGraph[Any, Any, Any, Any], counted: frozenset[str]
-) -> Iterable[Refusal]:
-    for source, branches in builder.branches.items():
-        for branch in branches.values():
-            shape = branch_shape(builder, source, branch)
-            routing = router_effects(branch.path, shape)
-            if "step" in routing.control or bounded(routing.reads, counted & shape.keys):
+    for source, ways in routes.items():
+        for router, route in zip(graph.routers[source], ways, strict=True):
+            read = bounded(route.effects.reads, counted & router.shape.keys)
+            if "step" in route.effects.control or read:
                 reason = "its conditional edge depends on the number of the superstep."
                 yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
 
 
 def concurrency_refusals(
-    builder: StateGraph[Any, Any, Any, Any],
-    routes: Mapping[str, list[tuple[Keys, bool]]],
+    graph: Graph,
+    ways: Mapping[str, list[tuple[Keys, bool]]],
     unmatched: frozenset[str],
 ) -> Iterable[Refusal]:
     """Refuse a graph in which several nodes may be active anywhere."""
     for source in sorted(unmatched):
-        if builder.branches.get(source) and any(several for _, several in routes[source]):
+        if graph.routers.get(source) and any(several for _, several in ways[source]):
             yield Refusal(
                 rule="unknown-router",
                 nodes=(source,),
@@ -121,16 +84,14 @@ def concurrency_refusals(
             )
 
 
-def pinned_nodes(builder: StateGraph[Any, Any, Any, Any], pinned: frozenset[str]) -> list[Refusal]:
+def pinned_nodes(graph: Graph, pinned: frozenset[str]) -> list[Refusal]:
     """Return the nodes that must keep their superstep, with the reason."""
     refusals = []
-    default = has_default(builder, "error_handler")
-    for name, spec in builder.nodes.items():
-        handler = getattr(spec, "error_handler_node", None) or default
+    for name, node in graph.nodes.items():
         if name in pinned or "*" in pinned:
             reason = "the graph may pause before or after it."
             refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
-        elif handler is not None or getattr(spec, "is_error_handler", False):
+        elif node.is_handled or node.handles_errors:
             reason = "an error handler decides what follows it."
             refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
     return refusals
@@ -167,12 +128,10 @@ def held_by_routers(
             )
 
 
-def no_straight_run(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
-) -> Refusal:
+def no_straight_run(graph: Graph, effects: Mapping[str, Effects]) -> Refusal:
     """Return the refusal of a graph in which nothing could be moved."""
     routed = {name for name, found in effects.items() if found.control & {"goto", "send"}}
-    routers = sorted(routed | {source for source, ways in builder.branches.items() if ways})
+    routers = sorted(routed | {source for source, ways in graph.routers.items() if ways})
     reason = "no two nodes follow one another by plain edges alone"
     if routers:
         several = len(routers) > 1

@@ -1,4 +1,4 @@
-"""From a `StateGraph` to its straight-line runs: the parts whose order may be reconsidered.
+"""From a graph to its straight-line runs: the parts whose order may be reconsidered.
 
     START -> a -> b -> c -> END          region (a, b, c), entered from START, left to END
     START -> r -?-> a -> b -> c -> d     `a` is reached by a router and stays; region (b, c, d)
@@ -6,37 +6,26 @@
 
 A region is a chain of plain edges that nothing else enters or leaves, outside of the parts that are
 parallel already (`concurrency`).
-
-The user's builder is only read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
 
-from langgraph.graph import END, START, StateGraph
-
-from langgraph_parallel._compat.channels import is_fold_channel, is_plain_channel
-from langgraph_parallel.effects import (
-    ALL,
-    Effects,
-    Keys,
-    union,
-)
+from langgraph_parallel.effects import ALL, Effects, Keys, union
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.reading.concurrency import find_brackets, read_exits
+from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
-    branch_targets,
+    Route,
     effects_of_node,
-    forget_shapes,
+    read_routes,
     read_routing,
     with_routing,
     without_keeps,
 )
 from langgraph_parallel.reading.refusals import (
-    Refusal,
     concurrency_refusals,
     held_by_routers,
     no_straight_run,
@@ -46,30 +35,18 @@ from langgraph_parallel.reading.refusals import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
-    """A straight run of nodes in program order."""
-
-    nodes: tuple[str, ...]
-    exit: str | None
-    """The node or `END` that follows the last node; None when no plain edge leaves it."""
-    routed: bool = False
-    """Whether a conditional edge leaves the last node."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphView:
-    """What the pass needs to know of a graph."""
+    """A graph with all that is known of it."""
 
-    effects: Mapping[str, Effects]
-    """Effects of every node, bounded by the state's keys."""
-    plain: frozenset[str]
-    """State keys whose channel keeps the last value."""
-    folding: frozenset[str]
-    """State keys whose channel folds updates with a reducer."""
-    regions: tuple[Region, ...]
-    refusals: tuple[Refusal, ...]
+    graph: Graph
+    effects: Mapping[str, Effects] = field(default_factory=dict)
+    """Effects of every node, bounded by the state's keys; empty when the graph is unfinished."""
+    regions: tuple[Region, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    routes: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    """What the conditional edges of each node do."""
     routing: Mapping[str, Effects] = field(default_factory=dict)
-    """What the conditional edges of a node do, for nodes that may close a region with them."""
+    """The same as one, for nodes that may close a region with their conditional edges."""
 
     def effects_in(self, region: Region) -> dict[str, Effects]:
         """Return the effects of a region's nodes, with what its conditional edge reads."""
@@ -81,17 +58,17 @@ class GraphView:
 
 
 def read_graph(
-    builder: StateGraph[Any, Any, Any, Any],
+    graph: Graph,
     declared: Mapping[str, Effects],
     pinned: Iterable[str],
     *,
     trusts_calls: bool = False,
     refine: Callable[[str, Effects], Effects] = lambda _name, found: found,
 ) -> GraphView:
-    """Analyze every node of a graph and find its regions.
+    """Analyze every node and router of a graph and find its regions.
 
     Args:
-        builder: The graph; it is not changed.
+        graph: The graph.
         declared: Effects that replace inferred ones, by node name.
         pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
         trusts_calls: Take unknown calls to change none of their arguments.
@@ -100,98 +77,83 @@ def read_graph(
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
     """
-    forget_shapes(builder)
-    if not _is_whole(builder):
-        return _UNFINISHED
-    if unknown := sorted(set(declared) - set(builder.nodes)):
-        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(builder.nodes)}."
+    if not _is_whole(graph):
+        return _unfinished(graph)
+    if unknown := sorted(set(declared) - set(graph.nodes)):
+        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
         raise AnalysisError(msg)
     effects = {
-        name: refine(name, effects_of_node(builder, name, declared, trusts_calls=trusts_calls))
-        for name in builder.nodes
+        name: refine(name, effects_of_node(node, declared, trusts_calls=trusts_calls))
+        for name, node in graph.nodes.items()
     }
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}
-    return _find_regions(builder, effects, frozenset(pinned))
+    return _find_regions(graph, effects, frozenset(pinned))
 
 
-_UNFINISHED: Final = GraphView(
-    effects={},
-    plain=frozenset(),
-    folding=frozenset(),
-    regions=(),
-    refusals=(
-        Refusal(
-            rule="unfinished",
-            nodes=(),
-            # LangGraph itself says what is missing, when the graph is compiled.
-            reason="an edge names a node that does not exist.",
-        ),
-    ),
-)
+def _unfinished(graph: Graph) -> GraphView:
+    # LangGraph itself says what is missing, when the graph is compiled.
+    reason = "an edge names a node that does not exist."
+    return GraphView(graph=graph, refusals=(Refusal(rule="unfinished", nodes=(), reason=reason),))
 
 
 def _find_regions(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects], pinned: frozenset[str]
+    graph: Graph, effects: Mapping[str, Effects], pinned: frozenset[str]
 ) -> GraphView:
     """Find the runs of nodes that may be reordered, and say why others may not be."""
-    plain = frozenset(k for k, c in builder.channels.items() if is_plain_channel(c))
-    folding = frozenset(k for k, c in builder.channels.items() if is_fold_channel(c))
-    routes = _read_routes(builder, effects)
-    concurrent, unmatched = find_brackets(read_exits(builder, routes))
-    refusals = list(whole_graph_refusals(builder, effects))
+    routes = read_routes(graph)
+    ways = _ways_out(graph, effects, routes)
+    concurrent, unmatched = find_brackets(read_exits(graph, ways))
+    refusals = list(whole_graph_refusals(graph, effects, routes))
     if not refusals:
-        refusals += concurrency_refusals(builder, routes, unmatched)
+        refusals += concurrency_refusals(graph, ways, unmatched)
     regions: tuple[Region, ...] = ()
     routing: dict[str, Effects] = {}
     if not refusals:
-        stuck = pinned_nodes(builder, pinned)
+        stuck = pinned_nodes(graph, pinned)
         refusals += stuck
         kept = concurrent.union(*(r.nodes for r in stuck))
-        routed = _union_of(targets for ways in routes.values() for targets, _ in ways)
-        routing = read_routing(builder, effects)
-        regions = tuple(_chains(builder, kept, routed, routing.keys()))
+        routed = _union_of(targets for found in ways.values() for targets, _ in found)
+        routing = read_routing(graph, effects, routes)
+        regions = tuple(_chains(graph, kept, routed, routing.keys()))
         ends = (region.nodes[-2:] for region in regions if region.routed)
-        refusals += held_by_routers(effects, routing, ends, plain | folding, folding)
+        keys = graph.plain | graph.folding
+        refusals += held_by_routers(effects, routing, ends, keys, graph.folding)
         if not regions:
-            refusals.append(no_straight_run(builder, effects))
+            refusals.append(no_straight_run(graph, effects))
     return GraphView(
+        graph=graph,
         effects=effects,
-        plain=plain,
-        folding=folding,
         regions=regions,
         refusals=tuple(refusals),
+        routes=routes,
         routing=routing,
     )
 
 
-def _is_whole(builder: StateGraph[Any, Any, Any, Any]) -> bool:
-    known = {START, END, *builder.nodes}
-    named = {name for edge in builder.edges for name in edge}
-    named |= {name for sources, target in builder.waiting_edges for name in (*sources, target)}
-    return named <= known and set(builder.branches) <= known
+def _is_whole(graph: Graph) -> bool:
+    known = {START, END, *graph.nodes}
+    named = {name for edge in graph.edges for name in edge}
+    named |= {name for sources, target in graph.joins for name in (*sources, target)}
+    return named <= known and set(graph.routers) <= known
 
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "(none)"
 
 
-def _read_routes(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
+def _ways_out(
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
 ) -> dict[str, list[tuple[Keys, bool]]]:
     """Return, for each node, where its conditional edges and `Command`s go, and if to several."""
-    routes: dict[str, list[tuple[Keys, bool]]] = {}
-    for source in (START, *builder.nodes):
-        ways = routes.setdefault(source, [])
-        for branch in builder.branches.get(source, {}).values():
-            ends = None if branch.ends is None else frozenset(branch.ends.values())
-            names = branch_targets(builder, source, branch)
-            ways.append((names or ends or ALL, names is None))
+    ways: dict[str, list[tuple[Keys, bool]]] = {}
+    for source in (START, *graph.nodes):
         found = effects.get(source)
+        ways[source] = [(route.targets, not route.is_single) for route in routes.get(source, ())]
         if found is not None and found.control & {"goto", "send"}:
-            ways.append((found.goto, "send" in found.control))
-    return routes
+            ways[source].append((found.goto, "send" in found.control))
+    return ways
 
 
 # -- regions -------------------------------------------------------------------------------------
@@ -205,7 +167,7 @@ def _union_of(sets: Iterable[Keys]) -> Keys:
 
 
 def _chains(
-    builder: StateGraph[Any, Any, Any, Any],
+    graph: Graph,
     pinned: frozenset[str],
     routed: Keys,
     routing: Collection[str],
@@ -214,11 +176,11 @@ def _chains(
 
     The last node may be left by conditional edges, if it is one of `routing`.
     """
-    ways = _plain_ways(builder)
+    ways = _plain_ways(graph)
     after = {u: out[0] for u, out in ways.items() if len(out) == 1}
-    joined = {target for _, target in builder.waiting_edges}
+    joined = {target for _, target in graph.joins}
     before: dict[str, list[str]] = {}
-    for u, v in builder.edges:
+    for u, v in graph.edges:
         before.setdefault(v, []).append(u)
 
     def follows(u: str, v: str) -> bool:
@@ -228,7 +190,7 @@ def _chains(
         return u in after and u not in pinned and free and before[v] == [u]
 
     inner = {v for u, v in after.items() if follows(u, v)}
-    for head in builder.nodes:
+    for head in graph.nodes:
         if head in pinned or head in inner:
             continue
         chain = {head: None}  # in order, with quick look-up
@@ -263,14 +225,14 @@ def _trim(
     return Region(nodes=tuple(chain), exit=leave, routed=routed)
 
 
-def _plain_ways(builder: StateGraph[Any, Any, Any, Any]) -> dict[str, list[str]]:
+def _plain_ways(graph: Graph) -> dict[str, list[str]]:
     """Return the plain edges out of each node that is left by no other way; empty at the end."""
-    ways: dict[str, list[str]] = {name: [] for name in builder.nodes}
-    for u, v in builder.edges:
+    ways: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for u, v in graph.edges:
         if u != START:
             ways[u].append(v)
-    waiting = {source for sources, _ in builder.waiting_edges for source in sources}
-    for name, spec in builder.nodes.items():
-        if builder.branches.get(name) or spec.ends or name in waiting or len(ways[name]) > 1:
+    waiting = {source for sources, _ in graph.joins for source in sources}
+    for name, node in graph.nodes.items():
+        if graph.routers.get(name) or node.ends or name in waiting or len(ways[name]) > 1:
             del ways[name]
     return ways

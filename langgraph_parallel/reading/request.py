@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -14,7 +14,9 @@ from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.llm import Analyzer, apply_proposal
-from langgraph_parallel.reading.nodes import shape_of
+from langgraph_parallel.reading.graph import read_builder
+from langgraph_parallel.reading.model import Graph
+from langgraph_parallel.reading.subgraphs import split_names
 from langgraph_parallel.reading.trace import Recording, widen
 
 
@@ -22,8 +24,11 @@ from langgraph_parallel.reading.trace import Recording, widen
 class Request:
     """The arguments of one call, checked."""
 
+    graph: Graph
     builder: StateGraph[Any, Any, Any, Any]
+    """A private clone of what `graph` was read from, for `lowering`; nobody else looks into it."""
     source: Any
+    """What the user gave."""
     effects: Mapping[str, Effects]
     resources: Mapping[str, int]
     config: ParallelConfig
@@ -43,11 +48,7 @@ def read_request(
     Raises:
         AnalysisError: If `graph` is not a LangGraph state graph, or a limit is below 1.
     """
-    if isinstance(graph, StateGraph):
-        builder = graph
-    elif isinstance(graph, CompiledStateGraph):
-        builder = graph.builder
-    else:
+    if not isinstance(graph, (StateGraph, CompiledStateGraph)):
         msg = (
             f"parallelize() takes a StateGraph or the result of its compile(), not "
             f"{type(graph).__name__!r}. A graph made by @entrypoint, a RemoteGraph and a plain "
@@ -58,8 +59,11 @@ def read_request(
     if bad := [name for name, limit in limits.items() if limit < 1]:
         msg = f"resources[{bad[0]!r}] must be at least 1."
         raise AnalysisError(msg)
+    compiled = None if isinstance(graph, StateGraph) else graph
+    builder = clone_builder(graph if isinstance(graph, StateGraph) else graph.builder)
     return Request(
-        builder=clone_builder(builder),
+        graph=read_builder(builder, compiled),
+        builder=builder,
         source=graph,
         effects=dict(effects or {}),
         resources=limits,
@@ -70,13 +74,35 @@ def read_request(
     )
 
 
+def request_inside(request: Request, host: str, effects: Mapping[str, Effects]) -> Request:
+    """Return the request for the sub-graph that is the node `host`.
+
+    Args:
+        request: That for the graph around it.
+        host: The node.
+        effects: Effects of its nodes, by their names in the sub-graph.
+    """
+    compiled = request.graph.nodes[host].runnable
+    _, durations = split_names(request.config.durations, request.graph)
+    builder = clone_builder(compiled.builder)
+    return replace(
+        request,
+        graph=read_builder(builder, compiled),
+        builder=builder,
+        source=compiled,
+        effects=effects,
+        resources={},  # it counts as one user, also where the graph around it allows several
+        config=request.config.model_copy(update={"durations": durations[host]}),
+        recording=None,
+    )
+
+
 def refine(request: Request, name: str, found: Effects) -> Effects:
     """Add what analyzers propose for an unreadable node, then what a recording saw of it."""
     if name not in request.effects:
-        spec = request.builder.nodes[name]
-        keys = shape_of(request.builder, spec.input_schema).keys
+        node = request.graph.nodes[name]
         for analyzer in request.analyzers:
-            proposal = analyzer.propose(spec.runnable, keys, found)
+            proposal = analyzer.propose(node.runnable, node.shape.keys, found)
             if proposal is not None:
                 found = apply_proposal(found, proposal, trust=request.trust_llm)
                 break
@@ -90,11 +116,3 @@ def durations_of(request: Request) -> Mapping[str, float]:
     """Return the seconds that nodes take: as given, else as recorded."""
     recorded = request.recording.durations if request.recording is not None else {}
     return {**recorded, **request.config.durations}
-
-
-def costs_of(
-    durations: Mapping[str, float], names: tuple[str, ...], effects: Mapping[str, Effects]
-) -> dict[str, float]:
-    """Return the predicted duration of each node: as given, else one unit for each outside call."""
-    calls = {name for name in names if effects[name].external} or set(names)
-    return {name: durations.get(name, float(name in calls)) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from langgraph_parallel.effects import Effects
 from langgraph_parallel.report.region import RegionReport
 
 
@@ -57,6 +58,14 @@ def _outermost(parts: Sequence[RegionReport]) -> list[RegionReport]:
     """Return the regions that are not inside of a node of another one."""
     counted = {name for part in parts for name in part.region.nodes}
     return [part for part in parts if part.host not in counted]
+
+
+def costs_of(
+    durations: Mapping[str, float], names: tuple[str, ...], effects: Mapping[str, Effects]
+) -> dict[str, float]:
+    """Return the predicted duration of each node: as given, else one unit for each outside call."""
+    calls = {name for name in names if effects[name].external} or set(names)
+    return {name: durations.get(name, float(name in calls)) for name in names}
 
 
 def span_of(levels: Sequence[int], costs: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.reading.refusals import Refusal
+from langgraph_parallel.reading.model import Refusal
 from langgraph_parallel.report.costs import Durations
 from langgraph_parallel.report.early import EarlyRuntime
 from langgraph_parallel.report.region import Pair, RegionReport

@@ -8,7 +8,7 @@ from typing import Final
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.ordering.dependence import Constraint, Rule, Schedule, Step, constrain
-from langgraph_parallel.reading.regions import Region
+from langgraph_parallel.reading.model import Region
 from langgraph_parallel.report.reasons import verdict_of
 
 _RENAMED: Final = (Rule.OUTPUT, Rule.FOLD, Rule.ANTI)

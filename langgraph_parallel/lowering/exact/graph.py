@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
+from langgraph_parallel._compat.builder import compile_like
 from langgraph_parallel._compat.tasks import input_reader, update_reader
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.lower import LoweredExact
@@ -133,6 +134,13 @@ def as_exact(
     )
     assert isinstance(compiled, ExactGraph)
     return compiled
+
+
+def compile_exact(
+    lowered: LoweredExact, model: CompiledStateGraph[Any, Any, Any, Any]
+) -> ExactGraph:
+    """Compile a lowered graph with every setting of `model`, as a graph of its class too."""
+    return as_exact(compile_like(lowered.builder, model), lowered, type(model))
 
 
 def _entry(

@@ -100,7 +100,7 @@ def test_mermaid_shows_joins_as_thick_edges():
 
 def test_mermaid_label_cannot_end_early_or_hold_markup():
     graph = SimpleNamespace(
-        nodes={EVIL + "\n]": None}, edges=set(), waiting_edges=set(), branches={}
+        nodes={EVIL + "\n]": None}, edges=frozenset(), joins=frozenset(), routers={}
     )
     label = re.search(r'n1\["(.*)"\]$', draw_mermaid(graph), re.MULTILINE)
     assert label is not None
