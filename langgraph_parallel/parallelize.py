@@ -155,7 +155,7 @@ def _read(request: Request, declared: Mapping[str, Effects], pins: frozenset[str
         declared,
         pins,
         trusts_calls=request.config.unknown_calls == "independent",
-        refine=lambda name, found: refine(request, name, found),
+        refine=lambda found: refine(request, found),
     )
 
 

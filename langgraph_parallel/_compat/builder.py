@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from langgraph.graph import StateGraph
@@ -64,9 +65,20 @@ def _forget_default_handler(builder: StateGraph[Any, Any, Any, Any]) -> None:
             spec.error_handler_node = None
 
 
-def has_default(builder: StateGraph[Any, Any, Any, Any], name: str) -> Any:
-    """Return what `set_node_defaults` set for every node, or None."""
-    return getattr(getattr(builder, "_node_defaults", None), name, None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDefaults:
+    """What `set_node_defaults` set for every node of a graph; None for what it did not."""
+
+    cache_policy: Any
+    timeout: Any
+    error_handler: Any
+
+
+def defaults_of(builder: StateGraph[Any, Any, Any, Any]) -> NodeDefaults:
+    """Return the settings of nodes that do not have their own."""
+    found = getattr(builder, "_node_defaults", None)
+    names = ("cache_policy", "timeout", "error_handler")
+    return NodeDefaults(**{name: getattr(found, name, None) for name in names})
 
 
 def compile_like(

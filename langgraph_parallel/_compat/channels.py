@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from langgraph.channels import BinaryOperatorAggregate, LastValue
@@ -40,3 +41,25 @@ def fold(channel: Any, value: Any, updates: Iterable[list[Any]]) -> Any:
     for values in updates:
         made.update(values)
     return made.get() if made.is_available() else MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """The channels of a graph, by what they do with updates."""
+
+    plain: frozenset[str]
+    """Those for which `is_plain_channel` holds."""
+    folding: frozenset[str]
+    """Those for which `is_fold_channel` holds."""
+    reducers: Mapping[str, Callable[..., Any]]
+    """What `reducer_of` returns, where it returns one."""
+
+
+def read_channels(channels: Mapping[str, Any]) -> Channels:
+    """Return what each channel of a graph does with updates."""
+    reducers = {key: reducer_of(channel) for key, channel in channels.items()}
+    return Channels(
+        plain=frozenset(key for key, channel in channels.items() if is_plain_channel(channel)),
+        folding=frozenset(key for key, channel in channels.items() if is_fold_channel(channel)),
+        reducers={key: reducer for key, reducer in reducers.items() if reducer is not None},
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from langgraph_parallel._compat.tasks import SUPPORTED
@@ -16,24 +16,22 @@ except ImportError:  # pragma: no cover - a later LangGraph may move it
     RunnableCallable = object  # type: ignore[assignment, misc]
 
 
-def functions_in(runnable: Any) -> list[Callable[..., Any]] | None:
-    """Return the functions in LangGraph's own wrapper, none or one; None for other runnables."""
-    stands_in = getattr(type(runnable), "stands_for_function", False)
-    if not stands_in and type(runnable) is not RunnableCallable:
-        return None
-    function = runnable.func if runnable.func is not None else runnable.afunc
-    return [function] if function is not None else []
-
-
 def is_async_only(runnable: Any) -> bool:
     """Tell whether a node can only be run by `ainvoke`."""
     return getattr(runnable, "func", True) is None
 
 
-def can_project(runnable: Any) -> bool:
-    """Tell whether the update that a node returns can be cut down by `project`."""
-    is_plain = type(runnable) is RunnableCallable
-    return is_plain and not runnable.explode_args and not runnable.kwargs
+def find_projectable(runnables: Mapping[str, Any]) -> frozenset[str]:
+    """Return the nodes whose update can be cut down by `project`."""
+    return frozenset(
+        name
+        for name, runnable in runnables.items()
+        if type(runnable) is RunnableCallable and _takes_state(runnable)
+    )
+
+
+def _takes_state(runnable: Any) -> bool:
+    return not runnable.explode_args and not runnable.kwargs
 
 
 def project(runnable: Any, kept: frozenset[str]) -> Any:
@@ -75,11 +73,15 @@ def traced(runnable: Any) -> Any:
     return copied
 
 
-def is_plain_node(runnable: Any) -> bool:
-    """Tell whether a node is one function that LangGraph calls with the state."""
+def find_plain(runnables: Mapping[str, Any]) -> frozenset[str]:
+    """Return the nodes that are one function, which LangGraph calls with the state."""
+    return frozenset(name for name, runnable in runnables.items() if _is_plain(runnable))
+
+
+def _is_plain(runnable: Any) -> bool:
     kind = type(runnable)
     is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
-    return SUPPORTED and is_plain and not runnable.explode_args and not runnable.kwargs
+    return SUPPORTED and is_plain and _takes_state(runnable)
 
 
 def runs_in_executor(runnable: Any) -> bool:

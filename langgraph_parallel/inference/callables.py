@@ -15,10 +15,12 @@ from langgraph_parallel.inference.framework import framework
 
 def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     """Return the user's functions that a node's runnable may run, or None when it has others."""
-    found = framework().functions_in(runnable)
-    if found is not None:
-        return found or None
-    if type(runnable) is RunnableLambda:
+    kind = type(runnable)
+    is_wrapper = any(kind is known for known in framework().wrappers)
+    if is_wrapper or getattr(kind, "stands_for_function", False):
+        function = runnable.func if runnable.func is not None else runnable.afunc
+        return [function] if function is not None else None
+    if kind is RunnableLambda:
         own = [getattr(runnable, name, None) for name in ("func", "afunc")]
         return [f for f in own if f is not None]
     if isinstance(runnable, Runnable) or not callable(runnable):

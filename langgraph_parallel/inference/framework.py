@@ -21,10 +21,13 @@ class Framework:
     """Parameters of a node that are filled in by name."""
     getters: Mapping[Callable[..., Any], str] = field(default_factory=dict)
     """Functions that fetch what is also filled in by name, with that name."""
-    functions_in: Callable[[Any], list[Callable[..., Any]] | None] = lambda _runnable: None
-    """Return the functions in a wrapper of the framework's own; None for any other object."""
-    summarize: Callable[[Any], Effects | None] = lambda _runnable: None
-    """Return the effects of a graph that is run as one step; None for any other object."""
+    wrappers: tuple[type, ...] = ()
+    """Classes of the objects that it makes of a function, which is their `func` or `afunc`. Other
+    objects that are the same to a graph have a class with `stands_for_function`."""
+    graphs: tuple[type, ...] = ()
+    """Classes of whole graphs."""
+    summarize: Callable[[Any], Effects] = lambda _graph: Effects.top()
+    """Return the effects of such a graph, run as one step."""
 
 
 _USED: Final = [Framework()]

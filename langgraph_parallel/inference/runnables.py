@@ -18,7 +18,7 @@ from langchain_core.runnables import (
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
 
-from langgraph_parallel.effects import ALL, Effects, union
+from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.access import consume, read_keys
 from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.containers import merge_into, put_keys
@@ -50,9 +50,8 @@ from langgraph_parallel.inference.values import (
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Return what `obj.invoke(value)` may give, recording its effects."""
     frame.recorder.spend()
-    inner = framework().summarize(obj)
-    if inner is not None:
-        return _run_graph(frame, obj, inner, value, node)
+    if isinstance(obj, framework().graphs):
+        return _run_graph(frame, obj, value, node)
     for kind, rule in _RULES.items():
         if isinstance(obj, kind):
             return rule(frame, obj, value, node)
@@ -154,9 +153,9 @@ def _run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> V
     return _run_unknown(frame, function, value, node)
 
 
-def _run_graph(frame: Frame, obj: Any, inner: Effects, value: Value, node: ast.AST) -> Value:
+def _run_graph(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Run a sub-graph: it reads its input keys, and its nodes' contacts become the node's."""
-    where = frame.where(node)
+    inner, where = framework().summarize(obj), frame.where(node)
     if State() in value and inner.reads is not ALL:
         for key in sorted(inner.reads):
             read_keys(frame, const(key), node)

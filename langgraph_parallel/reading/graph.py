@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat.builder import has_default
-from langgraph_parallel._compat.channels import is_fold_channel, is_plain_channel, reducer_of
-from langgraph_parallel._compat.runnables import can_project, is_plain_node
+from langgraph_parallel._compat.builder import defaults_of
+from langgraph_parallel._compat.channels import read_channels
+from langgraph_parallel._compat.runnables import find_plain, find_projectable
 from langgraph_parallel.effects import METADATA_KEY
 from langgraph_parallel.inference.frame import Shape
 from langgraph_parallel.inference.shape import describe_schema
@@ -52,31 +51,40 @@ class _Reader:
 
     def __init__(self, builder: StateGraph[Any, Any, Any, Any]) -> None:
         self._builder = builder
+        self._channels = read_channels(builder.channels)
+        self._defaults = defaults_of(builder)
         self._shapes: dict[Any, Shape] = {}
 
     def graph(self) -> Graph:
-        builder = self._builder
-        channels: Mapping[str, Any] = builder.channels
+        builder, channels = self._builder, self._channels
+        runnables = {name: spec.runnable for name, spec in builder.nodes.items()}
+        plain, projectable = find_plain(runnables), find_projectable(runnables)
         return Graph(
-            nodes={name: self._node(name, spec) for name, spec in builder.nodes.items()},
+            nodes={
+                name: self._node(
+                    name, spec, is_plain=name in plain, can_project=name in projectable
+                )
+                for name, spec in builder.nodes.items()
+            },
             edges=frozenset(builder.edges),
             joins=frozenset(builder.waiting_edges),
             routers={
                 source: tuple(self._router(source, branch) for branch in branches.values())
                 for source, branches in builder.branches.items()
             },
-            channels=frozenset(channels),
-            plain=frozenset(k for k, c in channels.items() if is_plain_channel(c)),
-            folding=frozenset(k for k, c in channels.items() if is_fold_channel(c)),
+            channels=frozenset(builder.channels),
+            plain=channels.plain,
+            folding=channels.folding,
             managed=frozenset(builder.managed),
             inputs=frozenset(builder.schemas[builder.input_schema]),
             outputs=frozenset(builder.schemas[builder.output_schema]),
         )
 
-    def _node(self, name: str, spec: Any) -> Node:
+    def _node(self, name: str, spec: Any, **traits: bool) -> Node:
+        defaults, runnable = self._defaults, spec.runnable
         ours = (spec.metadata or {}).get(METADATA_KEY)
-        runnable = spec.runnable
         is_graph = isinstance(runnable, CompiledStateGraph)
+        handler = getattr(spec, "error_handler_node", None) or defaults.error_handler
         return Node(
             name=name,
             runnable=runnable,
@@ -84,25 +92,15 @@ class _Reader:
             shape=self._shape(spec.input_schema),
             declared=ours.get("effects") if isinstance(ours, dict) else None,
             ends=frozenset(spec.ends or ()),
-            cache_policy=self._setting(spec, "cache_policy"),
-            is_timed=self._setting(spec, "timeout") is not None,
+            cache_policy=_first(spec.cache_policy, defaults.cache_policy),
+            is_timed=_first(getattr(spec, "timeout", None), defaults.timeout) is not None,
             is_deferred=getattr(spec, "defer", False),
-            is_handled=self._is_handled(spec),
+            is_handled=handler is not None,
             handles_errors=getattr(spec, "is_error_handler", False),
-            is_plain=is_plain_node(runnable),
-            can_project=can_project(runnable),
             inner=read_compiled(runnable) if is_graph else None,
             is_parallel=is_graph and hasattr(runnable, "parallel_rewrite"),
+            **traits,
         )
-
-    def _setting(self, spec: Any, name: str) -> Any:
-        """Return a setting of a node, else the builder's default; None when there is neither."""
-        own = getattr(spec, name, None)
-        return has_default(self._builder, name) if own is None else own
-
-    def _is_handled(self, spec: Any) -> bool:
-        handler = getattr(spec, "error_handler_node", None)
-        return (handler or has_default(self._builder, "error_handler")) is not None
 
     def _router(self, source: str, branch: Any) -> Router:
         spec = self._builder.nodes.get(source)
@@ -117,12 +115,12 @@ class _Reader:
         """Return the state that a node or router with this input schema receives."""
         # Nearly all nodes of a graph share one schema, whose annotations take long to resolve.
         if schema not in self._shapes:
-            channels = self._builder.channels
-            keys = self._builder.schemas.get(schema, {})
+            keys = frozenset(self._builder.schemas.get(schema, {}))
             self._shapes[schema] = describe_schema(
-                schema,
-                keys,
-                lambda key: reducer_of(channels.get(key)),
-                frozenset(k for k in keys if is_plain_channel(channels.get(k))),
+                schema, keys, self._channels.reducers.get, keys & self._channels.plain
             )
         return self._shapes[schema]
+
+
+def _first(own: Any, default: Any) -> Any:
+    return default if own is None else own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from langchain_core.runnables import Runnable
@@ -14,7 +15,7 @@ from langgraph.runtime import get_runtime
 from langgraph.types import CachePolicy
 
 from langgraph_parallel._compat.channels import is_plain_channel
-from langgraph_parallel._compat.runnables import functions_in
+from langgraph_parallel._compat.runnables import RunnableCallable
 from langgraph_parallel.effects import (
     ALL,
     Control,
@@ -25,8 +26,14 @@ from langgraph_parallel.effects import (
 )
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.framework import Framework, use_framework
-from langgraph_parallel.inference.infer import either, node_effects, router_effects, router_targets
+from langgraph_parallel.inference.infer import either, node_effects
 from langgraph_parallel.inference.shape import describe_schema
+from langgraph_parallel.inference.whole import (
+    Choice,
+    infer_choices,
+    infer_nodes,
+    infer_routers,
+)
 from langgraph_parallel.reading.graph import read_compiled
 from langgraph_parallel.reading.model import Graph, Node, Router
 
@@ -43,21 +50,33 @@ class Route:
     """Whether it certainly leads to one node at a time."""
 
 
-def effects_of_node(node: Node, declared: Mapping[str, Effects], *, trusts_calls: bool) -> Effects:
-    """Return the effects of a node: declared ones if there are any, else inferred ones.
+def effects_of_nodes(
+    graph: Graph, declared: Mapping[str, Effects], *, trusts_calls: bool
+) -> dict[str, Effects]:
+    """Return the effects of all nodes: declared ones where there are any, else inferred ones.
 
     Args:
-        node: The node.
+        graph: The graph.
         declared: Effects that go before all others, by node name.
         trusts_calls: Take unknown calls to change none of their arguments.
     """
+    given = {name: _declared(node, declared) for name, node in graph.nodes.items()}
+    asked = [node for name, node in graph.nodes.items() if given[name] is None]
+    found = infer_nodes(asked, trusts_calls=trusts_calls)
+    inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found, strict=True)}
+    return {name: inferred[name] if own is None else own for name, own in given.items()}
+
+
+def _declared(node: Node, declared: Mapping[str, Effects]) -> Effects | None:
     given = declared.get(node.name) or node.declared
-    if given is not None:
-        if not isinstance(given, Effects):
-            msg = f"The effects of node {node.name!r} must be an `Effects`, not {given!r}."
-            raise AnalysisError(msg)
-        return given
-    found = node_effects(node.runnable, node.shape, node.schema, trusts_calls=trusts_calls)
+    if given is not None and not isinstance(given, Effects):
+        msg = f"The effects of node {node.name!r} must be an `Effects`, not {given!r}."
+        raise AnalysisError(msg)
+    return given
+
+
+def _with_settings(node: Node, found: Effects) -> Effects:
+    """Return the effects of a node's code together with those of the node's settings."""
     policy = node.cache_policy
     if policy is not None:
         # The cache key is made of the whole input; a function of the user's may look at anything.
@@ -83,17 +102,15 @@ def without_keeps(found: Effects) -> Effects:
 
 def read_routes(graph: Graph) -> dict[str, tuple[Route, ...]]:
     """Return what the conditional edges of a graph do, by the node that they leave."""
-    return {source: tuple(map(_read_route, ways)) for source, ways in graph.routers.items()}
+    routers = [router for ways in graph.routers.values() for router in ways]
+    found = iter(map(_as_route, routers, infer_choices(routers)))
+    return {source: tuple(islice(found, len(ways))) for source, ways in graph.routers.items()}
 
 
-def _read_route(router: Router) -> Route:
-    names = router_targets(router.path, router.shape)
+def _as_route(router: Router, choice: Choice) -> Route:
+    names = choice.names
     known = router.ends if names is None or router.ends is not None else names
-    return Route(
-        effects=router_effects(router.path, router.shape),
-        targets=known or ALL,
-        is_single=names is not None,
-    )
+    return Route(effects=choice.effects, targets=known or ALL, is_single=names is not None)
 
 
 def read_routing(
@@ -145,11 +162,9 @@ def summarize_graph(graph: Graph) -> Effects:
     its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
     `Command` to a parent, which an unknown target may be.
     """
-    parts = [effects_of_node(node, {}, trusts_calls=False) for node in graph.nodes.values()]
-    for ways in graph.routers.values():
-        for router in ways:
-            routing = router_effects(router.path, router.shape)
-            parts.append(replace(routing, goto=frozenset()))  # it stays inside
+    parts = list(effects_of_nodes(graph, {}, trusts_calls=False).values())
+    routing = infer_routers(router for ways in graph.routers.values() for router in ways)
+    parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside
     control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
     if graph.pauses:
         control.add("interrupt")
@@ -204,11 +219,6 @@ def _plain_keys(schema: Any) -> frozenset[str] | None:
     return frozenset(key for key, channel in channels.items() if is_plain_channel(channel))
 
 
-def _summarize(runnable: Any) -> Effects | None:
-    is_graph = isinstance(runnable, CompiledStateGraph)
-    return summarize_graph(read_compiled(runnable)) if is_graph else None
-
-
 use_framework(
     Framework(
         injected=frozenset({"config", "writer", "store", "runtime", "previous", "error"}),
@@ -218,7 +228,8 @@ use_framework(
             get_stream_writer: "writer",
             get_runtime: "runtime",
         },
-        functions_in=functions_in,
-        summarize=_summarize,
+        wrappers=(RunnableCallable,),
+        graphs=(CompiledStateGraph,),
+        summarize=lambda graph: summarize_graph(read_compiled(graph)),
     )
 )

@@ -19,7 +19,7 @@ from langgraph_parallel.reading.concurrency import find_brackets, read_exits
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
-    effects_of_node,
+    effects_of_nodes,
     read_routes,
     read_routing,
     with_routing,
@@ -63,7 +63,7 @@ def read_graph(
     pinned: Iterable[str],
     *,
     trusts_calls: bool = False,
-    refine: Callable[[str, Effects], Effects] = lambda _name, found: found,
+    refine: Callable[[dict[str, Effects]], dict[str, Effects]] = lambda found: found,
 ) -> GraphView:
     """Analyze every node and router of a graph and find its regions.
 
@@ -72,7 +72,7 @@ def read_graph(
         declared: Effects that replace inferred ones, by node name.
         pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
         trusts_calls: Take unknown calls to change none of their arguments.
-        refine: Adds to the effects of a node, by name, what other sources know.
+        refine: Adds to the effects of nodes, by name, what other sources know.
 
     Raises:
         AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
@@ -82,10 +82,7 @@ def read_graph(
     if unknown := sorted(set(declared) - set(graph.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
         raise AnalysisError(msg)
-    effects = {
-        name: refine(name, effects_of_node(node, declared, trusts_calls=trusts_calls))
-        for name, node in graph.nodes.items()
-    }
+    effects = refine(effects_of_nodes(graph, declared, trusts_calls=trusts_calls))
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}

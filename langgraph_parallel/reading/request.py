@@ -97,8 +97,12 @@ def request_inside(request: Request, host: str, effects: Mapping[str, Effects]) 
     )
 
 
-def refine(request: Request, name: str, found: Effects) -> Effects:
-    """Add what analyzers propose for an unreadable node, then what a recording saw of it."""
+def refine(request: Request, effects: Mapping[str, Effects]) -> dict[str, Effects]:
+    """Add what analyzers propose for unreadable nodes, then what a recording saw of them."""
+    return {name: _refine_node(request, name, found) for name, found in effects.items()}
+
+
+def _refine_node(request: Request, name: str, found: Effects) -> Effects:
     if name not in request.effects:
         node = request.graph.nodes[name]
         for analyzer in request.analyzers:
