@@ -6,13 +6,11 @@ held up so that they end in other orders, and everything that a run shows is com
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 from uuid import uuid4
@@ -24,10 +22,9 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from langgraph_parallel._compat.events import failed_node, fold_key
-from langgraph_parallel._compat.runnables import is_async_only
 from langgraph_parallel.errors import EquivalenceError
 from langgraph_parallel.parallelize import parallelize
+from langgraph_parallel.reading.runs import failed_node, stream_run, writes_of
 from langgraph_parallel.report.report import ParallelReport
 
 EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
@@ -190,7 +187,7 @@ def _run(
     following: Any = _copy(given)
     try:
         while following is not None:
-            chunks = _stream(graph, following, config)
+            chunks = stream_run(graph, following, config)
             pause = _take(chunks, outcome, report)
             if pause:
                 outcome.interrupts.append(pause)
@@ -205,19 +202,6 @@ def _run(
     return outcome
 
 
-def _stream(graph: CompiledStateGraph[Any, Any, Any, Any], given: Any, config: Any) -> list[Any]:
-    modes: Any = ["values", "debug"]
-    if not any(is_async_only(spec.runnable) for spec in graph.builder.nodes.values()):
-        return list(graph.stream(given, config, stream_mode=modes))
-
-    async def collect() -> list[Any]:
-        return [chunk async for chunk in graph.astream(given, config, stream_mode=modes)]
-
-    # On a thread of its own, so that a test may be a coroutine itself.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, collect()).result()
-
-
 def _take(chunks: Sequence[Any], outcome: _Outcome, report: ParallelReport) -> list[Any]:
     """Add what a run gave out to its outcome, and return the values of its interrupts."""
     pause: list[Any] = []
@@ -228,27 +212,12 @@ def _take(chunks: Sequence[Any], outcome: _Outcome, report: ParallelReport) -> l
         elif mode == "values":
             outcome.state = _comparable(payload)
     for _, step in itertools.groupby(events, key=lambda event: event["step"]):
-        for name, key, value in _writes(list(step)):
+        for name, key, value in writes_of(list(step)):
             found = report.effects.get(name)
             # A key that is only given back may be cut from an update.
             if found is None or key not in found.keeps:
                 outcome.updates.setdefault(key, []).append((name, _comparable(value)))
     return pause
-
-
-def _writes(events: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield node, channel and value of all writes of one superstep, in the order of folding."""
-    tasks = [event["payload"] for event in events if event["type"] == "task"]
-    place = {
-        task["id"]: (*fold_key(task["name"], task["triggers"]), index)
-        for index, task in enumerate(tasks)
-    }
-    results = [event["payload"] for event in events if event["type"] == "task_result"]
-    for result in sorted(results, key=lambda result: place.get(result["id"], ())):
-        for key, value in dict(result["result"]).items():
-            several = isinstance(value, dict) and "$writes" in value
-            for part in value["$writes"] if several else [value]:
-                yield result["name"], key, part
 
 
 def _ask(log: EffectsLog) -> list[Any]:

@@ -15,10 +15,7 @@ def fold_key(name: str, triggers: Sequence[str]) -> tuple[bool, str]:
     return sent, "" if sent else name
 
 
-def failed_node(error: BaseException) -> str:
-    """Return the node that raised an error, which LangGraph notes on it; else an empty string.
-
-    Of nodes inside of sub-graphs, which note it from the inside out, the name is `outer/inner`.
-    """
+def failed_tasks(error: BaseException) -> list[str]:
+    """Return the nodes that LangGraph notes on an error, from the inside of sub-graphs out."""
     notes = "\n".join(getattr(error, "__notes__", ()))
-    return "/".join(reversed(re.findall(r"During task with name '(.*)' and id ", notes)))
+    return re.findall(r"During task with name '(.*)' and id ", notes)
