@@ -41,8 +41,8 @@ from langgraph_rsm import (
     keep_context,
     schedule,
 )
-from langgraph_rsm.events import Call
-from langgraph_rsm.run_tree import _handler_var
+from langgraph_rsm.core.call import Call
+from langgraph_rsm.identity.run_tree import _handler_var
 
 CALLS = {1: 60, 64: 320, 1024: 1024}
 """Calls per round by concurrency: enough for a median, few enough for minutes."""

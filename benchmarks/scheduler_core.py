@@ -19,9 +19,8 @@ from collections import deque
 from pathlib import Path
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
-    Call,
+from langgraph_rsm.core.call import Call
+from langgraph_rsm.core.events import (
     Dispatch,
     EngineChanged,
     Finished,
@@ -29,6 +28,7 @@ from langgraph_rsm.events import (
     Started,
     Submitted,
 )
+from langgraph_rsm.core.machine import SchedulerCore
 
 ENGINES = ("a", "b", "c", "d")
 SLOTS = 64

@@ -12,9 +12,10 @@ from statistics import fmean
 from typing import Any
 
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import create_policy
 from langgraph_rsm.emulation import load_profile
-from langgraph_rsm.policies import create_policy
+from langgraph_rsm.runtime.history_file import load_policy, save_history
 from langgraph_rsm.simulation import (
     CallOutcome,
     Outcome,
@@ -79,7 +80,7 @@ def run_case(case: Case) -> dict[str, Any]:
     )
     meter = TenantMeter(case)
     simulator = Simulator(
-        SchedulerCore(config),
+        SchedulerCore(config, policy=load_policy(config)),
         [profile(case)] * case.engines,
         quantum_tokens=case.quantum_tokens,
         on_program=meter.on_program,
@@ -160,5 +161,5 @@ def history_of(workload: str, *, programs: int = 1000, seed: int = 999) -> Path:
     policy = create_policy(config)
     stream = generate_programs(workload, programs=programs, rate=HISTORY_RATES[workload], seed=seed)
     Simulator(SchedulerCore(config, policy=policy), [profile()], bound_memory=False).run(stream)
-    policy.history.save(path)  # type: ignore[attr-defined]
+    save_history(policy.history, path)  # type: ignore[attr-defined]
     return path

@@ -6,9 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langgraph_rsm.chat_model import ScheduledChatModel
     from langgraph_rsm.config import SchedulerConfig
-    from langgraph_rsm.engine import Engine
     from langgraph_rsm.errors import (
         CallTimeoutError,
         ConfigError,
@@ -19,11 +17,14 @@ if TYPE_CHECKING:
         QueueTimeoutError,
         SchedulerError,
     )
-    from langgraph_rsm.model_class import schedule, scheduled_class
-    from langgraph_rsm.openai import ScheduledChatOpenAI
-    from langgraph_rsm.programs import keep_context, program
-    from langgraph_rsm.registry import get_scheduler
-    from langgraph_rsm.scheduler import Scheduler
+    from langgraph_rsm.identity.programs import keep_context, program
+    from langgraph_rsm.models.chat_model import ScheduledChatModel
+    from langgraph_rsm.models.model_class import scheduled_class
+    from langgraph_rsm.models.openai import ScheduledChatOpenAI
+    from langgraph_rsm.models.schedule import schedule
+    from langgraph_rsm.runtime.engine import Engine
+    from langgraph_rsm.runtime.registry import get_scheduler
+    from langgraph_rsm.runtime.scheduler import Scheduler
 
 __all__ = (
     "CallTimeoutError",
@@ -49,22 +50,22 @@ __all__ = (
 _HOMES = {
     "CallTimeoutError": "errors",
     "ConfigError": "errors",
-    "Engine": "engine",
+    "Engine": "runtime.engine",
     "EngineError": "errors",
     "InvalidTransitionError": "errors",
     "InvariantError": "errors",
     "QueueFullError": "errors",
     "QueueTimeoutError": "errors",
-    "ScheduledChatModel": "chat_model",
-    "ScheduledChatOpenAI": "openai",
-    "Scheduler": "scheduler",
+    "ScheduledChatModel": "models.chat_model",
+    "ScheduledChatOpenAI": "models.openai",
+    "Scheduler": "runtime.scheduler",
     "SchedulerConfig": "config",
     "SchedulerError": "errors",
-    "get_scheduler": "registry",
-    "keep_context": "programs",
-    "program": "programs",
-    "schedule": "model_class",
-    "scheduled_class": "model_class",
+    "get_scheduler": "runtime.registry",
+    "keep_context": "identity.programs",
+    "program": "identity.programs",
+    "schedule": "models.schedule",
+    "scheduled_class": "models.model_class",
 }
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
-from langgraph_rsm.engine import Engine, require_chat_model
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.errors import ConfigError
-from langgraph_rsm.events import Call
-from langgraph_rsm.run_tree import run_tree
-from langgraph_rsm.scheduler import Scheduler
+from langgraph_rsm.identity.run_tree import run_tree
+from langgraph_rsm.runtime.engine import Engine, require_chat_model
+from langgraph_rsm.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from langgraph_rsm.service import ServiceMeter
-
 
 class PolicyName(StrEnum):
-    """Names of the built-in policies; `langgraph_rsm.policies` has one class for each."""
+    """Names of the built-in policies; `langgraph_rsm.core.policies` has one class for each."""
 
     FCFS = "fcfs"
     """First come, first served: by the arrival of the call."""
@@ -37,7 +36,7 @@ class PolicyName(StrEnum):
 
 
 class BalancerName(StrEnum):
-    """Names of the built-in load balancers; see `langgraph_rsm.balancer`."""
+    """Names of the built-in load balancers; see `langgraph_rsm.core.engines.balancer`."""
 
     AUTELLIX = "autellix"
     """Prompts above 2048 tokens to their program's engine, others to the least used one."""
@@ -51,6 +50,24 @@ class BalancerName(StrEnum):
     """The engine that the call's shared prefix hashes to."""
     ROUND_ROBIN = "round_robin"
     """Each engine with a free slot in turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMeter:
+    """Price list: what a call costs its engine, in seconds of time or of work.
+
+    Time is what Autellix charges: from start to end of a request, whatever else the engine did.
+    Work is counted from tokens (prompt tokens that were not cached, and generated ones) at a price
+    each, so that a call is not charged for sharing a full batch, nor for a prompt that was cached.
+    """
+
+    by_tokens: bool = False
+    """Whether to count work; calls whose tokens are unknown are charged time even then."""
+    prefill_s: float = 0.0002
+    """Seconds of work of one prompt token that was not cached."""
+    decode_s: float = 0.002
+    """Seconds of work of one generated token: ten times a prompt token's, the usual ratio of the
+    prices of hosted models and of the throughput of batched engines."""
 
 
 class SchedulerConfig(BaseModel):

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langgraph_rsm.engine import Engine, derive_engine_id
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.errors import ConfigError
-from langgraph_rsm.events import Call
-from langgraph_rsm.nesting import inside, is_inside
-from langgraph_rsm.programs import current_scope, hold_program, release_program
-from langgraph_rsm.registry import find_scheduler
+from langgraph_rsm.identity.programs import current_scope, hold_program, release_program
+from langgraph_rsm.runtime.engine import Engine, derive_engine_id
+from langgraph_rsm.runtime.nesting import inside, is_inside
+from langgraph_rsm.runtime.registry import find_scheduler
 
 if TYPE_CHECKING:
-    from langgraph_rsm.lease import Slot
-    from langgraph_rsm.scheduler import Scheduler
+    from langgraph_rsm.runtime.lease import Slot
+    from langgraph_rsm.runtime.scheduler import Scheduler
 
 C = TypeVar("C")
 

@@ -9,10 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import BalancerName, PolicyName, SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.emulation.errors import EmulationError
 from langgraph_rsm.emulation.profiles import PROFILES, load_profile
 from langgraph_rsm.errors import SchedulerError
+from langgraph_rsm.runtime.history_file import load_policy
 from langgraph_rsm.simulation.engine import ReferenceEngine
 from langgraph_rsm.simulation.fast_engine import FastEngine
 from langgraph_rsm.simulation.replay import read_replay
@@ -144,7 +145,7 @@ def _simulate(
         max_model_len=_MAX_CONTEXT,
     )
     simulator = Simulator(
-        SchedulerCore(config),
+        SchedulerCore(config, policy=load_policy(config)),
         [profile] * options.engines,
         quantum_tokens=options.quantum_tokens,
         make_engine=ReferenceEngine if options.exact else FastEngine,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any
 
-from langgraph_rsm.events import (
-    Call,
+from langgraph_rsm.core.call import Call, TokenUsage
+from langgraph_rsm.core.events import (
     Dispatch,
     EngineChanged,
     EngineLimits,
@@ -30,14 +30,13 @@ from langgraph_rsm.simulation.engine import Job
 from langgraph_rsm.simulation.fast_engine import FastEngine
 from langgraph_rsm.simulation.outcome import CallOutcome, Outcome, ProgramOutcome
 from langgraph_rsm.simulation.runs import Agenda, LiveCall, Run
-from langgraph_rsm.telemetry.records import TokenUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from langgraph_rsm.core import SchedulerCore
+    from langgraph_rsm.core.events import Event
+    from langgraph_rsm.core.machine import SchedulerCore
     from langgraph_rsm.emulation.profiles import EngineProfile
-    from langgraph_rsm.events import Event
     from langgraph_rsm.simulation.engine import Done, SimulatedEngine
     from langgraph_rsm.simulation.programs import CallSpec, ProgramSpec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from langgraph_rsm.core.call import TokenUsage
 from langgraph_rsm.telemetry.records import (
     CallDispatched,
     CallFinished,
@@ -11,7 +12,6 @@ from langgraph_rsm.telemetry.records import (
     Outcome,
     ProgramFinished,
     Record,
-    TokenUsage,
 )
 from langgraph_rsm.telemetry.timeline import Span, Timeline
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.events import CallState, Dispatch, Fault, Reject, Retire, Submitted
+from langgraph_rsm.core.call import CallState
+from langgraph_rsm.core.events import Dispatch, Fault, Reject, Retire, Submitted
 from langgraph_rsm.telemetry.outbox import Outbox
 from langgraph_rsm.telemetry.records import (
     CallDispatched,
@@ -19,10 +20,11 @@ from langgraph_rsm.telemetry.records import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from langgraph_rsm.call_record import CallRecord
-    from langgraph_rsm.core import SchedulerCore
-    from langgraph_rsm.events import Call, Event, Instruction
-    from langgraph_rsm.telemetry.records import Hook, TokenUsage
+    from langgraph_rsm.core.call import Call, TokenUsage
+    from langgraph_rsm.core.events import Event, Instruction
+    from langgraph_rsm.core.machine import SchedulerCore
+    from langgraph_rsm.core.machine.call_record import CallRecord
+    from langgraph_rsm.telemetry.records import Hook
 
 _OUTCOMES = {
     CallState.DONE: Outcome.DONE,

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from langgraph_rsm.events import Call
-    from langgraph_rsm.process_table import ProgramSnapshot
+    from langgraph_rsm.core.call import Call, TokenUsage
+    from langgraph_rsm.core.snapshots import ProgramSnapshot
 
 
 class Outcome(StrEnum):
@@ -22,16 +22,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenUsage:
-    """Tokens of one call as the provider counted them."""
-
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int = 0
-    """Part of `input_tokens` served from the engine's prefix cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

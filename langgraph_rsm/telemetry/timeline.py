@@ -16,7 +16,8 @@ from langgraph_rsm.telemetry.records import (
 )
 
 if TYPE_CHECKING:
-    from langgraph_rsm.telemetry.records import Record, TokenUsage
+    from langgraph_rsm.core.call import TokenUsage
+    from langgraph_rsm.telemetry.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing_extensions import TypedDict
 
 from langgraph_parallel import parallelize
 from langgraph_rsm import Engine, ScheduledChatModel, Scheduler, SchedulerConfig
+from langgraph_rsm.core.call import Call
 from langgraph_rsm.emulation import serve
-from langgraph_rsm.events import Call
 from langgraph_rsm.telemetry import CallDispatched, CallFinished, CallSubmitted, Outcome
 
 

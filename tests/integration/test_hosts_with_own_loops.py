@@ -19,7 +19,7 @@ from openai import DefaultAsyncHttpxClient
 
 from langgraph_rsm import SchedulerConfig, get_scheduler
 from langgraph_rsm.emulation import serve
-from langgraph_rsm.run_tree import run_tree
+from langgraph_rsm.identity.run_tree import run_tree
 
 SUBAGENTS = 3
 

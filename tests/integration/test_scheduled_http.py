@@ -17,8 +17,8 @@ from langgraph_rsm import (
     get_scheduler,
     schedule,
 )
-from langgraph_rsm.clients import adapt_options, limit_time, own_retries, without_retries
 from langgraph_rsm.emulation import serve
+from langgraph_rsm.runtime.clients import adapt_options, limit_time, own_retries, without_retries
 from langgraph_rsm.telemetry import CallFinished, Outcome
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from langgraph_rsm.events import Call
+from langgraph_rsm.core.call import Call
 
 
 @dataclass(eq=False)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_rsm.window import AdaptiveWindow, Answer
-from langgraph_rsm.working_set import WorkingSet
+from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
+from langgraph_rsm.core.engines.working_set import WorkingSet
 
 SECONDS = st.floats(0, 1e4)
 ANSWERS = st.builds(

@@ -8,12 +8,10 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from naive_scheduler import NaiveScheduler
 
-from langgraph_rsm.balancer import LeastUsed
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
-    Call,
-    CallState,
+from langgraph_rsm.core.call import Call, CallState
+from langgraph_rsm.core.engines.balancer import LeastUsed
+from langgraph_rsm.core.events import (
     Cancelled,
     Dispatch,
     EngineChanged,
@@ -29,7 +27,8 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.policies import Atlas, Fcfs, Levels, Mlfq, Plas, ProgramFcfs, RoundRobin
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import Atlas, Fcfs, Levels, Mlfq, Plas, ProgramFcfs, RoundRobin
 
 MAX_WAIT_S = 20.0
 MAX_QUEUE = 12

@@ -6,11 +6,10 @@ import random
 
 import pytest
 
-from langgraph_rsm.balancer import Balancer, Cost, LeastUsed
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
-    Call,
+from langgraph_rsm.core.call import Call
+from langgraph_rsm.core.engines.balancer import Balancer, Cost, LeastUsed
+from langgraph_rsm.core.events import (
     Cancelled,
     Dispatch,
     EngineChanged,
@@ -26,7 +25,8 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.policies import create_policy
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import create_policy
 
 ENGINES = ("a", "b", "c")
 MAX_WAIT_S = 40.0

@@ -8,7 +8,7 @@ from langchain_openai import ChatOpenAI
 
 from langgraph_rsm import schedule
 from langgraph_rsm.emulation import serve
-from langgraph_rsm.init_chat_model import schedule_named_models
+from langgraph_rsm.models.init_chat_model import schedule_named_models
 
 
 @pytest.fixture(scope="module")

@@ -71,16 +71,14 @@ def lower_exact(
     trusts_calls = config.unknown_calls == "independent"
     costs = costs_of(durations, tuple(view.effects), view.effects)
     steps = _steps(view, trusts_calls=trusts_calls)
-    plan = EarlyPlan(regions=(), place={}, refusals=())
-    if steps:
-        plan = plan_early(
-            view,
-            steps,
-            costs=costs,
-            limits=limits,
-            trusts_calls=trusts_calls,
-            speculates=config.speculate == "pure",
-        )
+    plan = plan_early(
+        view,
+        steps,
+        costs=costs,
+        limits=limits,
+        trusts_calls=trusts_calls,
+        speculates=config.speculate == "pure",
+    )
     reports = {host: part.report for host, part in inside.items()}
     runtime = EarlyRuntime(inside=_runtimes(reports))
     own = [_region_report(region, steps, view.effects, costs) for region in plan.regions]

@@ -105,12 +105,15 @@ def plan_early(
 
     Args:
         view: The graph and the effects of every node.
-        steps: The effects, spelled out over the state's keys.
+        steps: The effects, spelled out over the state's keys; empty where the whole graph stays as
+            it is.
         costs: Predicted duration of every node.
         limits: How many nodes may use a named resource at a time; 1 when not named.
         trusts_calls: Take calls that are not known to be without effects.
         speculates: Let nodes start whose turn a router has yet to decide.
     """
+    if not steps:
+        return EarlyPlan(regions=(), place={}, refusals=())
     effects = view.effects
     stays = {
         name: reason

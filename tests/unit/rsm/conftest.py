@@ -7,7 +7,7 @@ import pytest
 from core_driver import CoreDriver
 
 from langgraph_rsm import Scheduler, SchedulerConfig
-from langgraph_rsm.run_tree import run_tree
+from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.telemetry import CallFinished, Timeline
 
 

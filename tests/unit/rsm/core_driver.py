@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from langgraph_rsm.balancer import LeastUsed
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
-from langgraph_rsm.events import (
-    Call,
+from langgraph_rsm.core.call import Call
+from langgraph_rsm.core.engines.balancer import LeastUsed
+from langgraph_rsm.core.events import (
     Cancelled,
     Dispatch,
     EngineChanged,
@@ -23,7 +22,8 @@ from langgraph_rsm.events import (
     Submitted,
     Tick,
 )
-from langgraph_rsm.policies import Fcfs
+from langgraph_rsm.core.machine import SchedulerCore
+from langgraph_rsm.core.policies import Fcfs
 
 
 class CoreDriver:

@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.emulation import load_profile
 from langgraph_rsm.simulation import Simulator, generate_programs, summarize
 

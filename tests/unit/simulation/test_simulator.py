@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from langgraph_rsm.config import SchedulerConfig
-from langgraph_rsm.core import SchedulerCore
+from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.emulation import load_profile
 from langgraph_rsm.simulation import (
     CallSpec,

@@ -12,7 +12,7 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from langgraph_rsm import Engine, ScheduledChatModel
-from langgraph_rsm.run_tree import run_tree
+from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.telemetry import CallFinished
 
 plain = ChatOpenAI(base_url=os.environ["ENGINE_URL"], model="gpu-8b", api_key="none", max_tokens=40)

@@ -1,0 +1,1 @@
+"""Calls to what each program has been given, and what programs of its graph have cost before."""

@@ -1,0 +1,1 @@
+"""Waiting calls to the one whose turn it is, fair among tenants."""

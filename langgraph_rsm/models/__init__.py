@@ -1,0 +1,1 @@
+"""Chat models to ones of the same kind whose every call waits for a slot."""

@@ -1,0 +1,219 @@
+"""Engines: a chat model with a number of slots, and the identity under which it is shared.
+
+Two model objects that talk to the same server for the same model are one engine: its slots are a
+property of the server, not of the Python object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from langgraph_rsm.core.events import EngineLimits
+from langgraph_rsm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.language_models import BaseChatModel
+
+_URL_ATTRIBUTES = (
+    "base_url",
+    "openai_api_base",
+    "azure_endpoint",
+    "anthropic_api_url",
+    "endpoint_url",
+    "endpoint",
+)
+_NAME_ATTRIBUTES = ("model_name", "model", "model_id", "deployment_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A chat model and how many calls it may have in flight.
+
+    Raises:
+        ConfigError: `model` is not a chat model or `capacity` is below 1.
+
+    Example:
+        `Engine(ChatOpenAI(base_url="http://gpu-1:8000/v1", model="llama"), capacity=8)`
+    """
+
+    model: BaseChatModel
+    """Serves the calls; never itself a scheduled model."""
+    _: KW_ONLY
+    capacity: int | None = None
+    """Most calls in flight, at least 1; None takes the capacity already registered under this
+    identity, else the scheduler's `default_capacity`."""
+    name: str | None = None
+    """Identity of the engine; None derives it from class, base URL and model name."""
+    limits: EngineLimits | None = None
+    """Requests and tokens per minute that it takes, and context that its cache holds."""
+
+    def __post_init__(self) -> None:
+        require_chat_model(self.model, "Engine(model=...)")
+        if self.capacity is not None and self.capacity < 1:
+            msg = f"Engine(capacity={self.capacity}) must be at least 1; leave it out for a default"
+            raise ConfigError(msg)
+
+    @property
+    def engine_id(self) -> str:
+        """The name if given, else `Class@base_url#model`; the same for the same endpoint."""
+        return self.name or derive_engine_id(self.model)
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the model's server is; None when the model does not say."""
+        return _first_text(self.model, _URL_ATTRIBUTES)
+
+    def with_model(self, model: BaseChatModel) -> Engine:
+        """Return this engine for a variant of its model, such as one of another temperature."""
+        name = self.name
+        if name is None and named_engine_id(self.model) is None:
+            name = self.engine_id  # a copied object is the same engine
+        return replace(self, model=model, name=name)
+
+
+def derive_engine_id(model: BaseChatModel) -> str:
+    """Return the identity of a model's endpoint.
+
+    A model that names neither a server nor a model runs in this process; then the object itself is
+    the engine.
+    """
+    return named_engine_id(model) or f"{type(model).__name__}#{id(model):x}"
+
+
+def named_engine_id(model: BaseChatModel) -> str | None:
+    """Return the identity that a model has beyond its object.
+
+    None when it names neither its server nor itself.
+    """
+    url = _first_text(model, _URL_ATTRIBUTES)
+    name = _first_text(model, _NAME_ATTRIBUTES)
+    if url is None and name is None:
+        return None
+    return f"{type(model).__name__}@{(url or 'default').rstrip('/')}#{name or 'default'}"
+
+
+def require_chat_model(model: Any, where: str) -> None:
+    """Check that an object can be scheduled.
+
+    Args:
+        model: What the user passed.
+        where: The argument, for the message.
+
+    Raises:
+        ConfigError: It is not a `BaseChatModel`, or is one that is scheduled already.
+    """
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.runnables import Runnable
+
+    if isinstance(model, BaseChatModel):
+        if getattr(type(model), "is_scheduled", False):
+            msg = f"{where} is scheduled already; a call would need two slots: pass its `inner`"
+            raise ConfigError(msg)
+        return
+    msg = f"{where} must be a chat model such as ChatOpenAI(...), not {type(model).__name__}"
+    if isinstance(model, Runnable):
+        msg += "; wrap the model first, then bind: ScheduledChatModel(inner=model).bind_tools(...)"
+    elif isinstance(model, str):
+        msg += f"; write ChatOpenAI(model={model!r})"
+    raise ConfigError(msg)
+
+
+def choose_engines(inner: Any, engines: Any) -> tuple[Engine, ...]:
+    """Return the engines that the constructor's arguments mean, checked."""
+    if (inner is None) == (engines is None):
+        given = "neither" if inner is None else "both"
+        msg = (
+            f"ScheduledChatModel got {given} of `inner` and `engines`; write "
+            "ScheduledChatModel(inner=model) or ScheduledChatModel(engines=[model, ...])"
+        )
+        raise ConfigError(msg)
+    if inner is not None:
+        require_chat_model(inner, "ScheduledChatModel(inner=...)")
+        return (Engine(inner),)
+    if not isinstance(engines, list | tuple) or not engines:
+        msg = "ScheduledChatModel(engines=...) must be a non-empty list of models or engines"
+        raise ConfigError(msg)
+    chosen = tuple(_as_engine(item, index) for index, item in enumerate(engines))
+    _require_distinct(chosen)
+    return chosen
+
+
+def _as_engine(item: Any, index: int) -> Engine:
+    if isinstance(item, Engine):
+        return item
+    require_chat_model(item, f"ScheduledChatModel(engines=...)[{index}]")
+    return Engine(item)
+
+
+def _require_distinct(engines: Sequence[Engine]) -> None:
+    seen: set[str] = set()
+    for engine in engines:
+        if engine.engine_id in seen:
+            msg = (
+                f"two engines have the identity {engine.engine_id!r}; one server is one engine: "
+                "list it once with a larger capacity, or tell them apart with Engine(model, name=)"
+            )
+            raise ConfigError(msg)
+        seen.add(engine.engine_id)
+
+
+def note_unreachable(error: BaseException, engine: Engine) -> None:
+    """Add to a connection error which engine it was and what to check; other errors are left alone.
+
+    The type stays, so that retry rules still recognize it.
+    """
+    if not is_connection_error(error):
+        return
+    where = f" at {engine.base_url}" if engine.base_url else ""
+    error.add_note(
+        f"langgraph_rsm: engine {engine.engine_id!r}{where} could not be reached. Is the server "
+        "running, and is the base_url right (host, port, /v1)?"
+    )
+
+
+def is_connection_error(error: BaseException) -> bool:
+    """Tell whether an error, or one that it wraps, says that no connection came about."""
+    cause: BaseException | None = error
+    for _ in range(8):  # clients wrap the socket's error two or three times
+        if cause is None:
+            return False
+        if isinstance(cause, ConnectionError) or type(cause).__name__ in _CONNECT_ERRORS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+_CONNECT_ERRORS = frozenset({"ConnectError", "ClientConnectorError", "gaierror"})
+"""Names, not classes: httpx, aiohttp and others need not be installed."""
+
+
+def _first_text(model: Any, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = read_setting(model, name)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def read_setting(model: Any, name: str) -> Any:
+    """Return an attribute of a model, None if it has none of that name.
+
+    As `getattr` with a default, but a miss does not cost the exception that pydantic makes of it:
+    each call of a model looks at several names of which few exist.
+    """
+    fields = getattr(model, "__dict__", None)
+    if fields is None or getattr(model, "__pydantic_extra__", None):
+        return getattr(model, name, None)
+    if name in fields:
+        return fields[name]
+    kind: Any = type(model)
+    return getattr(model, name, None) if _on_class(kind, name) else None
+
+
+@lru_cache(maxsize=1024)
+def _on_class(kind: type, name: str) -> bool:
+    return any(name in base.__dict__ for base in kind.__mro__)

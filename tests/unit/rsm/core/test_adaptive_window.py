@@ -1,0 +1,140 @@
+"""The adaptive window: what it takes as a sign of a queue inside an engine, and what not."""
+
+import pytest
+
+from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
+
+
+class Engine:
+    """Feeds a window rounds of answers of calls that all took `service_s`."""
+
+    def __init__(self, ceiling=64):
+        self.window = AdaptiveWindow(ceiling)
+        self.now = 0.0
+
+    def answer(self, ttft_s=0.1, *, tokens=10, service_s=10.0, in_flight=None):
+        self.now += service_s + 1
+        answer = Answer(
+            in_flight=self.window.limit if in_flight is None else in_flight,
+            service_s=service_s,
+            usual_s=service_s,
+            ttft_s=ttft_s,
+            uncached_tokens=tokens,
+            output_tokens=1000,
+        )
+        self.window.answered(self.now, answer)
+        return self.window.limit
+
+    def round(self, *ttfts_s, answers=16, **fields):
+        for n in range(answers):
+            limit = self.answer(ttfts_s[n % len(ttfts_s)] if ttfts_s else 0.1, **fields)
+        return limit
+
+
+def full_engine(limit=64):
+    """Return an engine whose window has stopped searching, at 64."""
+    engine = Engine(ceiling=1000)
+    engine.window.queueing(1, 0.0)
+    while engine.window.limit < limit:
+        engine.answer()  # a window grows with the last answer of a round
+    return engine
+
+
+def test_window_doubles_while_it_searches_and_grows_by_one_later():
+    engine = Engine()
+    assert [engine.round(answers=8) for _ in range(3)] == [32, 64, 64]
+    engine = full_engine()
+    before = engine.window.limit
+    assert [engine.round() for _ in range(3)] == [before + 1, before + 2, before + 3]
+
+
+def test_window_that_is_not_used_does_not_grow():
+    engine = Engine()
+    for _ in range(100):
+        engine.round(in_flight=3)
+    assert engine.window.limit == 16
+
+
+def test_answers_without_first_token_times_are_no_sign():
+    assert Engine().round(None, answers=24) == 64
+
+
+def test_delay_of_all_first_tokens_gives_up_its_share():
+    engine = full_engine()
+    assert engine.round(2.5 + 0.2) == 48  # a quarter of the time is spent in the engine's queue
+
+
+def test_no_more_than_half_is_given_up_at_a_time():
+    assert full_engine().round(60.0, service_s=61.0) == 32
+
+
+def test_one_quick_first_token_says_that_no_queue_stands():
+    engine = full_engine()
+    assert engine.round(*[2.7] * 15, 0.1) == 65
+
+
+def test_long_prompts_say_nothing_of_a_queue():
+    engine = full_engine()
+    for _ in range(100):
+        engine.round(0.1, answers=9)
+        before = engine.window.limit
+        engine.round(3.0, answers=7, tokens=8000)
+        assert engine.window.limit >= before
+
+
+def test_prompts_that_all_get_longer_are_paid_for_by_length():
+    engine = full_engine()
+    engine.round(0.5, tokens=4000)
+    for _ in range(20):
+        engine.round(0.5, 0.52, 0.55, tokens=4000)
+    assert engine.window.limit > 64
+
+
+def test_larger_batch_is_no_queue():
+    engine = full_engine()
+    # 1000 tokens in 100 s: a first token waits for the iteration under way, and is in the next.
+    assert engine.round(0.25, service_s=100.0) == 65
+
+
+def test_what_was_sent_before_a_change_does_not_count():
+    engine = full_engine()
+    engine.round(2.7)
+    changed_s, limit = engine.now, engine.window.limit
+    for n in range(100):
+        engine.now = changed_s - 5 + n / 100
+        assert engine.answer(9.0) == limit
+
+
+def test_engine_that_has_become_slower_is_learned_anew_once_a_call_is_alone():
+    engine = full_engine()
+    limits = {engine.round(3.0) for _ in range(12)}
+    assert 1 in limits
+    for _ in range(12):
+        engine.round(3.0)
+    assert engine.window.limit > 64
+
+
+def test_window_shrinks_once_per_overload_and_never_below_one():
+    window = AdaptiveWindow(10)
+    window.refused(0.0, recovery_s=5)
+    window.refused(4.9, recovery_s=5)
+    assert window.limit == 7
+    for second in range(5, 500, 5):
+        window.refused(float(second), recovery_s=5)
+    assert window.limit == 1
+
+
+def test_reported_queue_is_given_up():
+    window = AdaptiveWindow(16)
+    window.queueing(4, 0.0)
+    assert window.limit == 12
+    window.queueing(100, 1.0)
+    assert window.limit == 6
+
+
+@pytest.mark.parametrize("ceiling", [1, 3, 16])
+def test_window_stays_below_its_ceiling(ceiling):
+    engine = Engine(ceiling)
+    for _ in range(5):
+        engine.round()
+    assert engine.window.limit == ceiling
