@@ -46,7 +46,7 @@ STAGES = {
     "read_graph": "regions",
     "_order": "order",
     "clone_builder": "lower",
-    "lower_region": "lower",
+    "rewire": "lower",
     "draw_mermaid": "draw",
 }
 """The stage that each of the package's functions counts as."""

@@ -11,6 +11,7 @@ results = ParallelExecutor(run_task=carry_out).execute(plan)
 
 from __future__ import annotations
 
+from langgraph_parallel.adapters.readers import READERS
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import ALL, Effects, Evidence, effects
 from langgraph_parallel.errors import (
@@ -18,21 +19,21 @@ from langgraph_parallel.errors import (
     EquivalenceError,
     ParallelError,
     PlanError,
-    PlanExecutionError,
     RewriteError,
 )
-from langgraph_parallel.inference import infer_effects
 from langgraph_parallel.inference.llm import LLMAnalyzer
-from langgraph_parallel.inference.trace import Recording, record
+from langgraph_parallel.lowering.plan_node import PlanNode
 from langgraph_parallel.parallelize import explain, parallelize
 from langgraph_parallel.plan.executor import ParallelExecutor
 from langgraph_parallel.plan.llm import LLMDependencies
-from langgraph_parallel.plan.node import PlanNode
 from langgraph_parallel.plan.plan import ParallelPlan
 from langgraph_parallel.plan.planner import ParallelPlanner
-from langgraph_parallel.plan.results import PlanResults
+from langgraph_parallel.plan.reading import add_readers
+from langgraph_parallel.plan.results import PlanExecutionError, PlanResults
 from langgraph_parallel.plan.task import Task, TaskResult
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.reading.nodes import infer_effects
+from langgraph_parallel.reading.trace import Recording, record
+from langgraph_parallel.report.report import ParallelReport
 
 __all__ = (
     "ALL",
@@ -62,3 +63,5 @@ __all__ = (
     "parallelize",
     "record",
 )
+
+add_readers(READERS)

@@ -18,9 +18,9 @@ from pathlib import Path
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import ParallelError
 from langgraph_parallel.parallelize import explain
-from langgraph_parallel.report import ParallelReport
-from langgraph_parallel.reporting.html import as_page
-from langgraph_parallel.reporting.targets import TargetError, load_graphs
+from langgraph_parallel.reading.targets import TargetError, load_graphs
+from langgraph_parallel.report.html import as_page
+from langgraph_parallel.report.report import ParallelReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ ParallelError
 ├── RewriteError     (ValueError)      a use of a rewritten graph would change its meaning
 ├── EquivalenceError (AssertionError)  two graphs that should agree did not
 ├── PlanError        (ValueError)      a plan contradicts itself, or cannot be read
-├── PlanExecutionError (RuntimeError)  a plan stopped early
+├── PlanExecutionError (RuntimeError)  a plan stopped early; in `plan.results`, which it carries
 │   └── PlanTimeoutError (TimeoutError)  it took longer than its limit
 └── TaskTimeoutError (TimeoutError)    one attempt of a task took longer than its limit
 
@@ -13,11 +13,6 @@ A graph that cannot be made parallel is not an error: the report says why.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from langgraph_parallel.plan.results import PlanResults
 
 
 class ParallelError(Exception):
@@ -38,23 +33,6 @@ class EquivalenceError(ParallelError, AssertionError):
 
 class PlanError(ParallelError, ValueError):
     """Raised when a plan cannot be read or its dependencies contradict each other."""
-
-
-class PlanExecutionError(ParallelError, RuntimeError):
-    """Raised when a plan stops early; the task's own error is the cause.
-
-    Args:
-        message: What happened.
-        results: What became of each task until then.
-    """
-
-    def __init__(self, message: str, results: PlanResults) -> None:
-        super().__init__(message)
-        self.results = results
-
-
-class PlanTimeoutError(PlanExecutionError, TimeoutError):
-    """Raised when a plan takes longer than `ParallelConfig.timeout_s`."""
 
 
 class TaskTimeoutError(ParallelError, TimeoutError):

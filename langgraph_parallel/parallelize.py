@@ -1,45 +1,55 @@
 """`parallelize`: read, infer, order, lower, report.
 
+    user's graph --reading--> Graph, effects, regions --ordering--> schedules
+                 <--lowering-- Graph with other edges <-----------------'
+                               report <-- of all of them
+
 Each step is a function of the one before; the user's graph is only read, and a private clone is
 rewritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
-from langgraph.graph import END, StateGraph
+from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import clone_builder, compile_like, project
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.dependence import build_schedule, build_steps
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.graph import GraphView, Region, read_graph
 from langgraph_parallel.inference.llm import Analyzer
-from langgraph_parallel.inference.trace import Recording
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
-from langgraph_parallel.lowering.exact.graph import as_exact
+from langgraph_parallel.lowering.exact.graph import compile_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
-from langgraph_parallel.lowering.fanout import lower_region
-from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
-from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.report import ParallelReport, RegionReport
-from langgraph_parallel.request import Request, costs_of, durations_of, read_request, refine
-from langgraph_parallel.subgraphs import (
-    Inside,
+from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
+from langgraph_parallel.lowering.inside import Inside
+from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
+from langgraph_parallel.ordering.dependence import build_schedule, build_steps
+from langgraph_parallel.reading.model import Refusal, Region
+from langgraph_parallel.reading.regions import GraphView, read_graph
+from langgraph_parallel.reading.request import (
+    Request,
+    durations_of,
+    read_request,
+    refine,
+    request_inside,
+)
+from langgraph_parallel.reading.subgraphs import find_subgraphs, split_names
+from langgraph_parallel.reading.trace import Recording
+from langgraph_parallel.report.costs import costs_of
+from langgraph_parallel.report.inside import (
     durations_inside,
     effects_inside,
-    find_subgraphs,
     refusals_inside,
     regions_inside,
-    split_names,
 )
+from langgraph_parallel.report.mermaid import draw_mermaid
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.report import ParallelReport
 
 GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 Mode: TypeAlias = Literal["fanout", "exact"]
@@ -86,12 +96,17 @@ def parallelize(
     request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
-        return cast("GraphT", _start_early(request, graph))
+        early = _start_early(request)
+        if isinstance(graph, StateGraph):
+            return cast("GraphT", as_exact_builder(early))
+        return cast("GraphT", compile_exact(early, graph))
     if isinstance(graph, StateGraph):
-        clone, rewrite = _rewrite(request, frozenset())
-        return cast("GraphT", as_rewritten(clone, rewrite, lambda pins: _rewrite(request, pins)))
-    clone, rewrite = _rewrite(request, _interrupts(graph))
-    return cast("GraphT", guard(compile_like(clone, graph), rewrite, type(graph)))
+        lowered, rewrite = _fan_out(request, frozenset())
+        return cast(
+            "GraphT", as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
+        )
+    lowered, rewrite = _fan_out(request, request.graph.pauses)
+    return cast("GraphT", compile_guarded(lowered.builder, graph, rewrite))
 
 
 def explain(
@@ -124,9 +139,8 @@ def explain(
     request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
-        return _lower(request).rewrite.report
-    pins = frozenset() if isinstance(graph, StateGraph) else _interrupts(graph)
-    return _rewrite(request, pins)[1].report
+        return _start_early(request).rewrite.report
+    return _fan_out(request, request.graph.pauses)[1].report
 
 
 def _check_mode(mode: str) -> None:
@@ -135,150 +149,13 @@ def _check_mode(mode: str) -> None:
         raise AnalysisError(msg)
 
 
-def _start_early(
-    request: Request,
-    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
-) -> StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any]:
-    """Return the graph of `mode="exact"`."""
-    lowered = _lower(request)
-    if isinstance(graph, StateGraph):
-        return as_exact_builder(lowered)
-    return as_exact(compile_like(lowered.builder, graph), lowered, type(graph))
-
-
-def _lower(request: Request) -> LoweredExact:
-    """Return what `mode="exact"` makes of the request's graph, and of the graphs inside of it."""
-    own_effects, inner_effects = split_names(request.effects, request.builder)
-    timed = _is_timed(request.source)
-    inside = {} if timed else _lower_inside(request, inner_effects)
-    view = read_graph(
-        request.builder,
-        own_effects,
-        frozenset(),
-        trusts_calls=request.config.unknown_calls == "independent",
-        refine=lambda name, found: refine(request, name, found),
-    )
-    view = replace(view, refusals=timed + view.refusals)
-    durations = {**durations_inside(inside), **durations_of(request)}
-    return lower_exact(
-        request.source,
-        request.builder,
-        view,
-        inside,
-        durations=durations,
-        unit="s" if durations_of(request) else "calls",
-        limits=request.resources,
-        config=request.config,
-    )
-
-
-def _lower_inside(
-    request: Request, effects: Mapping[str, Mapping[str, Effects]]
-) -> dict[str, Inside]:
-    """Let nodes inside of sub-graphs start early, each sub-graph as a graph on its own."""
-    inside = {}
-    for host, graph in find_subgraphs(request.builder).items():
-        lowered = _lower(_request_inside(request, host, graph, effects[host]))
-        report = lowered.rewrite.report
-        made = graph
-        if graph.checkpointer is True:
-            kept = report.refusals + _KEEPS_OWN_THREAD
-            report = replace(report, regions=(), refusals=kept, runtime=None)
-        elif report.regions:
-            made = as_exact(compile_like(lowered.builder, graph), lowered, type(graph))
-        inside[host] = Inside(graph=made, report=report)
-    return inside
-
-
-def _interrupts(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]:
-    named: set[str] = set()
-    for nodes in (graph.interrupt_before_nodes, graph.interrupt_after_nodes):
-        named |= {nodes} if isinstance(nodes, str) else set(nodes)
-    return frozenset(named)
-
-
-def _rewrite(
-    request: Request, pins: frozenset[str]
-) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
-    """Return a rewritten clone of the request's graph, and the record of it."""
-    kept = _keeps_own_thread(request.source) + _is_timed(request.source)
-    own_effects, inner_effects = split_names(request.effects, request.builder)
-    view = read_graph(
-        request.builder,
-        own_effects,
+def _read(request: Request, declared: Mapping[str, Effects], pins: frozenset[str]) -> GraphView:
+    return read_graph(
+        request.graph,
+        declared,
         pins,
         trusts_calls=request.config.unknown_calls == "independent",
-        refine=lambda name, found: refine(request, name, found),
-    )
-    inside = {} if kept else _rewrite_inside(request, inner_effects)
-    durations = {**durations_inside(inside), **durations_of(request)}
-    parts = () if kept else tuple(_order(request, view, r, durations) for r in view.regions)
-    original = clone_builder(request.builder)
-    for host, inner in inside.items():
-        original.nodes[host].runnable = inner.graph
-    clone = clone_builder(original)
-    drawn = {host for host, inner in inside.items() if inner.report.is_parallel}
-    for part in parts:
-        if part.is_parallel:
-            lower_region(clone, part.region, part.schedule)
-            _project_copies(clone, part)
-    report = ParallelReport(
-        regions=(*parts, *regions_inside(inside, durations)),
-        refusals=view.refusals + refusals_inside(inside) + kept,
-        effects={**view.effects, **effects_inside(inside)},
-        before=draw_mermaid(request.builder, drawn) if view.effects else "",
-        after=draw_mermaid(clone, drawn) if view.effects else "",
-        unit="s" if durations_of(request) else "calls",
-        what_if=lambda effects: _rewrite(replace(request, effects=effects), pins)[1].report,
-    )
-    moved = [part for part in parts if part.is_parallel]
-    rewrite = Rewrite(
-        source=request.source,
-        builder=original,
-        report=report,
-        moved=frozenset(name for part in moved for name in part.region.nodes),
-        ends={
-            frozenset(part.levels[-1]): part.region.nodes[-1]
-            for part in moved
-            if part.region.exit in (None, END)
-        },
-        cuts=dict(cut for part in moved for cut in _cuts(part)),
-        width=max((len(level) for part in moved for level in part.levels), default=1),
-        mark=fingerprint(clone),
-    )
-    return clone, rewrite
-
-
-def _rewrite_inside(
-    request: Request, effects: Mapping[str, Mapping[str, Effects]]
-) -> dict[str, Inside]:
-    """Rewrite every sub-graph that is a node of the request's graph, as a graph on its own."""
-    inside = {}
-    for host, graph in find_subgraphs(request.builder).items():
-        inner = _request_inside(request, host, graph, effects[host])
-        clone, rewrite = _rewrite(inner, _interrupts(graph))
-        parallel = rewrite.report.is_parallel
-        made = guard(compile_like(clone, graph), rewrite, type(graph)) if parallel else graph
-        inside[host] = Inside(graph=made, report=rewrite.report)
-    return inside
-
-
-def _request_inside(
-    request: Request,
-    host: str,
-    graph: CompiledStateGraph[Any, Any, Any, Any],
-    effects: Mapping[str, Effects],
-) -> Request:
-    """Return the request for a sub-graph that is the node `host`."""
-    _, durations = split_names(request.config.durations, request.builder)
-    return replace(
-        request,
-        builder=clone_builder(graph.builder),
-        source=graph,
-        effects=effects,
-        resources={},  # it counts as one user, also where the graph around it allows several
-        config=request.config.model_copy(update={"durations": durations[host]}),
-        recording=None,
+        refine=lambda found: refine(request, found),
     )
 
 
@@ -307,15 +184,70 @@ _KEEPS_OWN_THREAD: Final = (
 )
 
 
+# -- fan-out ---------------------------------------------------------------------------------------
+
+
+def _rewritten(
+    request: Request, pins: frozenset[str]
+) -> tuple[StateGraph[Any, Any, Any, Any], Rewrite]:
+    lowered, rewrite = _fan_out(request, pins)
+    return lowered.builder, rewrite
+
+
+def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rewrite]:
+    """Return a rewritten clone of the request's graph, and the record of it.
+
+    Args:
+        request: The graph, and what the user says of it.
+        pins: Nodes that must keep their superstep.
+    """
+    kept = _keeps_own_thread(request.source) + _is_timed(request.source)
+    own_effects, inner_effects = split_names(request.effects, request.graph)
+    view = _read(request, own_effects, pins)
+    inside = {} if kept else _fan_out_inside(request, inner_effects)
+    reports = {host: part.report for host, part in inside.items()}
+    durations = {**durations_inside(reports), **durations_of(request)}
+    parts = () if kept else tuple(_order(request, view, r, durations) for r in view.regions)
+    lowered = lower_fanout(request.builder, request.graph, parts, inside)
+    drawn = {host for host, report in reports.items() if report.is_parallel}
+    report = ParallelReport(
+        regions=(*parts, *regions_inside(reports, durations)),
+        refusals=view.refusals + refusals_inside(reports) + kept,
+        effects={**view.effects, **effects_inside(reports)},
+        before=draw_mermaid(request.graph, drawn) if view.effects else "",
+        after=draw_mermaid(lowered.graph, drawn) if view.effects else "",
+        unit="s" if durations_of(request) else "calls",
+        what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
+    )
+    return lowered, record_rewrite(request.source, lowered, report)
+
+
+def _fan_out_inside(
+    request: Request, effects: Mapping[str, Mapping[str, Effects]]
+) -> dict[str, Inside]:
+    """Rewrite every sub-graph that is a node of the request's graph, as a graph on its own."""
+    inside = {}
+    for host in find_subgraphs(request.graph):
+        inner = request_inside(request, host, effects[host])
+        lowered, rewrite = _fan_out(inner, inner.graph.pauses)
+        made, model = inner.source, request.graph.nodes[host].inner
+        if rewrite.report.is_parallel:
+            made, model = compile_guarded(lowered.builder, made, rewrite), lowered.graph
+        assert model is not None
+        inside[host] = Inside(graph=made, model=model, report=rewrite.report)
+    return inside
+
+
 def _order(
     request: Request, view: GraphView, region: Region, durations: Mapping[str, float]
 ) -> RegionReport:
-    effects = view.effects_in(region)
+    """Return the earliest superstep of each node of a region, and why it is not earlier."""
+    effects, graph = view.effects_in(region), view.graph
     steps = build_steps(
         region.nodes,
         effects,
-        view.plain | view.folding,
-        view.folding,
+        graph.plain | graph.folding,
+        graph.folding,
         trust_unknown_calls=request.config.unknown_calls == "independent",
     )
     if region.routed:
@@ -329,26 +261,41 @@ def _order(
     )
 
 
-def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -> None:
-    """Cut keys that a node only gives back from its update, where it no longer runs alone.
-
-    Its copy is as old as its superstep and would undo, or clash with, what its neighbors write.
-    """
-    for level in part.levels:
-        for name in level if len(level) > 1 else ():
-            if kept := part.effects[name].keeps:
-                clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
+# -- early starts ----------------------------------------------------------------------------------
 
 
-def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:
-    """Yield the sets of due nodes at which the run stands where the original one would stand.
+def _start_early(request: Request) -> LoweredExact:
+    """Return what `mode="exact"` makes of the request's graph, and of the graphs inside of it."""
+    own_effects, inner_effects = split_names(request.effects, request.graph)
+    timed = _is_timed(request.source)
+    inside = {} if timed else _start_early_inside(request, inner_effects)
+    view = _read(request, own_effects, frozenset())
+    reports = {host: part.report for host, part in inside.items()}
+    return lower_exact(
+        request.source,
+        request.builder,
+        replace(view, refusals=timed + view.refusals),
+        inside,
+        durations={**durations_inside(reports), **durations_of(request)},
+        unit="s" if durations_of(request) else "calls",
+        limits=request.resources,
+        config=request.config,
+    )
 
-    That is so before a superstep when the nodes of all earlier ones form a prefix of the chain.
-    """
-    nodes, levels = part.region.nodes, part.schedule.levels
-    for level, due in enumerate(part.levels):
-        done = [i for i, at in enumerate(levels) if at < level]
-        if done == list(range(len(done))):
-            yield frozenset(due), nodes[len(done) - 1] if done else None
-    if part.region.exit is not None:
-        yield frozenset({part.region.exit}), nodes[-1]
+
+def _start_early_inside(
+    request: Request, effects: Mapping[str, Mapping[str, Effects]]
+) -> dict[str, Inside]:
+    """Let nodes inside of sub-graphs start early, each sub-graph as a graph on its own."""
+    inside = {}
+    for host, model in find_subgraphs(request.graph).items():
+        inner = request_inside(request, host, effects[host])
+        lowered = _start_early(inner)
+        report, made = lowered.rewrite.report, inner.source
+        if inner.graph.own_thread:
+            kept = report.refusals + _KEEPS_OWN_THREAD
+            report = replace(report, regions=(), refusals=kept, runtime=None)
+        elif report.regions:
+            made = compile_exact(lowered, made)
+        inside[host] = Inside(graph=made, model=model, report=report)
+    return inside

@@ -16,8 +16,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from langgraph_parallel._compat import failed_node, fold_key, is_async_only
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.reading.runs import failed_node, fold_key, is_async_only
+from langgraph_parallel.report.report import ParallelReport
 
 EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
 """A list that nodes append to, or a function that returns what was done since it was last asked."""

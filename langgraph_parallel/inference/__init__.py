@@ -6,9 +6,3 @@ The node's real function is interpreted over abstract values: which state keys a
 which constants it may be, which live object it is. Every rule only widens the result; a construct
 without a rule, code without source and a budget that runs out all give `Effects.top()`.
 """
-
-from __future__ import annotations
-
-from langgraph_parallel.inference.infer import infer_effects
-
-__all__ = ("infer_effects",)

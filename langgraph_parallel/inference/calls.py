@@ -15,8 +15,6 @@ import types
 from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
-from langgraph.config import get_config, get_store, get_stream_writer
-from langgraph.runtime import get_runtime
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
@@ -39,6 +37,7 @@ from langgraph_parallel.inference.frame import (
     expression,
     unknown,
 )
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import call_closure, call_live, collected
 from langgraph_parallel.inference.gentle import library_name
 from langgraph_parallel.inference.known import apply_known, describe_call, run_callbacks, use_callee
@@ -77,13 +76,6 @@ from langgraph_parallel.inference.values import (
 )
 from langgraph_parallel.inference.writing import write_stream
 
-_GETTERS: Final = {
-    get_config: "config",
-    get_store: "store",
-    get_stream_writer: "writer",
-    get_runtime: "runtime",
-}
-"""Functions that fetch what LangGraph also injects by parameter name."""
 _NEVER: Final = frozenset(
     {
         *(eval, exec, globals, locals, vars, __import__, compile),
@@ -495,8 +487,8 @@ def _special(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
-    if isinstance(obj, types.FunctionType) and obj in _GETTERS:
-        return frozenset({Injected(_GETTERS[obj])})
+    if isinstance(obj, types.FunctionType) and obj in framework().getters:
+        return frozenset({Injected(framework().getters[obj])})
     if obj is interrupt:
         frame.escape(given.all, "interrupt", where)
         frame.recorder.leave("interrupt", "calls interrupt()", where)

@@ -9,13 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from langchain_core.runnables import Runnable
-
-# The rule tables fill when these modules are imported.
-from langgraph.graph import StateGraph
 from langgraph.graph.message import add_messages
 
-from langgraph_parallel._compat import INJECTED, functions_of, is_plain_channel, unwrap_callable
 from langgraph_parallel.effects import (
     ALL,
     Effects,
@@ -24,10 +19,13 @@ from langgraph_parallel.effects import (
     declared_effects,
     union,
 )
-from langgraph_parallel.errors import AnalysisError
+
+# The rule tables fill when `calls` and `statements` are imported.
 from langgraph_parallel.inference import statements as _statements  # noqa: F401
+from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.calls import is_bridge
 from langgraph_parallel.inference.frame import Arguments, Frame, GiveUpError, Recorder, Shape
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import (
     bind_parameters,
     frame_for,
@@ -39,7 +37,7 @@ from langgraph_parallel.inference.functions import (
 from langgraph_parallel.inference.memory import Memory
 from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.scopes import is_generator
-from langgraph_parallel.inference.shape import describe_schema, read_by_coercion
+from langgraph_parallel.inference.shape import read_by_coercion
 from langgraph_parallel.inference.source import find_source
 from langgraph_parallel.inference.values import (
     NOTHING,
@@ -78,43 +76,15 @@ class Outcome:
     returned: Value
 
 
-def infer_effects(node: Any, state_schema: Any) -> Effects:
-    """Return an upper bound of what a node function or runnable does in one run.
-
-    Args:
-        node: A function, method, callable object or runnable, as given to `StateGraph.add_node`.
-        state_schema: The schema whose keys the node receives: TypedDict, dataclass or pydantic.
-
-    Returns:
-        The declared effects when `node` carries `@effects`, else the inferred ones. Code that
-        cannot be read gives `Effects.top()`.
-
-    Raises:
-        AnalysisError: If `node` is not callable, or `state_schema` has no annotated keys.
-    """
-    if not callable(node) and not isinstance(node, Runnable):
-        msg = f"A node must be a function or a runnable, not {type(node).__name__!r}."
-        raise AnalysisError(msg)
-    shape = describe_schema(state_schema, plain=_plain_keys(state_schema))
-    if not shape.keys:
-        msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
-        raise AnalysisError(msg)
+def infer_alone(node: Any, shape: Shape, schema: Any) -> Effects:
+    """Return the effects of a node by itself: nobody else stores anything."""
     memory = Memory()
     for _ in range(_MOST_PASSES):
-        found = node_effects(node, shape, state_schema, memory=memory)
+        found = node_effects(node, shape, schema, memory=memory)
         if not memory.is_stale:
             return found
         memory.forget_assumptions()
     return Effects.top(Evidence(what="not analyzed: what it stores does not settle"))
-
-
-def _plain_keys(schema: Any) -> frozenset[str] | None:
-    """Return the keys of which LangGraph keeps the last value; None when it rejects the schema."""
-    try:
-        channels = StateGraph(schema).channels
-    except Exception:
-        return None
-    return frozenset(key for key, channel in channels.items() if is_plain_channel(channel))
 
 
 def node_effects(
@@ -323,7 +293,7 @@ def _bind_node_parameters(
     positional = (*(frame.live(value) for value in bound), STATE)
     named = {name: frame.live(value) for name, value in keywords.items()}
     for name in list(parameters)[len(positional) :]:
-        if name in INJECTED and name not in named:
+        if name in framework().injected and name not in named:
             named[name] = frozenset({Injected(name)})
     defaults = live_defaults(frame, function)
     given = Arguments(frame.source.node, positional, named)

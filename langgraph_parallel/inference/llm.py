@@ -25,9 +25,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from langgraph_parallel._compat import functions_of, unwrap_callable
 from langgraph_parallel.asking import ask_structured
 from langgraph_parallel.effects import ALL, Control, Effects, Evidence, External, Keys
+from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.source import find_source
 
 _FORMAT: Final = "1"

@@ -18,10 +18,9 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
-from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import functions_of, unwrap_callable
-from langgraph_parallel.effects import ALL, Effects, union
+from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.door import from_state, merge_into, use
 from langgraph_parallel.inference.external import (
     contact_of,
@@ -32,6 +31,7 @@ from langgraph_parallel.inference.external import (
     runs_more_than_its_body,
 )
 from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.handlers import run_handlers
 from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.values import (
@@ -54,24 +54,15 @@ from langgraph_parallel.inference.values import (
     tame,
 )
 
-_EFFECTS_OF_GRAPH: list[Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects]] = []
-"""Filled by what reads graphs, which builds on this package."""
-
-
-def set_graph_analysis(
-    analysis: Callable[[CompiledStateGraph[Any, Any, Any, Any]], Effects],
-) -> None:
-    """Tell this module how to summarize a compiled graph that a node runs."""
-    _EFFECTS_OF_GRAPH[:] = [analysis]
-
 
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Return what `obj.invoke(value)` may give, recording its effects."""
     frame.recorder.spend()
+    if isinstance(obj, framework().graphs):
+        return _run_graph(frame, obj, value, node)
     for kind, rule in _RULES.items():
         if isinstance(obj, kind):
-            if kind is not CompiledStateGraph:
-                run_handlers(frame, obj, node)
+            run_handlers(frame, obj, node)
             return rule(frame, obj, value, node)
     functions = functions_of(obj)
     if functions:
@@ -228,13 +219,9 @@ def _run_library_functions(
     return made or data()
 
 
-def _run_graph(
-    frame: Frame, obj: CompiledStateGraph[Any, Any, Any, Any], value: Value, node: ast.AST
-) -> Value:
+def _run_graph(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Run a sub-graph: it reads its input keys, and its nodes' contacts become the node's."""
-    if not _EFFECTS_OF_GRAPH:
-        return run_unknown(frame, obj, value, node)
-    inner, where = _EFFECTS_OF_GRAPH[0](obj), frame.where(node)
+    inner, where = framework().summarize(obj), frame.where(node)
     if State() in value and inner.reads is not ALL:
         for key in sorted(inner.reads):
             from_state(frame, const(key), node)
@@ -282,7 +269,6 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
 
 
 _RULES: Final[dict[Any, Callable[..., Value]]] = {
-    CompiledStateGraph: _run_graph,
     RunnableSequence: _run_sequence,
     RunnableParallel: _run_parallel,
     RunnableAssign: _run_assign,

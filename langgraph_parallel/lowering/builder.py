@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import clone_builder
+from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 Rewriter: TypeAlias = Callable[[frozenset[str]], tuple[StateGraph[Any, Any, Any, Any], Rewrite]]
 """Makes the rewritten builder anew, keeping the named nodes in place."""

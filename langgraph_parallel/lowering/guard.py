@@ -26,7 +26,7 @@ from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
-from langgraph_parallel._compat import clone_builder, compile_like, settings_of
+from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
@@ -37,7 +37,7 @@ from langgraph_parallel.lowering.threads import (
     unmarked,
     with_mark,
 )
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +254,15 @@ def guard(
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)
     return compiled
+
+
+def compile_guarded(
+    builder: StateGraph[Any, Any, Any, Any],
+    model: CompiledStateGraph[Any, Any, Any, Any],
+    rewrite: Rewrite,
+) -> ReportedGraph:
+    """Compile a rewritten builder with every setting of `model`, as a graph of its class too."""
+    return guard(compile_like(builder, model), rewrite, type(model))
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 task, references, reading    what a plan says
 dependencies, explicit, …    which tasks need which
-plan, report                 the dependency graph
+graph, report, plan          the dependency graph
 dispatch, run, executor      carrying it out
-node                         as a node of a LangGraph graph
 """

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import TypeAlias
 
 from langgraph_parallel.config import OnError
-from langgraph_parallel.plan.plan import ParallelPlan, duration_of
+from langgraph_parallel.plan.graph import TaskGraph, duration_of
 from langgraph_parallel.plan.task import Task, TaskStatus
 
 _Queue: TypeAlias = deque[tuple[int, TaskStatus, str]]
@@ -76,7 +76,7 @@ class Dispatcher:
         self.settled: deque[int] = deque()
         """Positions of settled tasks in the order in which it happened; the caller takes them."""
 
-    def load(self, plan: ParallelPlan) -> None:
+    def load(self, plan: TaskGraph) -> None:
         """Add all tasks of a plan."""
         ranks = _ranks(plan)
         levels: list[int] = []
@@ -259,7 +259,7 @@ class Dispatcher:
             heappush(self._ready, heappop(parked))
 
 
-def _ranks(plan: ParallelPlan) -> list[float]:
+def _ranks(plan: TaskGraph) -> list[float]:
     """Return for each task the seconds from its start to the end of the plan."""
     ranks = [duration_of(task) for task in plan.tasks]
     for j in range(len(plan.tasks) - 1, -1, -1):

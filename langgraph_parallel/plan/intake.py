@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import PlanError
-from langgraph_parallel.plan.plan import reduce_waits
+from langgraph_parallel.plan.graph import reduce_waits
 from langgraph_parallel.plan.reading import MOST_TASKS, read_task
 from langgraph_parallel.plan.references import References, first_ids, parse_references
 from langgraph_parallel.plan.run import PlanRun

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -37,22 +36,42 @@ _GOALS: Final = ("goal", "title", "objective", "query", "task")
 _FENCE: Final = re.compile(r"```(?:json)?[^\S\n]*\n(.*?)```", re.DOTALL)
 
 
+class PlanReader(Protocol):
+    """Reads the plans of one other framework, which this package knows nothing of."""
+
+    def recognizes(self, plan: Any) -> bool:
+        """Tell whether a plan is one of that framework."""
+
+    def read(self, plan: Any) -> tuple[list[Task], str]:
+        """Return the tasks and the goal of a plan that it recognizes.
+
+        Raises:
+            PlanError: If it is not such a plan after all.
+        """
+
+
+_READERS: Final[list[PlanReader]] = []
+"""Asked in order, before a plan is read as one of ours."""
+
+
+def add_readers(readers: Iterable[PlanReader]) -> None:
+    """Let plans of other frameworks be read from now on, wherever a plan is taken."""
+    _READERS.extend(reader for reader in readers if reader not in _READERS)
+
+
 def read_any(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
     """Return the tasks and the goal of a plan, also one of another framework.
 
     Args:
-        plan: What `read_plan` takes, a DeerFlow `Plan` or a CrewAI `Crew`.
+        plan: What `read_plan` takes, or what a reader recognizes.
         after: Number of tasks before these; steps without an id are numbered from there.
 
     Raises:
         PlanError: If it is none of these.
     """
-    if any(base.__module__.partition(".")[0] == "crewai" for base in type(plan).__mro__):
-        adapter = import_module("langgraph_parallel.adapters.crewai")
-        return list(adapter.to_tasks(plan)), ""
-    if hasattr(plan, "steps") and hasattr(plan, "has_enough_context"):
-        adapter = import_module("langgraph_parallel.adapters.deerflow")
-        return list(adapter.to_tasks(plan)), str(getattr(plan, "title", ""))
+    for reader in _READERS:
+        if reader.recognizes(plan):
+            return reader.read(plan)
     return read_plan(plan, after=after)
 
 

@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from langgraph_parallel.mermaid import escape_label
-from langgraph_parallel.plan.plan import ParallelPlan, duration_of
+from langgraph_parallel.plan.graph import TaskGraph, duration_of
 from langgraph_parallel.plan.task import Task
+from langgraph_parallel.report.mermaid import escape_label
 
 _MOST_LABEL: Final = 60
 """Characters of a task's description in drawings and tables."""
 
 
-def plan_as_text(plan: ParallelPlan) -> str:
+def plan_as_text(plan: TaskGraph) -> str:
     """Return the batches, what each task waits for and why, and the predicted speed-up."""
     lines = [
         f"Plan: {len(plan)} tasks -> {len(plan.batches)} batches,"
@@ -40,7 +40,7 @@ def plan_as_text(plan: ParallelPlan) -> str:
     return "\n".join(lines)
 
 
-def _beside(plan: ParallelPlan, batch: Sequence[Task], j: int) -> list[str]:
+def _beside(plan: TaskGraph, batch: Sequence[Task], j: int) -> list[str]:
     """Return why a task may run beside the one before it in its batch, if that is a guess."""
     earlier = [plan.index[task.id] for task in batch if plan.index[task.id] < j]
     if not earlier:
@@ -61,7 +61,7 @@ def label(task: Task) -> str:
     return f"{task.id}: {what}" if what else task.id
 
 
-def plan_as_mermaid(plan: ParallelPlan) -> str:
+def plan_as_mermaid(plan: TaskGraph) -> str:
     """Return the reduced graph; edges that rest on a guess are dotted."""
     lines = ["flowchart TD"]
     lines += [f'  n{i}["{escape_label(label(task))}"]' for i, task in enumerate(plan.tasks)]
@@ -72,7 +72,7 @@ def plan_as_mermaid(plan: ParallelPlan) -> str:
     return "\n".join(lines)
 
 
-def plan_as_json(plan: ParallelPlan, *, indent: int | None = None) -> str:
+def plan_as_json(plan: TaskGraph, *, indent: int | None = None) -> str:
     """Return the plan as JSON; values of `inputs` and `metadata` that JSON lacks become text."""
     edges = [
         {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from langgraph_parallel.errors import ParallelError
 from langgraph_parallel.plan.task import TaskResult
 
 
@@ -104,3 +105,20 @@ class EarlierResults(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"EarlierResults({list(self)})"
+
+
+class PlanExecutionError(ParallelError, RuntimeError):
+    """Raised when a plan stops early; the task's own error is the cause.
+
+    Args:
+        message: What happened.
+        results: What became of each task until then.
+    """
+
+    def __init__(self, message: str, results: PlanResults) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+class PlanTimeoutError(PlanExecutionError, TimeoutError):
+    """Raised when a plan takes longer than `ParallelConfig.timeout_s`."""

@@ -18,11 +18,7 @@ from typing import Any, Final, TypeAlias
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.errors import (
-    PlanExecutionError,
-    PlanTimeoutError,
-    TaskTimeoutError,
-)
+from langgraph_parallel.errors import TaskTimeoutError
 from langgraph_parallel.plan.calls import (
     RunTask,
     call_in_thread,
@@ -34,9 +30,14 @@ from langgraph_parallel.plan.calls import (
 )
 from langgraph_parallel.plan.dispatch import Dispatcher
 from langgraph_parallel.plan.events import EventHook, EventKind, PlanEvent
-from langgraph_parallel.plan.plan import ParallelPlan
+from langgraph_parallel.plan.graph import TaskGraph
 from langgraph_parallel.plan.references import References, fill_in
-from langgraph_parallel.plan.results import EarlierResults, PlanResults
+from langgraph_parallel.plan.results import (
+    EarlierResults,
+    PlanExecutionError,
+    PlanResults,
+    PlanTimeoutError,
+)
 from langgraph_parallel.plan.task import Task, TaskResult
 
 MOST_THREADS: Final = 64
@@ -114,7 +115,7 @@ class PlanRun:
 
     async def run(
         self,
-        plan: ParallelPlan | None,
+        plan: TaskGraph | None,
         feed: Callable[[PlanRun], Awaitable[None]] | None = None,
         replan: Callable[[PlanRun], Awaitable[bool]] | None = None,
     ) -> PlanResults:
@@ -205,7 +206,7 @@ class PlanRun:
 
     # -- tasks ------------------------------------------------------------------------------------
 
-    def _load(self, plan: ParallelPlan) -> None:
+    def _load(self, plan: TaskGraph) -> None:
         self._check(plan.tasks)
         self.index.update(plan.index)
         for position, task in enumerate(plan.tasks):

@@ -6,8 +6,9 @@ from generated_graphs import INPUT, graphs
 from hypothesis import HealthCheck, given, settings
 
 from langgraph_parallel.effects import bounded
-from langgraph_parallel.graph import read_graph
-from langgraph_parallel.inference.trace import Recording, record, widen
+from langgraph_parallel.reading.graph import read_builder
+from langgraph_parallel.reading.regions import read_graph
+from langgraph_parallel.reading.trace import Recording, record, widen
 
 RELAXED = settings(
     max_examples=150,
@@ -38,7 +39,7 @@ def test_what_a_node_is_seen_to_do_was_inferred(builder):
     """A soundness test of the static analysis: every observation is within its bounds."""
     recording = record(builder)
     outcome(recording.graph)
-    static = read_graph(builder, {}, ()).effects
+    static = read_graph(read_builder(builder), {}, ()).effects
     keys = frozenset(builder.channels)
     assert not recording.unobserved
     for name, seen in recording.observations.items():
@@ -55,7 +56,7 @@ def test_a_trace_adds_nothing_to_a_sound_analysis(builder):
     recording = record(builder)
     outcome(recording.graph)
     loaded = Recording.from_json(recording.to_json())
-    for name, static in read_graph(builder, {}, ()).effects.items():
+    for name, static in read_graph(read_builder(builder), {}, ()).effects.items():
         seen = loaded.effects(name)
         assert seen == recording.effects(name)
         wider = widen(static, seen)

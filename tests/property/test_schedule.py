@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langgraph_parallel.dependence import Rule, Step, build_schedule, constrain
+from langgraph_parallel.ordering.dependence import Rule, Step, build_schedule, constrain
 
 KEYS = st.frozensets(st.sampled_from("xyz"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+import langgraph_parallel
 import langgraph_rsm
 
 
@@ -46,7 +47,10 @@ def circles(graph):
     return [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
 
 
-@pytest.fixture(scope="module", params=[langgraph_rsm], ids=lambda package: package.__name__)
+PACKAGES = [langgraph_parallel, langgraph_rsm]
+
+
+@pytest.fixture(scope="module", params=PACKAGES, ids=lambda package: package.__name__)
 def imports(request):
     return request.param, import_graph(request.param)
 

@@ -10,19 +10,14 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from langgraph_parallel._compat import (
-    clone_builder,
-    compile_like,
-    functions_of,
-    is_plain_channel,
-    replace_runnable,
-    traced,
-    unwrap_callable,
-)
+from langgraph_parallel._compat.builder import clone_builder, compile_like, replace_runnable
+from langgraph_parallel._compat.channels import is_plain_channel
+from langgraph_parallel._compat.runnables import traced
 from langgraph_parallel.adapters.deerflow.steps import Merge, Sees, merge_by_url
 from langgraph_parallel.adapters.deerflow.team import PROGRESS, Team, join_progress
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.plan.dependencies import DependencyAnalyzer
 from langgraph_parallel.plan.planner import ParallelPlanner
 

@@ -12,7 +12,7 @@ from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.exact.graph import as_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact
 from langgraph_parallel.lowering.guard import fingerprint
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 class ExactBuilder(StateGraph[Any, Any, Any, Any]):

@@ -18,10 +18,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.callbacks.manager import ahandle_event, handle_event
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel._compat_tasks import (
+from langgraph_parallel._compat.tasks import runtime_of
+from langgraph_parallel._compat.tracing import (
     default_hook_handlers,
     follows_tools,
-    runtime_of,
     streaming_marks,
     takes_chunks,
     with_hook_handlers,

@@ -7,8 +7,8 @@ from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat import is_fold_channel, is_plain_channel, reducer_of
-from langgraph_parallel._compat_tasks import MISSING, fold
+from langgraph_parallel._compat.channels import fold, is_fold_channel, is_plain_channel, reducer_of
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.reducers import does_nothing_else, is_gentle
 from langgraph_parallel.lowering.exact.values import copied
 from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned

@@ -9,7 +9,9 @@ from typing import Any
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat_tasks import adds_handlers_anywhere, input_reader, update_reader
+from langgraph_parallel._compat.builder import compile_like
+from langgraph_parallel._compat.tasks import input_reader, update_reader
+from langgraph_parallel._compat.tracing import adds_handlers_anywhere
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.lower import LoweredExact
 from langgraph_parallel.lowering.exact.node import ExactNode
@@ -17,7 +19,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph
-from langgraph_parallel.report import ParallelReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 class ExactGraph(ReportedGraph):
@@ -137,6 +139,13 @@ def as_exact(
     )
     assert isinstance(compiled, ExactGraph)
     return compiled
+
+
+def compile_exact(
+    lowered: LoweredExact, model: CompiledStateGraph[Any, Any, Any, Any]
+) -> ExactGraph:
+    """Compile a lowered graph with every setting of `model`, as a graph of its class too."""
+    return as_exact(compile_like(lowered.builder, model), lowered, type(model))
 
 
 def _entry(

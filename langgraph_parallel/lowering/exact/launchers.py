@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from langgraph_parallel._compat_tasks import runs_in_executor
+from langgraph_parallel._compat.runnables import runs_in_executor
 from langgraph_parallel.lowering.exact.run import EarlyRun, call_async, call_sync
 from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, DaemonThreads
 

@@ -8,21 +8,22 @@ from typing import Any
 
 from langgraph.graph import StateGraph
 
-from langgraph_parallel._compat import clone_builder
-from langgraph_parallel._compat_tasks import is_plain_node
+from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.dependence import Schedule, Step, build_steps
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.graph import GraphView, Region
-from langgraph_parallel.lowering.exact.counters import EarlyRuntime
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
-from langgraph_parallel.mermaid import draw_mermaid
-from langgraph_parallel.refusals import Refusal
-from langgraph_parallel.report import ParallelReport, RegionReport
-from langgraph_parallel.request import costs_of
-from langgraph_parallel.subgraphs import Inside, effects_inside, refusals_inside, regions_inside
+from langgraph_parallel.lowering.inside import Inside, place_inside
+from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
+from langgraph_parallel.reading.model import Graph, Refusal, Region
+from langgraph_parallel.reading.regions import GraphView
+from langgraph_parallel.report.costs import costs_of
+from langgraph_parallel.report.early import EarlyRuntime
+from langgraph_parallel.report.inside import effects_inside, refusals_inside, regions_inside
+from langgraph_parallel.report.mermaid import draw_mermaid
+from langgraph_parallel.report.region import RegionReport
+from langgraph_parallel.report.report import ParallelReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,8 @@ def lower_exact(
 
     Args:
         source: What the user gave.
-        builder: A private clone of its topology; it is not changed.
-        view: Effects of its nodes.
+        builder: A private clone of it; it is not changed.
+        view: The same as a model, with the effects of its nodes.
         inside: Its sub-graphs, whose own nodes may start early.
         durations: Predicted durations of nodes, as far as they are known.
         unit: Unit of the predictions.
@@ -69,29 +70,30 @@ def lower_exact(
     """
     trusts_calls = config.unknown_calls == "independent"
     costs = costs_of(durations, tuple(view.effects), view.effects)
-    steps = _steps(builder, view, trusts_calls=trusts_calls)
+    steps = _steps(view, trusts_calls=trusts_calls)
     plan = plan_early(
-        builder if steps else StateGraph(dict),
-        view.effects,
+        view,
         steps,
         costs=costs,
         limits=limits,
         trusts_calls=trusts_calls,
         speculates=config.speculate == "pure",
     )
-    runtime = EarlyRuntime(inside=_runtimes(inside))
+    reports = {host: part.report for host, part in inside.items()}
+    runtime = EarlyRuntime(inside=_runtimes(reports))
     own = [_region_report(region, steps, view.effects, costs) for region in plan.regions]
-    drawing = _draw(builder, view, inside)
+    drawing = _draw(view, reports)
     report = ParallelReport(
-        regions=(*own, *regions_inside(inside, durations)),
-        refusals=_refusals(view, plan) + refusals_inside(inside),
-        effects={**view.effects, **effects_inside(inside)},
+        regions=(*own, *regions_inside(reports, durations)),
+        refusals=_refusals(view, plan) + refusals_inside(reports),
+        effects={**view.effects, **effects_inside(reports)},
         before=drawing,
         after=drawing,
         unit=unit,
         runtime=runtime,
     )
-    clone = _with_exact_nodes(builder, plan, inside)
+    clone = _with_exact_nodes(builder, view.graph, plan)
+    place_inside(clone, inside)
     return LoweredExact(
         builder=clone,
         rewrite=_unmoved(source, builder, clone, report),
@@ -105,28 +107,24 @@ def lower_exact(
     )
 
 
-def _runtimes(inside: Mapping[str, Inside]) -> dict[str, EarlyRuntime]:
-    return {host: part.report.runtime for host, part in inside.items() if part.report.runtime}
+def _runtimes(inside: Mapping[str, ParallelReport]) -> dict[str, EarlyRuntime]:
+    return {host: report.runtime for host, report in inside.items() if report.runtime}
 
 
-def _draw(
-    builder: StateGraph[Any, Any, Any, Any], view: GraphView, inside: Mapping[str, Inside]
-) -> str:
+def _draw(view: GraphView, inside: Mapping[str, ParallelReport]) -> str:
     """Return the graph as Mermaid text, which early starts do not change."""
     if not view.effects:
         return ""
-    return draw_mermaid(builder, {host for host, part in inside.items() if part.report.regions})
+    return draw_mermaid(view.graph, {host for host, report in inside.items() if report.regions})
 
 
 def _with_exact_nodes(
-    builder: StateGraph[Any, Any, Any, Any], plan: EarlyPlan, inside: Mapping[str, Inside]
+    builder: StateGraph[Any, Any, Any, Any], graph: Graph, plan: EarlyPlan
 ) -> StateGraph[Any, Any, Any, Any]:
     clone = clone_builder(builder)
     for name in plan.members:
-        if is_plain_node(clone.nodes[name].runnable):
+        if graph.nodes[name].is_plain:
             clone.nodes[name].runnable = as_exact_node(clone.nodes[name].runnable, name)
-    for host, part in inside.items():
-        clone.nodes[host].runnable = part.graph
     return clone
 
 
@@ -156,17 +154,15 @@ def _refusals(view: GraphView, plan: EarlyPlan) -> tuple[Refusal, ...]:
     return tuple(r for r in view.refusals if r.rule in _WHOLE_GRAPH) + plan.refusals
 
 
-def _steps(
-    builder: StateGraph[Any, Any, Any, Any], view: GraphView, *, trusts_calls: bool
-) -> dict[str, Step]:
+def _steps(view: GraphView, *, trusts_calls: bool) -> dict[str, Step]:
     """Return every node's effects over the state's keys; none where a whole graph is refused."""
     if any(refusal.rule in _WHOLE_GRAPH for refusal in view.refusals):
         return {}
     made = build_steps(
-        tuple(builder.nodes),
+        tuple(view.graph.nodes),
         view.effects,
-        frozenset(builder.channels),
-        view.folding,
+        view.graph.channels,
+        view.graph.folding,
         trust_unknown_calls=trusts_calls,
     )
     return {step.name: step for step in made}

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
 
-from langgraph_parallel._compat_tasks import RunnableCallable, copy_runnable
+from langgraph_parallel._compat.runnables import RunnableCallable, copy_runnable
 from langgraph_parallel.lowering.exact.events import OwnRun
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.run import EarlyRun

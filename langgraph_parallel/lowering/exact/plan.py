@@ -23,18 +23,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langgraph.graph import StateGraph
 from pydantic import BaseModel
 
-from langgraph_parallel import _compat_tasks
-from langgraph_parallel._compat import has_default
-from langgraph_parallel.dependence import Step, fence_of
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.construct import makes_quietly
 from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
-from langgraph_parallel.nodes import places_changed_by_reducers
-from langgraph_parallel.refusals import Refusal
+from langgraph_parallel.ordering.dependence import Step, fence_of
+from langgraph_parallel.reading.model import Node, Refusal
+from langgraph_parallel.reading.nodes import places_changed_by_reducers
+from langgraph_parallel.reading.regions import GraphView
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: it keeps what it derives
@@ -98,8 +96,7 @@ class EarlyPlan:
 
 
 def plan_early(
-    builder: StateGraph[Any, Any, Any, Any],
-    effects: Mapping[str, Effects],
+    view: GraphView,
     steps: Mapping[str, Step],
     *,
     costs: Mapping[str, float],
@@ -110,19 +107,22 @@ def plan_early(
     """Decide which nodes may start early, and after whom.
 
     Args:
-        builder: The graph; it is not changed.
-        effects: Effects of every node.
-        steps: The same, spelled out over the state's keys.
+        view: The graph and the effects of every node.
+        steps: The effects, spelled out over the state's keys; empty where the whole graph stays as
+            it is.
         costs: Predicted duration of every node.
         limits: How many nodes may use a named resource at a time; 1 when not named.
         trusts_calls: Take calls that are not known to be without effects.
         speculates: Let nodes start whose turn a router has yet to decide.
     """
-    folded = places_changed_by_reducers(builder)
+    if not steps:
+        return EarlyPlan(regions=(), place={}, refusals=())
+    effects = view.effects
+    folded = places_changed_by_reducers(view.graph)
     stays = {
         name: reason
-        for name in builder.nodes
-        if (reason := _why_in_place(builder, name, effects[name], trusts_calls=trusts_calls))
+        for name, node in view.graph.nodes.items()
+        if (reason := _why_in_place(node, effects[name], trusts_calls=trusts_calls))
         or (reason := _why_folded(effects[name], folded))
     }
     planner = _Planner(
@@ -134,7 +134,7 @@ def plan_early(
         trusts_calls=trusts_calls,
     )
     regions = []
-    for rows, choices, is_alone in forecast(builder, effects):
+    for rows, choices, is_alone in forecast(view):
         made = planner.region(rows, choices if speculates else frozenset())
         if made.early:
             regions.append(replace(made, is_alone=is_alone))
@@ -160,21 +160,19 @@ def _place(regions: Iterable[PlannedRegion]) -> dict[str, PlannedRegion]:
     return place
 
 
-def _why_in_place(
-    builder: StateGraph[Any, Any, Any, Any], name: str, found: Effects, *, trusts_calls: bool
-) -> str:
+def _why_in_place(node: Node, found: Effects, *, trusts_calls: bool) -> str:
     """Return why a node never starts early, or an empty string."""
-    spec = builder.nodes[name]
-    if not _compat_tasks.is_plain_node(spec.runnable):
+    if not node.is_plain:
         return "it is not a function, so that it cannot be handed a state that notes reads."
-    for what in ("cache_policy", "timeout"):
-        if getattr(spec, what, None) is not None or has_default(builder, what) is not None:
-            return f"its {what} is LangGraph's to keep."
-    if not _is_made_quietly(spec.input_schema):
+    if node.cache_policy is not None:
+        return "its cache_policy is LangGraph's to keep."
+    if node.is_timed:
+        return "its timeout is LangGraph's to keep."
+    if not _is_made_quietly(node.schema):
         return "making its state object runs code of its class, which counts as often as it runs."
-    if getattr(spec, "is_error_handler", False):
+    if node.handles_errors:
         return "it handles errors."
-    if getattr(spec, "defer", False):
+    if node.is_deferred:
         return "a deferred node waits for the progress of the whole graph."
     return _why_effects(found, trusts_calls=trusts_calls)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from langgraph_parallel.lowering.exact.counters import EarlyRuntime
 from langgraph_parallel.lowering.exact.plan import EarlyPlan
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
+from langgraph_parallel.report.early import EarlyRuntime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

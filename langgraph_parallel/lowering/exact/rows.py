@@ -10,71 +10,54 @@ claim: what is committed is checked when the superstep comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from langgraph.graph import END, START, StateGraph
-
-from langgraph_parallel.effects import ALL, Effects
-from langgraph_parallel.inference.infer import router_effects
+from langgraph_parallel.effects import ALL
 from langgraph_parallel.locations import ordered_places
-from langgraph_parallel.nodes import branch_shape, branch_targets
+from langgraph_parallel.reading.model import END, START
+from langgraph_parallel.reading.regions import GraphView
 
 Rows = tuple[tuple[str, ...], ...]
 
 
-def forecast(
-    builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
-) -> Iterator[tuple[Rows, frozenset[str], bool]]:
+def forecast(view: GraphView) -> Iterator[tuple[Rows, frozenset[str], bool]]:
     """Yield the rows from every place where a run can start or be routed to.
 
     Each comes with the nodes that the routers at its end may choose from, empty when there are no
     routers or when they may choose any node; and with whether no other branch of the graph can run
     beside it.
     """
-    ways = _Ways(builder, effects)
+    ways = _Ways(view)
     for entry in ways.entries():
         yield ways.rows(entry), ways.choices, ways.is_alone(entry)
 
 
 class _Ways:
-    """The edges of a graph, by where they start.
+    """The edges of a graph, by where they start."""
 
-    Args:
-        builder: The graph.
-        effects: Effects of its nodes.
-    """
-
-    def __init__(
-        self, builder: StateGraph[Any, Any, Any, Any], effects: Mapping[str, Effects]
-    ) -> None:
-        self._builder = builder
+    def __init__(self, view: GraphView) -> None:
+        self._view = view
+        self._nodes = view.graph.nodes
         self._plain: dict[str, list[str]] = {}
-        for source, target in builder.edges:
+        for source, target in view.graph.edges:
             self._plain.setdefault(source, []).append(target)
         self._joins: dict[str, list[tuple[frozenset[str], str]]] = {}
-        for sources, target in builder.waiting_edges:
+        for sources, target in view.graph.joins:
             for source in sources:
                 self._joins.setdefault(source, []).append((frozenset(sources), target))
         self._targets = {
-            name: found
-            for name in (START, *builder.nodes)
-            if (found := self._routes(name, effects))
+            name: found for name in (START, *self._nodes) if (found := self._routes(name))
         }
         self.choices: frozenset[str] = frozenset()
 
-    def _routes(self, name: str, effects: Mapping[str, Effects]) -> frozenset[str]:
+    def _routes(self, name: str) -> frozenset[str]:
         """Return where routers at a node may go."""
-        builder = self._builder
         found: set[str] = set()
-        for branch in builder.branches.get(name, {}).values():
-            names = branch_targets(builder, name, branch)
-            ends = frozenset(branch.ends.values()) if branch.ends is not None else ALL
-            names = names or ends
-            found |= set(builder.nodes) if names is ALL else names
-        known = effects.get(name)
+        for route in self._view.routes.get(name, ()):
+            found |= set(self._nodes) if route.targets is ALL else route.targets
+        known = self._view.effects.get(name)
         if known is not None and known.control & {"goto", "send"}:
-            found |= set(builder.nodes) if known.goto is ALL else known.goto
+            found |= set(self._nodes) if known.goto is ALL else known.goto
         return frozenset(found)
 
     def entries(self) -> Iterator[frozenset[str]]:
@@ -83,7 +66,7 @@ class _Ways:
         if first:
             yield first
         routed = set().union(*self._targets.values()) if self._targets else set()
-        for name in self._builder.nodes:
+        for name in self._nodes:
             if name in routed and {name} != first:
                 yield frozenset({name})
 
@@ -108,7 +91,7 @@ class _Ways:
             routers = [name for name in row if name in self._targets]
             if routers:
                 every = set().union(*(self._targets[name] for name in routers))
-                if len(every) < len(self._builder.nodes) and self._are_plain(routers):
+                if len(every) < len(self._nodes) and self._are_plain(routers):
                     self.choices = self._known(every)
                 break
             row = self._next(row, waiting)
@@ -117,8 +100,8 @@ class _Ways:
     def _are_plain(self, routers: Iterable[str]) -> bool:
         """Tell whether the functions of these conditional edges do nothing but choose."""
         for name in routers:
-            for branch in self._builder.branches.get(name, {}).values():
-                found = router_effects(branch.path, branch_shape(self._builder, name, branch))
+            for route in self._view.routes.get(name, ()):
+                found = route.effects
                 if not found.certain or found.mutates or ordered_places(found.changes):
                     return False
                 if found.external - {"model", "read"}:
@@ -126,10 +109,8 @@ class _Ways:
         return True
 
     def _known(self, names: Iterable[str]) -> frozenset[str]:
-        nodes = self._builder.nodes
-        return frozenset(
-            name for name in names if name in nodes and not getattr(nodes[name], "defer", False)
-        )
+        nodes = self._nodes
+        return frozenset(name for name in names if name in nodes and not nodes[name].is_deferred)
 
     def _next(
         self, row: frozenset[str], waiting: dict[tuple[frozenset[str], str], set[str]]

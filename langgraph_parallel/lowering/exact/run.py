@@ -12,8 +12,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel import _compat_tasks
-from langgraph_parallel._compat_tasks import MISSING
+from langgraph_parallel._compat.runnables import RunnableCallable
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
 from langgraph_parallel.lowering.exact.restore import Restoring
 from langgraph_parallel.lowering.exact.spread import (
@@ -232,7 +232,7 @@ def call_sync(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:
     """Return what runs a node's function on a state."""
 
     def call(state: Any, config: RunnableConfig) -> Any:
-        return _compat_tasks.RunnableCallable.invoke(runnable, state, config)
+        return RunnableCallable.invoke(runnable, state, config)
 
     return call
 
@@ -241,6 +241,6 @@ def call_async(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:
     """Return what runs a node's async function on a state."""
 
     def call(state: Any, config: RunnableConfig) -> Any:
-        return _compat_tasks.RunnableCallable.ainvoke(runnable, state, config)
+        return RunnableCallable.ainvoke(runnable, state, config)
 
     return call

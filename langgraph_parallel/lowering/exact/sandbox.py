@@ -14,12 +14,7 @@ from typing import Any, Final, NoReturn, cast
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.runtime import Runtime
 
-from langgraph_parallel._compat_tasks import (
-    PULL,
-    TASK_METADATA,
-    early_configurable,
-    runtime_of,
-)
+from langgraph_parallel._compat.tasks import PULL, TASK_METADATA, early_configurable, runtime_of
 from langgraph_parallel.effects import METADATA_KEY
 from langgraph_parallel.lowering.exact.events import HeldEvents, make_recorder
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 from langchain_core.runnables.config import RunnableConfig
 from langgraph.types import Command, Send
 
-from langgraph_parallel._compat_tasks import call_in_context, pulled_step, read_values
+from langgraph_parallel._compat.tasks import pulled_step, read_values
+from langgraph_parallel._compat.tracing import call_in_context
 from langgraph_parallel.lowering.exact.foresight import Foresight
 from langgraph_parallel.lowering.exact.plan import PlannedRegion
 from langgraph_parallel.lowering.exact.program import EarlyProgram, Launcher

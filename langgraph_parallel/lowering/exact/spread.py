@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from langgraph_parallel._compat_tasks import MISSING
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned, Reads, Token, plain
 
 

@@ -16,10 +16,10 @@ from typing import Any, Final, cast
 
 from langgraph.types import Command
 
-from langgraph_parallel._compat_tasks import MISSING
-from langgraph_parallel.inference.twins import share, subclass_silently
+from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.likeness import Likeness
 from langgraph_parallel.lowering.exact.values import Memo, copied
+from langgraph_parallel.reading.twins import share, subclass_silently
 
 
 class EarlyRunAbandoned(BaseException):

@@ -10,7 +10,7 @@ import langchain_openai  # noqa: F401  # loaded once, not within some test's tim
 import pytest
 
 from langgraph_parallel.__main__ import main
-from langgraph_parallel.reporting.targets import KEY_VARIABLES
+from langgraph_parallel.reading.targets import KEY_VARIABLES
 
 ROOT = Path(__file__).parents[3]
 

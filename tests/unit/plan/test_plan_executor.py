@@ -20,7 +20,8 @@ from langgraph_parallel import (
     PlanExecutionError,
     Task,
 )
-from langgraph_parallel.errors import PlanTimeoutError, TaskTimeoutError
+from langgraph_parallel.errors import TaskTimeoutError
+from langgraph_parallel.plan.results import PlanTimeoutError
 
 DIAMOND = (("a", 1, []), ("b", 5, ["a"]), ("c", 2, ["a"]), ("d", 1, ["c"]), ("e", 1, ["b", "d"]))
 

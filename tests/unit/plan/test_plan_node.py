@@ -14,7 +14,7 @@ from langgraph.types import Command, RetryPolicy, interrupt
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ParallelConfig, PlanError, PlanNode
-from langgraph_parallel.plan import node as node_module
+from langgraph_parallel.lowering import plan_node as node_module
 
 CONFIG = ParallelConfig(strategies=("explicit",))
 PLAN = [

@@ -249,7 +249,7 @@ def test_unknown_strategies_are_named_with_a_remedy():
 
 def test_plans_of_other_frameworks_are_recognized(monkeypatch):
     deerflow = SimpleNamespace(to_tasks=lambda plan: [Task(id="x", depends_on=())])
-    monkeypatch.setattr("langgraph_parallel.plan.reading.import_module", lambda name: deerflow)
+    monkeypatch.setattr("langgraph_parallel.adapters.readers.import_module", lambda name: deerflow)
     plan = optimize(SimpleNamespace(steps=[], has_enough_context=False, title="t"))
     assert (plan.tasks[0].id, plan.goal) == ("x", "t")
     crew = type("MyCrew", (type("Crew", (), {"__module__": "crewai.crew"}),), {})()

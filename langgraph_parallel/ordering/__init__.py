@@ -1,0 +1,1 @@
+"""From effects to the earliest superstep of each node."""

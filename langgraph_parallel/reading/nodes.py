@@ -1,0 +1,262 @@
+"""From the nodes and routers of a graph to their effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from langchain_core.runnables import Runnable
+from langgraph.config import get_config, get_store, get_stream_writer
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import get_runtime
+from langgraph.types import CachePolicy
+
+from langgraph_parallel._compat.channels import is_plain_channel
+from langgraph_parallel._compat.runnables import RunnableCallable
+from langgraph_parallel.effects import (
+    ALL,
+    Control,
+    Effects,
+    External,
+    Keys,
+    union,
+)
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.framework import Framework, use_framework
+from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
+from langgraph_parallel.inference.shape import describe_schema
+from langgraph_parallel.inference.whole import (
+    Choice,
+    infer_choices,
+    infer_nodes,
+    infer_routers,
+)
+from langgraph_parallel.locations import Location, ordered_places
+from langgraph_parallel.reading.graph import read_compiled
+from langgraph_parallel.reading.model import Graph, Node, Router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What one conditional edge does and where it leads."""
+
+    effects: Effects
+    """What its function reads and touches; it writes nothing."""
+    targets: Keys
+    """Where it may lead; `ALL` when not known."""
+    is_single: bool
+    """Whether it certainly leads to one node at a time."""
+
+
+def effects_of_nodes(
+    graph: Graph, declared: Mapping[str, Effects], *, trusts_calls: bool
+) -> dict[str, Effects]:
+    """Return the effects of all nodes: declared ones where there are any, else inferred ones.
+
+    Args:
+        graph: The graph.
+        declared: Effects that go before all others, by node name.
+        trusts_calls: Take unknown calls to change none of their arguments.
+    """
+    given = {name: _declared(node, declared) for name, node in graph.nodes.items()}
+    asked = [node for name, node in graph.nodes.items() if given[name] is None]
+    found = infer_nodes(asked, trusts_calls=trusts_calls)
+    inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found, strict=True)}
+    return {name: inferred[name] if own is None else own for name, own in given.items()}
+
+
+def _declared(node: Node, declared: Mapping[str, Effects]) -> Effects | None:
+    given = declared.get(node.name) or node.declared
+    if given is not None and not isinstance(given, Effects):
+        msg = f"The effects of node {node.name!r} must be an `Effects`, not {given!r}."
+        raise AnalysisError(msg)
+    return given
+
+
+def _with_settings(node: Node, found: Effects) -> Effects:
+    """Return the effects of a node's code together with those of the node's settings."""
+    policy = node.cache_policy
+    if policy is not None:
+        # The cache key is made of the whole input; a function of the user's may look at anything.
+        own_key = policy.key_func is not CachePolicy().key_func
+        found = replace(found, reads=union(found.reads, node.shape.keys))
+        if own_key:
+            found = replace(found, external=found.external | {"unknown"})
+    if found.keeps and (policy is not None or not node.can_project):
+        # Its update cannot be cut down to what it changes, so it really writes them all.
+        found = without_keeps(found)
+    if found.goto is ALL and node.ends:
+        # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
+        return replace(found, goto=node.ends)
+    return found
+
+
+def with_reducers(graph: Graph, found: Effects) -> Effects:
+    """Return the effects of a node together with those of the reducers that fold its writes."""
+    for key, reducer in graph.reducers.items():
+        if found.writes is not ALL and key not in found.writes:
+            continue
+        folding = reducer_effects(reducer)
+        found = replace(
+            found,
+            looks_at=found.looks_at | folding.looks_at,
+            changes=found.changes | folding.changes,
+            external=found.external | (folding.external & {"write", "unknown"}),
+            evidence=(*found.evidence, *folding.evidence),
+        )
+    return found
+
+
+def places_changed_by_reducers(graph: Graph) -> frozenset[Location]:
+    """Return the places outside the state that folding a write may change."""
+    changed = (reducer_effects(reducer).changes for reducer in graph.reducers.values())
+    return ordered_places(frozenset().union(*changed))
+
+
+def without_keeps(found: Effects) -> Effects:
+    """Return effects in which every key that is given back counts as written."""
+    if not found.keeps:
+        return found
+    return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
+
+
+def read_routes(graph: Graph) -> dict[str, tuple[Route, ...]]:
+    """Return what the conditional edges of a graph do, by the node that they leave."""
+    routers = [router for ways in graph.routers.values() for router in ways]
+    found = iter(map(_as_route, routers, infer_choices(routers)))
+    return {source: tuple(islice(found, len(ways))) for source, ways in graph.routers.items()}
+
+
+def _as_route(router: Router, choice: Choice) -> Route:
+    names = choice.names
+    known = router.ends if names is None or router.ends is not None else names
+    return Route(effects=choice.effects, targets=known or ALL, is_single=names is not None)
+
+
+def read_routing(
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
+) -> dict[str, Effects]:
+    """Return what the conditional edges of nodes do, for nodes that nothing else leaves.
+
+    Left out are nodes whose routers may start several tasks or pause.
+    """
+    left = {u for u, _ in graph.edges} | {u for us, _ in graph.joins for u in us}
+    routing = {}
+    for name, ways in routes.items():
+        if name not in graph.nodes or name in left or graph.nodes[name].ends or not ways:
+            continue
+        if effects[name].control & {"goto", "send"}:
+            continue
+        total = Effects()
+        for route in ways:
+            total = either(total, route.effects)
+            if not route.is_single:
+                total = replace(total, control=total.control | {"send"})
+        if not total.control & {"goto", "send", "interrupt", "step"}:
+            routing[name] = total
+    return routing
+
+
+def with_routing(found: Effects, routing: Effects) -> Effects:
+    """Return the effects of a node together with those of its conditional edges.
+
+    A router is given the state as it was before the node's superstep, with the node's own writes:
+    what it reads must have been written in an earlier superstep, as if the node read it.
+    """
+    return replace(
+        found,
+        reads=union(found.reads, routing.reads),
+        mutates=union(found.mutates, routing.mutates),
+        looks_at=found.looks_at | routing.looks_at,
+        changes=found.changes | routing.changes,
+        external=found.external | routing.external,
+        control=found.control | routing.control,
+        resources=found.resources | routing.resources,
+        evidence=(*found.evidence, *routing.evidence),
+        certain=found.certain and routing.certain,
+    )
+
+
+def summarize_graph(graph: Graph) -> Effects:
+    """Return the effects of running a whole compiled graph as one step of another.
+
+    It reads its input keys and writes its output keys; the contacts of its nodes and routers are
+    its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
+    `Command` to a parent, which an unknown target may be.
+    """
+    parts = list(effects_of_nodes(graph, {}, trusts_calls=False).values())
+    routing = infer_routers(router for ways in graph.routers.values() for router in ways)
+    parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside
+    control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
+    if graph.pauses:
+        control.add("interrupt")
+    leaves = any(part.goto is ALL for part in parts)
+    if leaves:
+        control |= {"goto", "send"}
+    external: set[External] = set().union(*(part.external for part in parts))
+    if graph.own_thread:  # it remembers a thread of its own from call to call
+        external.add("write")
+    return Effects(
+        reads=graph.inputs,
+        writes=graph.outputs,
+        mutates=ALL if any(part.mutates for part in parts) else frozenset(),
+        looks_at=frozenset().union(*(part.looks_at for part in parts)),
+        changes=frozenset().union(*(part.changes for part in parts)),
+        external=frozenset(external),
+        control=frozenset(control),
+        goto=ALL if leaves else frozenset(),
+        resources=frozenset().union(*(part.resources for part in parts)),
+        certain=all(part.certain for part in parts),
+    )
+
+
+def infer_effects(node: Any, state_schema: Any) -> Effects:
+    """Return an upper bound of what a node function or runnable does in one run.
+
+    Args:
+        node: A function, method, callable object or runnable, as given to `StateGraph.add_node`.
+        state_schema: The schema whose keys the node receives: TypedDict, dataclass or pydantic.
+
+    Returns:
+        The declared effects when `node` carries `@effects`, else the inferred ones. Code that
+        cannot be read gives `Effects.top()`.
+
+    Raises:
+        AnalysisError: If `node` is not callable, or `state_schema` has no annotated keys.
+    """
+    if not callable(node) and not isinstance(node, Runnable):
+        msg = f"A node must be a function or a runnable, not {type(node).__name__!r}."
+        raise AnalysisError(msg)
+    shape = describe_schema(state_schema, plain=_plain_keys(state_schema))
+    if not shape.keys:
+        msg = f"{state_schema!r} has no annotated keys; pass a TypedDict, dataclass or model."
+        raise AnalysisError(msg)
+    return infer_alone(node, shape, state_schema)
+
+
+def _plain_keys(schema: Any) -> frozenset[str] | None:
+    """Return the keys of which LangGraph keeps the last value; None when it rejects the schema."""
+    try:
+        channels = StateGraph(schema).channels
+    except Exception:
+        return None
+    return frozenset(key for key, channel in channels.items() if is_plain_channel(channel))
+
+
+use_framework(
+    Framework(
+        injected=frozenset({"config", "writer", "store", "runtime", "previous", "error"}),
+        getters={
+            get_config: "config",
+            get_store: "store",
+            get_stream_writer: "writer",
+            get_runtime: "runtime",
+        },
+        wrappers=(RunnableCallable,),
+        graphs=(CompiledStateGraph,),
+        summarize=lambda graph: summarize_graph(read_compiled(graph)),
+    )
+)

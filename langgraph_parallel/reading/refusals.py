@@ -1,0 +1,141 @@
+"""Reasons to leave a graph, or some of its nodes, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from langgraph_parallel.effects import ALL, Effects, Keys, bounded
+from langgraph_parallel.ordering.dependence import build_steps, constrain
+from langgraph_parallel.reading.model import ROOT, Graph, Refusal
+from langgraph_parallel.reading.nodes import Route
+
+
+def whole_graph_refusals(
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
+) -> Iterable[Refusal]:
+    """Yield the reasons for which no part of the graph may be rewritten."""
+    if ROOT in graph.channels:
+        yield Refusal(
+            rule="root-state", nodes=(), reason="its state is one value without keys to tell apart."
+        )
+        return
+    yield from _short_lived_reads(graph, effects, routes)
+    for name, node in graph.nodes.items():
+        if node.is_deferred:
+            yield Refusal(
+                rule="deferred-node",
+                nodes=(name,),
+                reason="a deferred node waits for the progress of the whole graph.",
+                remedy="Join with add_edge([...], node) instead of defer=True.",
+            )
+    for name, found in effects.items():
+        if found.control & {"goto", "send"} and found.goto is ALL:
+            why = next((str(e) for e in reversed(found.evidence)), "its code was not understood")
+            yield Refusal(
+                rule="unknown-routing",
+                nodes=(name,),
+                reason=f"it may route anywhere with Command(goto=...), because {why}.",
+                remedy="Declare what it does: @effects(reads=..., writes=...).",
+            )
+
+
+def _short_lived_reads(
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
+) -> Iterable[Refusal]:
+    """Refuse a graph in which somebody can tell how many supersteps have passed."""
+    counted = graph.channels - graph.plain - graph.folding | graph.managed
+    for name, found in effects.items():
+        keys = bounded(found.reads, counted) | bounded(found.writes, counted)
+        visible = graph.nodes[name].shape.keys | bounded(found.writes, graph.channels)
+        if touched := keys & visible:
+            reason = f"it uses {', '.join(sorted(touched))}, whose value depends on the superstep."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+        elif "step" in found.control:
+            reason = "it looks at the number of its superstep or at its checkpoint."
+            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+    for source, ways in routes.items():
+        for router, route in zip(graph.routers[source], ways, strict=True):
+            read = bounded(route.effects.reads, counted & router.shape.keys)
+            if "step" in route.effects.control or read:
+                reason = "its conditional edge depends on the number of the superstep."
+                yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
+
+
+def concurrency_refusals(
+    graph: Graph,
+    ways: Mapping[str, list[tuple[Keys, bool]]],
+    unmatched: frozenset[str],
+) -> Iterable[Refusal]:
+    """Refuse a graph in which several nodes may be active anywhere."""
+    for source in sorted(unmatched):
+        if graph.routers.get(source) and any(several for _, several in ways[source]):
+            yield Refusal(
+                rule="unknown-router",
+                nodes=(source,),
+                reason="its conditional edge may pick several nodes at once.",
+                remedy="Annotate the path function's result with Literal[...].",
+            )
+        else:
+            yield Refusal(
+                rule="already-parallel",
+                nodes=(source,),
+                reason="it starts several branches that do not meet again in one node.",
+                remedy='Join them with add_edge([...], "node").',
+            )
+
+
+def pinned_nodes(graph: Graph, pinned: frozenset[str]) -> list[Refusal]:
+    """Return the nodes that must keep their superstep, with the reason."""
+    refusals = []
+    for name, node in graph.nodes.items():
+        if name in pinned or "*" in pinned:
+            reason = "the graph may pause before or after it."
+            refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
+        elif node.is_handled or node.handles_errors:
+            reason = "an error handler decides what follows it."
+            refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
+    return refusals
+
+
+def held_by_routers(
+    effects: Mapping[str, Effects],
+    routing: Mapping[str, Effects],
+    ends: Iterable[tuple[str, ...]],
+    keys: frozenset[str],
+    folding: frozenset[str],
+) -> Iterable[Refusal]:
+    """Yield the nodes that only their conditional edge keeps behind the node before them.
+
+    Args:
+        effects: Effects of all nodes, without their conditional edges.
+        routing: What conditional edges do, by node.
+        ends: The last two nodes of each region that ends in a conditional edge.
+        keys: Every key of the state.
+        folding: Keys with a reducer.
+    """
+    for previous, last in ends:
+        before, after = build_steps((previous, last), effects, keys, folding)
+        held = constrain(before, after)
+        read = before.writes & bounded(routing[last].reads, keys)
+        if read and (held is None or not held.strict):
+            yield Refusal(
+                rule="router-at-the-end",
+                nodes=(last,),
+                reason=f"its conditional edge reads {', '.join(sorted(read))}, and would not see "
+                f"what {previous} writes beside it.",
+                remedy="Route from a node of its own behind both: "
+                "add_node('route', lambda state: {}) takes over the edge.",
+            )
+
+
+def no_straight_run(graph: Graph, effects: Mapping[str, Effects]) -> Refusal:
+    """Return the refusal of a graph in which nothing could be moved."""
+    routed = {name for name, found in effects.items() if found.control & {"goto", "send"}}
+    routers = sorted(routed | {source for source, ways in graph.routers.items() if ways})
+    reason = "no two nodes follow one another by plain edges alone"
+    if routers:
+        several = len(routers) > 1
+        more = f" and {len(routers) - 3} more" if len(routers) > 3 else ""
+        names = ", ".join(routers[:3]) + more
+        reason += f": {names} {'choose' if several else 'chooses'} what comes next"
+    return Refusal(rule="no-straight-run", nodes=(), reason=f"{reason}.")

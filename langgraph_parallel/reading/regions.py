@@ -1,0 +1,237 @@
+"""From a graph to its straight-line runs: the parts whose order may be reconsidered.
+
+    START -> a -> b -> c -> END          region (a, b, c), entered from START, left to END
+    START -> r -?-> a -> b -> c -> d     `a` is reached by a router and stays; region (b, c, d)
+    START -> a -> b -> r -?-> ...        region (a, b, r); `r` reads what its router reads
+
+A region is a chain of plain edges that nothing else enters or leaves, outside of the parts that are
+parallel already (`concurrency`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from langgraph_parallel.effects import ALL, Effects, Keys, union
+from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.reading.concurrency import find_brackets, read_exits
+from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
+from langgraph_parallel.reading.nodes import (
+    Route,
+    effects_of_nodes,
+    read_routes,
+    read_routing,
+    with_reducers,
+    with_routing,
+    without_keeps,
+)
+from langgraph_parallel.reading.refusals import (
+    concurrency_refusals,
+    held_by_routers,
+    no_straight_run,
+    pinned_nodes,
+    whole_graph_refusals,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphView:
+    """A graph with all that is known of it."""
+
+    graph: Graph
+    effects: Mapping[str, Effects] = field(default_factory=dict)
+    """Effects of every node, bounded by the state's keys; empty when the graph is unfinished."""
+    regions: tuple[Region, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    routes: Mapping[str, tuple[Route, ...]] = field(default_factory=dict)
+    """What the conditional edges of each node do."""
+    routing: Mapping[str, Effects] = field(default_factory=dict)
+    """The same as one, for nodes that may close a region with their conditional edges."""
+
+    def effects_in(self, region: Region) -> dict[str, Effects]:
+        """Return the effects of a region's nodes, with what its conditional edge reads."""
+        found = {name: self.effects[name] for name in region.nodes}
+        if region.routed:
+            last = region.nodes[-1]
+            found[last] = with_routing(found[last], self.routing[last])
+        return found
+
+
+def read_graph(
+    graph: Graph,
+    declared: Mapping[str, Effects],
+    pinned: Iterable[str],
+    *,
+    trusts_calls: bool = False,
+    refine: Callable[[dict[str, Effects]], dict[str, Effects]] = lambda found: found,
+) -> GraphView:
+    """Analyze every node and router of a graph and find its regions.
+
+    Args:
+        graph: The graph.
+        declared: Effects that replace inferred ones, by node name.
+        pinned: Nodes that must keep their superstep, such as those named in `interrupt_before`.
+        trusts_calls: Take unknown calls to change none of their arguments.
+        refine: Adds to the effects of nodes, by name, what other sources know.
+
+    Raises:
+        AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
+    """
+    if not _is_whole(graph):
+        return _unfinished(graph)
+    if unknown := sorted(set(declared) - set(graph.nodes)):
+        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
+        raise AnalysisError(msg)
+    effects = refine(effects_of_nodes(graph, declared, trusts_calls=trusts_calls))
+    effects = {name: with_reducers(graph, found) for name, found in effects.items()}
+    if any(found.mutates for found in effects.values()):
+        # Giving a value back saves what was changed in it, so here it is a write like any other.
+        effects = {name: without_keeps(found) for name, found in effects.items()}
+    return _find_regions(graph, effects, frozenset(pinned))
+
+
+def _unfinished(graph: Graph) -> GraphView:
+    # LangGraph itself says what is missing, when the graph is compiled.
+    reason = "an edge names a node that does not exist."
+    return GraphView(graph=graph, refusals=(Refusal(rule="unfinished", nodes=(), reason=reason),))
+
+
+def _find_regions(
+    graph: Graph, effects: Mapping[str, Effects], pinned: frozenset[str]
+) -> GraphView:
+    """Find the runs of nodes that may be reordered, and say why others may not be."""
+    routes = read_routes(graph)
+    ways = _ways_out(graph, effects, routes)
+    concurrent, unmatched = find_brackets(read_exits(graph, ways))
+    refusals = list(whole_graph_refusals(graph, effects, routes))
+    if not refusals:
+        refusals += concurrency_refusals(graph, ways, unmatched)
+    regions: tuple[Region, ...] = ()
+    routing: dict[str, Effects] = {}
+    if not refusals:
+        stuck = pinned_nodes(graph, pinned)
+        refusals += stuck
+        kept = concurrent.union(*(r.nodes for r in stuck))
+        routed = _union_of(targets for found in ways.values() for targets, _ in found)
+        routing = read_routing(graph, effects, routes)
+        regions = tuple(_chains(graph, kept, routed, routing.keys()))
+        ends = (region.nodes[-2:] for region in regions if region.routed)
+        keys = graph.plain | graph.folding
+        refusals += held_by_routers(effects, routing, ends, keys, graph.folding)
+        if not regions:
+            refusals.append(no_straight_run(graph, effects))
+    return GraphView(
+        graph=graph,
+        effects=effects,
+        regions=regions,
+        refusals=tuple(refusals),
+        routes=routes,
+        routing=routing,
+    )
+
+
+def _is_whole(graph: Graph) -> bool:
+    known = {START, END, *graph.nodes}
+    named = {name for edge in graph.edges for name in edge}
+    named |= {name for sources, target in graph.joins for name in (*sources, target)}
+    return named <= known and set(graph.routers) <= known
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "(none)"
+
+
+def _ways_out(
+    graph: Graph, effects: Mapping[str, Effects], routes: Mapping[str, tuple[Route, ...]]
+) -> dict[str, list[tuple[Keys, bool]]]:
+    """Return, for each node, where its conditional edges and `Command`s go, and if to several."""
+    ways: dict[str, list[tuple[Keys, bool]]] = {}
+    for source in (START, *graph.nodes):
+        found = effects.get(source)
+        ways[source] = [(route.targets, not route.is_single) for route in routes.get(source, ())]
+        if found is not None and found.control & {"goto", "send"}:
+            ways[source].append((found.goto, "send" in found.control))
+    return ways
+
+
+# -- regions -------------------------------------------------------------------------------------
+
+
+def _union_of(sets: Iterable[Keys]) -> Keys:
+    total: Keys = frozenset()
+    for keys in sets:
+        total = union(total, keys)
+    return total
+
+
+def _chains(
+    graph: Graph,
+    pinned: frozenset[str],
+    routed: Keys,
+    routing: Collection[str],
+) -> Iterable[Region]:
+    """Yield the runs of plain edges that nothing else enters or leaves, outside of `pinned`.
+
+    The last node may be left by conditional edges, if it is one of `routing`.
+    """
+    ways = _plain_ways(graph)
+    after = {u: out[0] for u, out in ways.items() if len(out) == 1}
+    joined = {target for _, target in graph.joins}
+    before: dict[str, list[str]] = {}
+    for u, v in graph.edges:
+        before.setdefault(v, []).append(u)
+
+    def follows(u: str, v: str) -> bool:
+        """Tell whether `v` runs exactly when `u` has run."""
+        free = v not in pinned and v not in joined and v != END
+        free = free and routed is not ALL and v not in routed
+        return u in after and u not in pinned and free and before[v] == [u]
+
+    inner = {v for u, v in after.items() if follows(u, v)}
+    for head in graph.nodes:
+        if head in pinned or head in inner:
+            continue
+        chain = {head: None}  # in order, with quick look-up
+        last = head
+        while (following := after.get(last, END)) not in chain and follows(last, following):
+            chain[following] = None
+            last = following
+        region = _trim(
+            list(chain), after, ways, routing, head_is_routed=routed is ALL or head in routed
+        )
+        if region is not None:
+            yield region
+
+
+def _trim(
+    chain: list[str],
+    after: Mapping[str, str],
+    ways: Mapping[str, list[str]],
+    routing: Collection[str],
+    *,
+    head_is_routed: bool,
+) -> Region | None:
+    """Return the part of a chain that may be rewritten, or None when nothing is left of it."""
+    if head_is_routed:
+        chain = chain[1:]  # a router picks the head by name; only what follows may move
+    routed = bool(chain) and chain[-1] in routing
+    if chain and not routed and chain[-1] not in ways:
+        chain = chain[:-1]  # it branches in a way that was not understood
+    leave = after.get(chain[-1]) if chain and not routed else None
+    if len(chain) < 2 or leave in chain:
+        return None
+    return Region(nodes=tuple(chain), exit=leave, routed=routed)
+
+
+def _plain_ways(graph: Graph) -> dict[str, list[str]]:
+    """Return the plain edges out of each node that is left by no other way; empty at the end."""
+    ways: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for u, v in graph.edges:
+        if u != START:
+            ways[u].append(v)
+    waiting = {source for sources, _ in graph.joins for source in sources}
+    for name, node in graph.nodes.items():
+        if graph.routers.get(name) or node.ends or name in waiting or len(ways[name]) > 1:
+            del ways[name]
+    return ways

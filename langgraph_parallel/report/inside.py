@@ -1,0 +1,72 @@
+"""From the reports on sub-graphs to their part in the report on the graph around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from langgraph_parallel.effects import Effects
+from langgraph_parallel.reading.model import END, Refusal, Region
+from langgraph_parallel.report.model import GraphReport
+from langgraph_parallel.report.region import RegionReport
+
+
+def durations_inside(inside: Mapping[str, GraphReport]) -> dict[str, float]:
+    """Return how long sub-graphs take before they are rewritten: as long as their regions."""
+    return {host: report.work for host, report in inside.items() if report.work}
+
+
+def regions_inside(
+    inside: Mapping[str, GraphReport], durations: Mapping[str, float]
+) -> Iterator[RegionReport]:
+    """Yield the regions of sub-graphs as those of the graph around them.
+
+    Args:
+        inside: The reports on the sub-graphs, by node name.
+        durations: Predicted durations of nodes; that of a sub-graph is shared out among its nodes.
+    """
+    for host, report in inside.items():
+        work = report.work
+        scale = durations.get(host, work) / work if work else 1.0
+        for region in report.regions:
+            yield _prefix(region, host, scale)
+
+
+def _prefix(part: RegionReport, host: str, scale: float) -> RegionReport:
+    leave = part.region.exit
+    return replace(
+        part,
+        region=Region(
+            nodes=tuple(_named(host, part.region.nodes)),
+            exit=leave if leave in (None, END) else f"{host}/{leave}",
+        ),
+        steps=tuple(replace(step, name=f"{host}/{step.name}") for step in part.steps),
+        effects={f"{host}/{name}": found for name, found in part.effects.items()},
+        costs={f"{host}/{name}": scale * cost for name, cost in part.costs.items()},
+        host=f"{host}/{part.host}" if part.host else host,
+    )
+
+
+def refusals_inside(inside: Mapping[str, GraphReport]) -> tuple[Refusal, ...]:
+    """Return the refusals of sub-graphs as those of the graph around them."""
+    return tuple(
+        replace(refusal, nodes=tuple(_named(host, refusal.nodes)))
+        if refusal.nodes
+        else replace(refusal, nodes=(host,), reason=f"inside of it, {refusal.reason}")
+        for host, report in inside.items()
+        for refusal in report.refusals
+        if refusal.rule != "no-straight-run"  # nothing was lost: there are many agents like that
+    )
+
+
+def effects_inside(inside: Mapping[str, GraphReport]) -> dict[str, Effects]:
+    """Return the effects of the nodes of sub-graphs, named as in the graph around them."""
+    return {
+        f"{host}/{name}": found
+        for host, report in inside.items()
+        for name, found in report.effects.items()
+    }
+
+
+def _named(host: str, names: Iterable[str]) -> Iterator[str]:
+    return (f"{host}/{name}" for name in names)

@@ -1,0 +1,100 @@
+"""What `parallelize` did and why: the facts, which every form of the report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from langgraph_parallel.effects import Effects
+from langgraph_parallel.reading.model import Refusal
+from langgraph_parallel.report.costs import Durations
+from langgraph_parallel.report.early import EarlyRuntime
+from langgraph_parallel.report.region import Pair, RegionReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class GraphReport:
+    """What was made parallel in a graph, and why the rest was not, as plain fields and numbers."""
+
+    regions: tuple[RegionReport, ...]
+    """Every straight run that was considered, rewritten or not; those of sub-graphs come last."""
+    refusals: tuple[Refusal, ...]
+    """The parts that stay as they are, with the reason."""
+    effects: Mapping[str, Effects]
+    """What each node does; a node of a sub-graph is called `host/node`."""
+    before: str
+    """The graph's edges before, as Mermaid text."""
+    after: str
+    """The graph's edges after, as Mermaid text."""
+    unit: str
+    """Unit of the predicted durations: `s` when given, else `calls`."""
+    measured: Mapping[str, float] | None = None
+    """Recorded seconds of each node (>= 0); None when nothing was recorded. Nodes without an entry
+    count as 0."""
+    runtime: EarlyRuntime | None = field(default=None, compare=False)
+    """What early starts did so far, counted while the graph is used; None but in `mode="exact"`."""
+    what_if: Callable[[Mapping[str, Effects]], GraphReport] | None = field(
+        default=None, compare=False
+    )
+    """Explains the same graph with these effects of nodes; None when the graph is not at hand."""
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether anything was rewritten."""
+        return any(part.is_parallel for part in self.regions)
+
+    @property
+    def work(self) -> float:
+        """Predicted duration of all regions' nodes one after another."""
+        return self.predicted.work(self.regions)
+
+    @property
+    def span(self) -> float:
+        """Predicted duration of all regions now."""
+        return self.predicted.span(self.regions)
+
+    @property
+    def speedup(self) -> float:
+        """Predicted speed-up of the regions: work over span; 1.0 when there is nothing to gain."""
+        return self.predicted.speedup(self.regions)
+
+    @property
+    def measured_speedup(self) -> float | None:
+        """Speed-up with the recorded seconds; None when nothing was recorded."""
+        return None if self.measured is None else self.recorded.speedup(self.regions)
+
+    @property
+    def predicted(self) -> Durations:
+        """The predicted duration of every node that stands in a region."""
+        costs = {name: cost for part in self.regions for name, cost in part.costs.items()}
+        return Durations(by_node=costs, unit=self.unit)
+
+    @property
+    def recorded(self) -> Durations:
+        """The recorded seconds of the nodes; without an entry when nothing was recorded."""
+        return Durations(by_node=self.measured or {}, unit="s")
+
+    def with_measured(self, seconds: Mapping[str, float]) -> Self:
+        """Return the report with the recorded seconds of each node (>= 0)."""
+        return replace(self, measured=dict(seconds))
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the verdict on every pair of nodes that share a region."""
+        for part in self.regions:
+            yield from part.pairs()
+
+    def why(self, earlier: str, later: str) -> str:
+        """Return why two nodes are, or are not, kept in order.
+
+        Raises:
+            KeyError: If they do not share a region, or are not in program order.
+        """
+        for part in self.regions:
+            nodes = part.region.nodes
+            if earlier in nodes and later in nodes:
+                i, j = nodes.index(earlier), nodes.index(later)
+                if i < j:
+                    return part.pair(i, j).reason
+        msg = f"{earlier!r} and {later!r} do not stand, in this order, in one straight run"
+        raise KeyError(msg)

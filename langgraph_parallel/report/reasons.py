@@ -1,0 +1,94 @@
+"""From two nodes' constraint, or one node's fence, to a sentence with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from langgraph_parallel.effects import Effects, Evidence
+from langgraph_parallel.ordering.dependence import Constraint, Rule, Step
+
+_CAUSES: Mapping[Rule, tuple[str, ...]] = {
+    Rule.EXTERNAL: ("unknown", "write"),
+    Rule.MUTATION: ("mutates",),
+    Rule.CONTROL: ("interrupt", "send", "goto"),
+    Rule.FAILURE: ("changes",),
+}
+"""The kinds of effect that make a node keep its place."""
+
+
+def verdict_of(
+    earlier: Step, later: Step, constraint: Constraint | None, effects: Mapping[str, Effects]
+) -> str:
+    """Return what the order of two nodes of one region must keep, and the evidence for it."""
+    if constraint is None:
+        shared = earlier.resources & later.resources
+        if shared:
+            return f"ordered: both use the resource {', '.join(sorted(shared))}"
+        return "independent: no state key or outside effect connects them"
+    keys = ", ".join(map(repr, constraint.keys))
+    match constraint.rule:
+        case Rule.FLOW:
+            return f"ordered: {later.name} reads {keys}, which {earlier.name} writes" + (
+                _place_of_read(effects[later.name], constraint.keys)
+            )
+        case Rule.OUTPUT:
+            return f"ordered: both write {keys}, and the last one must win"
+        case Rule.FOLD if constraint.strict:
+            return f"ordered: both add to {keys}, and LangGraph would fold them by name"
+        case Rule.FOLD:
+            return f"independent: both add to {keys}, in the same order as before"
+        case Rule.ANTI:
+            return f"independent: {later.name} writes {keys} only after {earlier.name} has read"
+        case Rule.MEMORY:
+            return _memory_verdict(earlier, later, constraint.keys[0], effects)
+        case Rule.FAILURE:
+            place = constraint.keys[0]
+            where = _place_of(effects[later.name], f"changes {place}")
+            return (
+                f"ordered: {later.name} changes {place}{where}, which must not happen "
+                f"if {earlier.name} fails"
+            )
+        case _:
+            fenced = earlier if earlier.fence else later
+            return f"ordered: {_fence_reason(fenced, effects[fenced.name])}"
+
+
+def cause_of(effects: Effects, fence: Rule) -> Evidence:
+    """Return the evidence that makes a node keep its place among all its neighbors."""
+    for kind in _CAUSES.get(fence, ()):
+        for evidence in effects.evidence:
+            if evidence.effect == kind:
+                return evidence
+    return effects.evidence[-1] if effects.evidence else Evidence(what="it was declared so")
+
+
+def _fence_reason(step: Step, effects: Effects) -> str:
+    assert step.fence is not None
+    cause = cause_of(effects, step.fence)
+    return f"{step.name} keeps its place ({step.fence.value}: {cause})"
+
+
+def _memory_verdict(earlier: Step, later: Step, place: str, effects: Mapping[str, Effects]) -> str:
+    """Return which place outside the state two nodes both touch, with both lines."""
+    parts = []
+    for step in (later, earlier):
+        changes = place in map(str, step.changes)
+        verb = "changes" if changes else "looks at"
+        where = _place_of(effects[step.name], f"{verb} {place}")
+        parts.append(f"{step.name} {verb} {'it' if parts else place}{where}")
+    return f"ordered: {parts[0]}, and {parts[1]}"
+
+
+def _place_of(effects: Effects, what: str) -> str:
+    for evidence in effects.evidence:
+        if evidence.what == what and evidence.where:
+            return f" ({evidence.where})"
+    return ""
+
+
+def _place_of_read(effects: Effects, keys: tuple[str, ...]) -> str:
+    wanted = [f"reads {key!r}" for key in keys]
+    for evidence in effects.evidence:
+        if evidence.what in wanted or evidence.what.startswith("reads the whole"):
+            return f" ({evidence.where})" if evidence.where else ""
+    return ""
