@@ -39,9 +39,11 @@ from langgraph_parallel.inference.values import (
     SCALAR,
     Cell,
     Const,
+    Data,
     Live,
     Made,
     Object,
+    Opaque,
     State,
     Value,
     const,
@@ -285,14 +287,22 @@ def _isinstance(frame: Frame, given: Arguments) -> Value:
             hook = find(type(atom.obj), operation)
             if hook is not None and is_users(hook[1]):
                 typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
-            elif "ABCMeta" in type(atom.obj).__name__:
-                _run_subclass_hooks(frame, atom, given)
+            _run_subclass_hooks(frame, atom, given)
+        else:
+            _check_unknown_class(frame, atom, given)
     for atom in _first(given):
         if isinstance(atom, (Live, Made, Object)):
             own = find(typed.class_of(atom), "__class__")
             if own is not None and is_users(own[1]):
                 typed.get_attribute(frame, atom, "__class__", given.node)
     return SCALAR
+
+
+def _check_unknown_class(frame: Frame, atom: Any, given: Arguments) -> None:
+    """A class that is not known may say by code of its own what its instances are."""
+    if not isinstance(atom, (Const, Data)) and not (isinstance(atom, Opaque) and atom.tame):
+        what = "asks for the class of something"
+        unknown(frame, what, join(frozenset({atom}), _first(given)), given.node)
 
 
 def _run_subclass_hooks(frame: Frame, atom: Live, given: Arguments) -> None:
@@ -309,6 +319,8 @@ def _issubclass(frame: Frame, given: Arguments) -> Value:
             if hook is not None and is_users(hook[1]):
                 typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
             _run_subclass_hooks(frame, atom, given)
+        else:
+            _check_unknown_class(frame, atom, given)
     return SCALAR
 
 
@@ -395,6 +407,12 @@ def fill_cell(frame: Frame, cell: Cell, given: Arguments) -> None:
         put_at(frame, cell, const(name), value, given.node)
 
 
+def _length_hint(frame: Frame, given: Arguments) -> Value:
+    for operation in ("__len__", "__length_hint__"):
+        unary(frame, operation, _first(given), given.node)
+    return SCALAR
+
+
 def _dir(frame: Frame, given: Arguments) -> Value:
     use(frame, given.all, given.node)
     return fresh(plain=True)
@@ -477,7 +495,7 @@ RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
         *((operator.iconcat, _in_place("__add__")), (operator.index, _one("__index__"))),
         *((operator.neg, _one("__neg__")), (operator.pos, _one("__pos__"))),
         *((operator.abs, _one("__abs__")), (operator.inv, _one("__invert__"))),
-        *((operator.invert, _one("__invert__")), (operator.length_hint, _one("__len__"))),
+        *((operator.invert, _one("__invert__")), (operator.length_hint, _length_hint)),
         *((operator.countOf, _contains), (operator.indexOf, _contains)),
     )
 }

@@ -26,7 +26,7 @@ from langgraph_parallel.inference.clients import client_call, make_client
 from langgraph_parallel.inference.construct import make
 from langgraph_parallel.inference.containers import cell_at
 from langgraph_parallel.inference.datamodel import find, is_users, user_defined
-from langgraph_parallel.inference.door import iterate, spread_mapping, use
+from langgraph_parallel.inference.door import await_value, iterate, spread_mapping, use
 from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.files import open_file
 from langgraph_parallel.inference.frame import (
@@ -379,10 +379,10 @@ _LOG_FUNCTIONS: Final = frozenset(
 def _call_async_helper(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
     """Call the functions of asyncio that run or await what they are given."""
     if function is asyncio.gather:
-        parts = join(*given.positional, given.unpacked)
+        parts = await_value(frame, join(*given.positional, given.unpacked), given.node)
         return collected(frame, given.node, parts)
     if function in (asyncio.wait_for, asyncio.shield) and given.positional:
-        return given.positional[0]
+        return await_value(frame, given.positional[0], given.node)
     if function is asyncio.to_thread and given.positional:
         callee, *rest = given.positional
         return frame.call(callee, Arguments(given.node, tuple(rest), given.named, given.unpacked))

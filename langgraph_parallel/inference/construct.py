@@ -28,7 +28,7 @@ from langgraph_parallel.inference.datamodel import (
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.gentle import is_gentle
 from langgraph_parallel.inference.handlers import call_hook
-from langgraph_parallel.inference.typed import call_method
+from langgraph_parallel.inference.typed import Typed, call_method, class_of, get_attribute
 from langgraph_parallel.inference.values import (
     NOTHING,
     Cell,
@@ -181,6 +181,12 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
     if cls.model_config.get("extra") == "allow":
         rest = (v for k, v in arguments.named.items() if k not in cls.model_fields)
         frame.recorder.grown |= atom.cell.add(join(*rest))
+    for name, private in cls.__private_attributes__.items():
+        if private.default_factory is not None:
+            made = frame.call(frame.live(private.default_factory), Arguments(node))
+        else:
+            made = frame.live(private.default)
+        frame.recorder.grown |= atom.cell.put(name, made)
     for function in model_code(cls):
         _call_validator(frame, atom, function, node)
     init = find(cls, "__init__")
@@ -207,7 +213,7 @@ def _validated(field: FieldInfo, value: Value) -> Value:
     return value if loose and value else promised
 
 
-def _call_validator(frame: Frame, atom: Made, function: Any, node: ast.AST) -> None:
+def _call_validator(frame: Frame, atom: Typed, function: Any, node: ast.AST) -> None:
     inner = getattr(function, "__func__", function)
     if isinstance(inner, types.FunctionType) and is_users(inner):
         count = inner.__code__.co_argcount
@@ -216,7 +222,7 @@ def _call_validator(frame: Frame, atom: Made, function: Any, node: ast.AST) -> N
         if first == ("self",):
             given[0] = frozenset({atom})
         elif first == ("cls",):
-            given[0] = frozenset({Live(atom.cls)})
+            given[0] = frozenset({Live(class_of(atom))})
         frame.call(frame.live(inner), Arguments(node, tuple(given)))
         return
     if isinstance(inner, type) and not user_defined(inner):
@@ -248,24 +254,41 @@ def _may_be_users(function: Any) -> bool:
     return bool(user_defined(type(inner))) or type(inner).__module__ == "itertools"
 
 
-def _functions_in(part: Any, seen: set[int], depth: int) -> Iterator[Any]:
-    """Yield every callable of a core schema."""
-    if id(part) in seen or depth > 60:
+def _functions_in(
+    part: Any, seen: set[int], depth: int, *, serializing: bool = False, inside: bool = False
+) -> Iterator[Any]:
+    """Yield every callable of a core schema: those that validate, or those that serialize.
+
+    Args:
+        part: A part of the schema.
+        seen: Parts that were looked at, by identity.
+        depth: How deep this one is.
+        serializing: Which of the two are wanted.
+        inside: Whether this part is about serialization.
+    """
+    if id(part) in seen or depth > _DEEPEST_SCHEMA:
         return
     seen.add(id(part))
     if isinstance(part, dict):
         for key, value in part.items():
-            if key in ("serialization", "metadata"):
+            about = key == "serialization"
+            if key == "metadata" or (about and not serializing):
                 continue
-            yield from _functions_in(value, seen, depth + 1)
+            yield from _functions_in(
+                value, seen, depth + 1, serializing=serializing, inside=inside or about
+            )
     elif isinstance(part, (list, tuple)):
         for value in part:
-            yield from _functions_in(value, seen, depth + 1)
+            yield from _functions_in(value, seen, depth + 1, serializing=serializing, inside=inside)
     elif isinstance(part, type):
-        if _has_own_checks(part):
+        if not serializing and _has_own_checks(part):
             yield part
-    elif callable(part):
+    elif callable(part) and serializing == inside:
         yield part
+
+
+_DEEPEST_SCHEMA: Final = 60
+"""Levels of a core schema; one level of nested models takes about six."""
 
 
 def _has_own_checks(cls: type) -> bool:
@@ -284,6 +307,20 @@ def _declared_code(cls: type) -> list[Any]:
         return []
     kinds = [getattr(rules, field.name) for field in dataclasses.fields(rules)]
     return [rule.func for kind in kinds if isinstance(kind, dict) for rule in kind.values()]
+
+
+def run_serializers(frame: Frame, atom: Typed, cls: type, node: ast.AST) -> None:
+    """Run what dumping a pydantic model runs: serializers, of nested models too, computed fields."""
+    try:
+        schema = cls.__pydantic_core_schema__  # type: ignore[attr-defined]
+        found = list(_functions_in(schema, set(), 0, serializing=True))
+    except (AttributeError, PydanticUserError):
+        found = []
+    for function in filter(_may_be_users, found):
+        _call_validator(frame, atom, function, node)
+    rules = getattr(cls, "__pydantic_decorators__", None)
+    for name in getattr(rules, "computed_fields", ()):
+        get_attribute(frame, atom, name, node)
 
 
 def makes_quietly(cls: type) -> bool:

@@ -109,7 +109,8 @@ def special_methods(cls: type, operation: str) -> Iterator[tuple[type, Any]]:
 def instance_dict(obj: Any) -> Mapping[str, Any]:
     """Return the attributes that an instance holds itself, without running any code."""
     slot = find(type(obj), "__dict__")
-    if slot is None or not isinstance(slot[1], types.GetSetDescriptorType):
+    kinds = (types.GetSetDescriptorType, types.MemberDescriptorType)
+    if slot is None or not isinstance(slot[1], kinds):
         return {}
     try:
         found = slot[1].__get__(obj)

@@ -231,6 +231,7 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
     if operation == "__mod__" and not is_scalar(right):
         use(frame, right, node)  # it may format
     found: Value = NOTHING
+    _use_beside_built_ins(frame, left, right, node)
     is_typed = False
     for atom, operation_of, other in (
         *((atom, operation, right) for atom in left),
@@ -259,6 +260,21 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
     )
 
 
+def _use_beside_built_ins(frame: Frame, left: Value, right: Value, node: ast.AST) -> None:
+    """What is built in, or a library's, may look at its operand: `"ab" * x`, `path / x`, `a |= x`."""
+    for one, other in ((left, right), (right, left)):
+        if all(_is_users(atom) for atom in one):
+            continue
+        for atom in other:
+            if _is_users(atom):
+                typed.use_object(frame, atom, node)
+
+
+def _is_users(atom: Any) -> bool:
+    is_typed = isinstance(atom, (Live, Made, Object)) and not _is_container(atom)
+    return is_typed and bool(typed.user_defined(typed.class_of(atom)))
+
+
 def _operator(
     frame: Frame, atom: typed.Typed, operation: str, other: Value, node: ast.AST
 ) -> Value:
@@ -271,6 +287,7 @@ def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
     """Return what an augmented assignment gives; what can change in place is changed."""
     where = frame.where(node)
     found: Value = NOTHING
+    _use_beside_built_ins(frame, left, right, node)
     for atom in left:
         if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
             done = typed.run_special(frame, atom, in_place(operation), (right,), node)
@@ -618,6 +635,7 @@ def _iterate_typed(
         if isinstance(iterator, (Live, Made, Object)) and not _is_container(iterator):
             if find(typed.class_of(iterator), then) is None:
                 continue
+            typed.run_special(frame, iterator, "__length_hint__", (), node)
             if isinstance(iterator, Live) and not typed.user_defined(typed.class_of(iterator)):
                 return unknown(frame, "moves an iterator on", frozenset({iterator}), node)
             total = join(total, typed.run_special(frame, iterator, then, (), node))

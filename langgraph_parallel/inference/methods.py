@@ -15,6 +15,7 @@ from langgraph_parallel.effects import union
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.builtin_calls import fill_cell, run_key
 from langgraph_parallel.inference.clients import client_method, store_method
+from langgraph_parallel.inference.construct import run_serializers
 from langgraph_parallel.inference.containers import cell_at
 from langgraph_parallel.inference.datamodel import find, is_users, user_defined
 from langgraph_parallel.inference.door import (
@@ -40,7 +41,7 @@ from langgraph_parallel.inference.external import (
 )
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.gentle import is_gentle
-from langgraph_parallel.inference.handlers import log_to, run_given_handlers
+from langgraph_parallel.inference.handlers import log_to, run_given_handlers, run_hooks
 from langgraph_parallel.inference.held import (
     CONTAINERS,
     MAPPINGS,
@@ -427,6 +428,10 @@ def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Va
         return _container_method(frame, receiver, name, given)
     if receiver is os.environ:
         return _environment_method(frame, name, given)
+    if isinstance(receiver, logging.LoggerAdapter) and name in _LOG_METHODS:
+        run_hooks(frame, Live(receiver), "process", given.node)
+        inner = receiver.logger
+        return _live_method(frame, inner, name, given)
     if isinstance(receiver, logging.Logger) and name in _LOG_METHODS:
         if not user_defined(type(receiver)):
             return _log(frame, receiver, given)
@@ -586,12 +591,11 @@ def call_builtin_method(
             typed.set_attribute(frame, atom, str(key), given.positional[1], node, hooks=False)
         if constants_of(given.positional[0]) is not None:
             return NONE
+    if issubclass(typed.class_of(atom), BaseModel) and name in _DUMPS:
+        return _dump(frame, atom, name, given)
     base = _defining(typed.class_of(atom), name)
     if base is not None and is_gentle(base):
         return _gentle_method(frame, atom, base, name, given)
-    if isinstance(atom, Made) and issubclass(atom.cls, BaseModel) and name in READING_METHODS:
-        use(frame, frozenset({atom}), node)
-        return data(atom.cell.roots)
     del function, where
     return unknown(frame, f"calls .{name}()", involved, node)
 
@@ -607,9 +611,16 @@ def _defining(cls: type, name: str) -> type | None:
     return found[0] if found is not None else None
 
 
-_MAKES_DATA: Final = frozenset(
-    {"model_dump", "model_dump_json", "dict", "json", "isoformat", "keys", "items", "values"}
-)
+_DUMPS: Final = frozenset({"model_dump", "model_dump_json", "dict", "json", "copy", "model_copy"})
+
+
+def _dump(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+    """Return what dumping or copying a pydantic model gives."""
+    use(frame, join(frozenset({atom}), given.all), given.node)
+    if "copy" in name:
+        return frozenset({atom})
+    run_serializers(frame, atom, typed.class_of(atom), given.node)
+    return data(roots_of(frozenset({atom})))
 
 
 def _gentle_method(
@@ -627,26 +638,16 @@ def _gentle_method(
         use(frame, given.all, node)
         return typed.parts_of(frame, atom)
     run_callbacks(frame, given)
-    if name in MUTATING_METHODS or name in ("with_traceback", "add_note", "write", "send"):
+    if name not in READING_METHODS and not _is_value_class(typed.class_of(atom)):
         _change_all(frame, atom, given)
-        return join(typed.parts_of(frame, atom), NONE)
+        typed.use_object(frame, atom, node)
+        return join(typed.parts_of(frame, atom), given.all, NONE)
     use(frame, given.all, node)
     own = user_defined(typed.class_of(atom))
     if own:
         typed.use_object(frame, atom, node)
     else:
         typed.look_at_object(frame, atom, frame.where(node))
-    if name in (
-        "model_dump",
-        "model_dump_json",
-        "dict",
-        "json",
-        "copy",
-        "model_copy",
-    ) and issubclass(base, BaseModel):
-        use(frame, frozenset({atom}), node)
-        roots = roots_of(frozenset({atom}))
-        return frozenset({atom}) if "copy" in name else data(roots)
     if _is_value_class(typed.class_of(atom)):
         return data()
     return join(typed.parts_of(frame, atom), given.all, NONE)
@@ -670,9 +671,4 @@ def _change_all(frame: Frame, atom: typed.Typed, given: Arguments) -> None:
     if isinstance(atom, Made):
         frame.recorder.grown |= atom.cell.add(given.all)
     typed.change_object(frame, atom, None, frame.where(given.node), given.all)
-    own = user_defined(typed.class_of(atom)) & {"__setitem__", "__delitem__", "__missing__"}
-    for name in sorted(own):
-        found = find(typed.class_of(atom), name)
-        if found is not None:
-            given_parts = (given.all or SCALAR,) * 2
-            typed.call_method(frame, atom, found[1], given_parts, given.node)
+    typed.run_own_hooks(frame, atom, "change", given.node)

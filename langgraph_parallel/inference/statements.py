@@ -21,7 +21,7 @@ from langgraph_parallel.inference.door import (
     truth,
     use,
 )
-from langgraph_parallel.inference.expressions import OPERATORS, condition, pipe
+from langgraph_parallel.inference.expressions import OPERATORS, chained, condition
 from langgraph_parallel.inference.frame import (
     Arguments,
     Env,
@@ -41,9 +41,11 @@ from langgraph_parallel.inference.parts import (
     leave,
     set_attribute,
     set_item,
+    store_in_state,
 )
 from langgraph_parallel.inference.values import (
     NOTHING,
+    STATE,
     WORLD,
     Cell,
     Live,
@@ -145,11 +147,15 @@ def _augmented(frame: Frame, node: ast.AugAssign) -> None:
         base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
         old = get_item(frame, base, index, target, is_slice=isinstance(target.slice, ast.Slice))
     added = frame.evaluate(node.value)
-    piped = pipe(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
-    if piped is not None and not any(isinstance(a, Cell) for a in old):
+    piped = chained(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
+    if piped is not None:
         result = piped
     else:
-        result = augment(frame, OPERATORS[type(node.op)], old, added, node)
+        if State() in old and isinstance(node.op, ast.BitOr):
+            where = frame.where(node)
+            store_in_state(frame, opaque(ALL), added, where)
+        kept = augment(frame, OPERATORS[type(node.op)], old - {State()}, added, node)
+        result = join(kept, STATE if State() in old else NOTHING)
     if isinstance(target, ast.Name):
         frame.bind(target.id, result)
     elif isinstance(target, ast.Attribute):

@@ -262,6 +262,11 @@ MUTATING_METHODS: Final = frozenset(
         "intersection_update",
         "difference_update",
         "symmetric_difference_update",
+        "move_to_end",
+        "subtract",
+        "send",
+        "throw",
+        "close",
     ]
 )
 """Methods of built-in containers that change the receiver."""

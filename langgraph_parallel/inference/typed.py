@@ -139,8 +139,12 @@ def _run_library(
     if operation in MUTATING or operation in ("__next__", "__anext__"):
         change_object(frame, atom, None, where, join(*operands))
     look_at_object(frame, atom, where)
+    if isinstance(atom, Made):
+        USE[0](frame, atom.cell.everything(), node)
+    elif isinstance(atom, Live) and isinstance(atom.obj, BaseException):
+        USE[0](frame, frame.live(atom.obj.args), node)
     if base is not object:
-        _run_own_hooks(frame, atom, operation, node)
+        run_own_hooks(frame, atom, operation, node)
     return opaque(frozenset({WORLD})) if isinstance(atom, Live) else opaque(_roots(atom))
 
 
@@ -155,7 +159,7 @@ _LOOKING: Final = frozenset(
 """Operations by which a library's object is looked at and not changed."""
 
 
-def _run_own_hooks(frame: Frame, atom: Typed, operation: str, node: ast.AST) -> None:
+def run_own_hooks(frame: Frame, atom: Typed, operation: str, node: ast.AST) -> None:
     """Run what a user's class adds to a library's base, which the base may call."""
     cls = class_of(atom)
     key = (id(cls), operation)
@@ -179,7 +183,9 @@ _NOT_HOOKS: Final = frozenset({"__init__", "__new__", "__init_subclass__", "__se
 def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     """Let something look at all of an object: any of its special methods may run."""
     look_at_object(frame, atom, frame.where(node))
-    if isinstance(atom, Live) and isinstance(atom.obj, (type, types.FunctionType)):
+    if isinstance(atom, Live) and isinstance(atom.obj, types.FunctionType):
+        return
+    if isinstance(atom, Live) and isinstance(atom.obj, type) and not user_defined(type(atom.obj)):
         return
     cls = class_of(atom)
     key = ("use", id(cls), id(atom.obj) if isinstance(atom, Live) else 0)

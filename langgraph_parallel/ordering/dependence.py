@@ -150,6 +150,8 @@ def fence_of(effects: Effects, *, trust_unknown_calls: bool) -> Rule | None:
     """
     if effects.control & {"interrupt", "goto", "send"}:
         return Rule.CONTROL
+    if "raise" in effects.control and ordered_places(effects.changes):
+        return Rule.FAILURE  # a guard that keeps a record: nothing after it may have happened
     trusted = trust_unknown_calls and effects.certain
     if "write" in effects.external or ("unknown" in effects.external and not trusted):
         return Rule.EXTERNAL

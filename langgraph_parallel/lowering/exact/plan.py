@@ -263,6 +263,8 @@ class _Planner:
         found = self.effects[name]
         if "interrupt" in found.control:
             return True
+        if "raise" in found.control and ordered_places(found.changes):
+            return True
         if found.certain and not found.mutates and found.external <= {"model", "read"}:
             return False
         return fence_of(found, trust_unknown_calls=self.trusts_calls) is not None
