@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.datamodel import find, is_users
+from langgraph_parallel.inference.datamodel import find, is_a, is_users
 from langgraph_parallel.inference.door import (
     augment,
     binary,
@@ -186,9 +186,18 @@ def _collect_set(frame: Frame, given: Arguments) -> Value:
     return found
 
 
+def _lazily(frame: Frame, given: Arguments, parts: Value) -> Value:
+    """Return a new iterator over `parts`."""
+    made = collected(frame, given.node, parts)
+    for atom in made:
+        if isinstance(atom, Cell):
+            atom.spent = True
+    return made
+
+
 def _enumerate(frame: Frame, given: Arguments) -> Value:
     items = iterate(frame, _first(given), given.node)
-    return collected(frame, given.node, holding(join(SCALAR, items)))
+    return _lazily(frame, given, holding(join(SCALAR, items)))
 
 
 def _zip(frame: Frame, given: Arguments) -> Value:
@@ -196,7 +205,7 @@ def _zip(frame: Frame, given: Arguments) -> Value:
     if given.unpacked:
         values.append(iterate(frame, iterate(frame, given.unpacked, given.node), given.node))
     parts = join(*values)
-    return collected(frame, given.node, holding(parts))
+    return _lazily(frame, given, holding(parts))
 
 
 def _map(frame: Frame, given: Arguments) -> Value:
@@ -205,7 +214,7 @@ def _map(frame: Frame, given: Arguments) -> Value:
     function, *iterables = given.positional
     items = tuple(iterate(frame, value, given.node) for value in iterables)
     found = frame.call(function, Arguments(given.node, items))
-    return collected(frame, given.node, found)
+    return _lazily(frame, given, found)
 
 
 def _filter(frame: Frame, given: Arguments) -> Value:
@@ -215,7 +224,7 @@ def _filter(frame: Frame, given: Arguments) -> Value:
     items = iterate(frame, iterable, given.node)
     answers = frame.call(function - NONE, Arguments(given.node, (items,)))
     truth(frame, join(answers, items if function >= NONE else NOTHING), given.node)
-    return collected(frame, given.node, items)
+    return _lazily(frame, given, items)
 
 
 def _reduce(frame: Frame, given: Arguments) -> Value:
@@ -239,15 +248,15 @@ def _reversed(frame: Frame, given: Arguments) -> Value:
         if isinstance(atom, (Live, Made, Object)):
             special = join(special, typed.run_special(frame, atom, "__reversed__", (), given.node))
     items = join(iterate(frame, value, given.node), iterate(frame, special, given.node))
-    return collected(frame, given.node, items)
+    return _lazily(frame, given, items)
 
 
 def _iter(frame: Frame, given: Arguments) -> Value:
     if len(given.positional) > 1:
         found = frame.call(given.positional[0], Arguments(given.node))
         use(frame, given.positional[1], given.node)
-        return collected(frame, given.node, found)
-    return collected(frame, given.node, iterate(frame, given.all, given.node))
+        return _lazily(frame, given, found)
+    return _lazily(frame, given, iterate(frame, given.all, given.node))
 
 
 def _next(frame: Frame, given: Arguments) -> Value:
@@ -283,7 +292,7 @@ def _print(frame: Frame, given: Arguments) -> Value:
 def _isinstance(frame: Frame, given: Arguments) -> Value:
     operation = "__instancecheck__"
     for atom in iterate_classes(given.positional[1] if len(given.positional) > 1 else NOTHING):
-        if isinstance(atom, Live) and isinstance(atom.obj, type):
+        if isinstance(atom, Live) and is_a(atom.obj, type):
             hook = find(type(atom.obj), operation)
             if hook is not None and is_users(hook[1]):
                 typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
@@ -314,7 +323,7 @@ def _run_subclass_hooks(frame: Frame, atom: Live, given: Arguments) -> None:
 
 def _issubclass(frame: Frame, given: Arguments) -> Value:
     for atom in iterate_classes(given.positional[1] if len(given.positional) > 1 else NOTHING):
-        if isinstance(atom, Live) and isinstance(atom.obj, type):
+        if isinstance(atom, Live) and is_a(atom.obj, type):
             hook = find(type(atom.obj), "__subclasscheck__")
             if hook is not None and is_users(hook[1]):
                 typed.call_method(frame, atom, hook[1], (_first(given),), given.node)

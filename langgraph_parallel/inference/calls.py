@@ -25,7 +25,7 @@ from langgraph_parallel.inference.builtin_calls import fill_cell, rule_of
 from langgraph_parallel.inference.clients import client_call, make_client
 from langgraph_parallel.inference.construct import make
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door import await_value, iterate, spread_mapping, use
 from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.files import open_file
@@ -54,6 +54,7 @@ from langgraph_parallel.inference.values import (
     SCALAR,
     WORLD,
     Bound,
+    Cell,
     Chain,
     Closure,
     Const,
@@ -198,18 +199,18 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     fetched = client_call(frame, obj, given)
     if fetched is not None:
         return fetched
-    if isinstance(obj, type):
+    if is_a(obj, type):
         return _call_class(frame, obj, given)
-    if isinstance(obj, (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)):
+    if is_a(obj, (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)):
         return _call_live_method(frame, obj, given)
-    if isinstance(obj, types.FunctionType):
+    if is_a(obj, types.FunctionType):
         return _call_function(frame, obj, given)
     return _call_wrapped(frame, obj, given)
 
 
 def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call an object that stands for a function: a partial, a cache, a routine, an instance."""
-    if isinstance(obj, functools.partial) and not user_defined(type(obj)):
+    if is_a(obj, functools.partial) and not user_defined(type(obj)):
         inner = Arguments(
             given.node,
             (*(frame.live(part) for part in obj.args), *given.positional),
@@ -217,16 +218,29 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
             given.unpacked,
         )
         return frame.call(frame.live(obj.func), inner)
-    if isinstance(obj, functools._lru_cache_wrapper):
-        found = frame.call(frame.live(obj.__wrapped__), given)
-        # The next caller is given the same object.
-        shared = not is_deep(found) and any(isinstance(a, (Made, Data)) for a in found)
-        return join(found, opaque(frozenset({WORLD}))) if shared else found
-    if isinstance(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+    if is_a(obj, functools._lru_cache_wrapper):
+        use(frame, given.all, given.node)  # it hashes and compares them
+        return _shared(frame, frame.call(frame.live(obj.__wrapped__), given))
+    if is_a(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return _call_unbound(frame, obj, given)
     if is_runnable(obj):
         return run_runnable(frame, obj, given.all, given.node)
     return _call_instance(frame, Live(obj), given)
+
+
+def _shared(frame: Frame, found: Value) -> Value:
+    """Return what a cache gives: the next caller is given the same object."""
+    kept: list[Value] = []
+    for atom in found:
+        given = frozenset({atom})
+        if isinstance(atom, (Cell, Made)) or (isinstance(atom, Data) and not atom.scalar):
+            is_data = is_deep(given) and not (isinstance(atom, Cell) and atom.spent)
+            frame.escape(given, "kept by a cache", frame.where(frame.source.node))
+            world = frozenset({WORLD})
+            kept.append(frozenset({Data(world)}) if is_data else opaque(world))
+        else:
+            kept.append(given)
+    return join(*kept)
 
 
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
@@ -247,7 +261,7 @@ def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
 
 def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
     receiver = obj.__self__
-    if isinstance(obj, types.MethodType):
+    if is_a(obj, types.MethodType):
         function = obj.__func__
         if isinstance(function, types.FunctionType):
             if is_users(function):
@@ -258,9 +272,9 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
             first = (frame.live(receiver), *given.positional)
             inner = Arguments(given.node, first, given.named, given.unpacked)
             return frame.call(frame.live(function), inner)
-    if isinstance(receiver, types.ModuleType) or receiver is None:
+    if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {_text(given)}", given.all, given.node)
-    if isinstance(receiver, random.Random):
+    if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj, obj.__name__, given)
 
@@ -487,7 +501,7 @@ def _special(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
-    if isinstance(obj, types.FunctionType) and obj in framework().getters:
+    if is_a(obj, types.FunctionType) and obj in framework().getters:
         return frozenset({Injected(framework().getters[obj])})
     if obj is interrupt:
         frame.escape(given.all, "interrupt", where)
@@ -562,7 +576,7 @@ def _defining_class(frame: Frame) -> type | None:
 
 def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arguments) -> Value:
     involved = join(frozenset({atom}), given.all)
-    cls = atom.obj if isinstance(atom, Live) and isinstance(atom.obj, type) else None
+    cls = atom.obj if isinstance(atom, Live) and is_a(atom.obj, type) else None
     if isinstance(atom, (Live, Made, Object)) and owner is not None:
         cls = cls if cls is not None and issubclass(cls, owner) else typed.class_of(atom)
         mro = list(type.__dict__["__mro__"].__get__(cls))
@@ -578,7 +592,7 @@ def _call_super(
     frame: Frame, atom: typed.Typed, base: type, attribute: Any, name: str, given: Arguments
 ) -> Value:
     if is_users(attribute):
-        static = isinstance(attribute, staticmethod)
+        static = is_a(attribute, staticmethod)
         function = getattr(attribute, "__func__", attribute)
         first = given.positional if static else (frozenset({atom}), *given.positional)
         inner = Arguments(given.node, first, given.named, given.unpacked)

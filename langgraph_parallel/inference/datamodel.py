@@ -153,3 +153,8 @@ def user_defined(cls: type) -> set[str]:
 def is_users_class(cls: type) -> bool:
     """Tell whether any class in which `cls` looks names up has code of the user's."""
     return bool(user_defined(cls))
+
+
+def is_a(obj: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Tell what `isinstance` tells, by the real class: it would ask a `__class__` of the user's."""
+    return issubclass(type(obj), kinds)

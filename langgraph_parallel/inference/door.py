@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference import typed
-from langgraph_parallel.inference.datamodel import REFLECTED, find, in_place, is_users
+from langgraph_parallel.inference.datamodel import REFLECTED, find, in_place, is_a, is_users
 from langgraph_parallel.inference.frame import Frame, unknown
 from langgraph_parallel.inference.held import (
     CONTAINERS,
@@ -159,13 +159,15 @@ def _use_typed(frame: Frame, atom: typed.Typed, node: ast.AST) -> None:
         if key in frame.recorder.trail or len(frame.recorder.trail) > _MOST_NESTED:
             return
         frame.recorder.trail.append(key)
-        if isinstance(atom.obj, dict):
+        if is_a(atom.obj, dict):
             use(frame, held_keys(frame, atom.obj, frame.where(node)), node)
         use(frame, held_items(frame, atom.obj, frame.where(node)), node)
         frame.recorder.trail.pop()
         return
-    if isinstance(atom, Live) and isinstance(atom.obj, _FUNCTIONS):
+    if isinstance(atom, Live) and is_a(atom.obj, _FUNCTIONS):
         return
+    if find(typed.class_of(atom), "__next__") is not None:
+        iterate(frame, frozenset({atom}), node)  # whoever is given an iterator may use it up
     typed.use_object(frame, atom, node)
 
 
@@ -366,8 +368,9 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
 
 
 def _compares_by_identity(atom: typed.Typed, operation: str) -> bool:
-    found = find(typed.class_of(atom), operation)
-    return found is None or found[0] is object
+    names = ("__ne__", "__eq__") if operation == "__ne__" else (operation,)
+    found = [find(typed.class_of(atom), name) for name in names]
+    return all(one is None or one[0] is object for one in found)
 
 
 def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Value:
@@ -381,6 +384,8 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
         elif isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
             typed.run_special(frame, atom, "__contains__", (item,), node)
             typed.look_at_object(frame, atom, frame.where(node))
+            if find(typed.class_of(atom), "__next__") is not None:
+                iterate(frame, frozenset({atom}), node)
         elif isinstance(atom, Cell) and atom.spread:
             from_state(frame, item, node)
             use(frame, item, node)
@@ -546,7 +551,7 @@ def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
                 keys = iterate(frame, typed.call_method(frame, atom, hook[1], (), node), node)
             else:
                 keys = iterate(frame, frozenset({atom}), node)
-            if isinstance(atom, Live) and isinstance(atom.obj, dict):
+            if isinstance(atom, Live) and is_a(atom.obj, dict):
                 frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
             got = typed.run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
             total = join(total, got or opaque(roots_of(frozenset({atom}))))
@@ -590,7 +595,7 @@ def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value
     if isinstance(atom, Cell):
         return _iterate_cell(frame, atom, node)
     if _is_container(atom):
-        if isinstance(atom.obj, dict):
+        if is_a(atom.obj, dict):
             return held_keys(frame, atom.obj, where)
         return held_items(frame, atom.obj, where)
     if isinstance(atom, (Live, Made, Object)):

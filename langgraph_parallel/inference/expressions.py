@@ -21,6 +21,7 @@ from langgraph_parallel.inference.door import (
 from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
 from langgraph_parallel.inference.frame import Frame, expression
 from langgraph_parallel.inference.functions import parameter_defaults
+from langgraph_parallel.inference.held import MAPPINGS
 from langgraph_parallel.inference.parts import get_attribute, get_item
 from langgraph_parallel.inference.values import (
     NONE,
@@ -220,12 +221,19 @@ def pipe(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | None
     both = left | right
     if any(isinstance(a, Chain) or (isinstance(a, Live) and is_runnable(a.obj)) for a in both):
         return chained(frame, left, right, node)
-    if State() in both or any(isinstance(a, Cell) and a.kind == "dict" for a in both):
+    if both and all(map(_is_mapping, both)):
         cell = frame.recorder.cells.setdefault(id(node), Cell())
         for atom in (*left, *right):
             merge_into(frame, cell, atom, node)
         return frozenset({cell})
     return None
+
+
+def _is_mapping(atom: Any) -> bool:
+    """Tell whether something is certainly a dictionary that runs nobody's code."""
+    if isinstance(atom, Live):
+        return type(atom.obj) in MAPPINGS
+    return isinstance(atom, State) or (isinstance(atom, Cell) and atom.kind == "dict")
 
 
 def chained(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | None:

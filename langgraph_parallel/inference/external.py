@@ -37,7 +37,7 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import External
-from langgraph_parallel.inference.datamodel import is_users, mro_of, names_of, user_defined
+from langgraph_parallel.inference.datamodel import is_a, is_users, mro_of, names_of, user_defined
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.handlers import call_hook, run_handlers
 from langgraph_parallel.inference.held import place_of
@@ -65,7 +65,7 @@ from langgraph_parallel.inference.values import (
 
 def is_runnable(obj: Any) -> bool:
     """Tell whether `obj` is a LangChain runnable."""
-    return isinstance(obj, Runnable)
+    return is_a(obj, Runnable)
 
 
 def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | None:
@@ -76,16 +76,16 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
     """
     frame.recorder.look(place_of(frame, obj), frame.where(node))
     run_handlers(frame, obj, node)
-    if isinstance(obj, BaseLanguageModel):
+    if is_a(obj, BaseLanguageModel):
         return _contact_of_model(frame, obj, node)
-    if isinstance(obj, (BasePromptTemplate, BaseOutputParser)):
+    if is_a(obj, (BasePromptTemplate, BaseOutputParser)):
         return _contact_of_format(frame, obj, node)
-    if isinstance(obj, BaseRetriever):
+    if is_a(obj, BaseRetriever):
         is_own = own_code_of(obj) or overrides(obj)
         return None if is_own else frozenset({"read"})
-    if isinstance(obj, BaseTool):
+    if is_a(obj, BaseTool):
         return contact_of_tool(obj)
-    if isinstance(obj, RunnablePick) or type(obj) is RunnablePassthrough:
+    if is_a(obj, RunnablePick) or type(obj) is RunnablePassthrough:
         return frozenset() if getattr(obj, "func", None) is None else None
     parts = _parts(obj)
     if parts is None:
@@ -191,7 +191,7 @@ def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
 
 def overrides(obj: BaseRetriever | BaseTool) -> bool:
     """Tell whether the user's class has an own form of a method that runs around the body."""
-    base = BaseRetriever if isinstance(obj, BaseRetriever) else BaseTool
+    base = BaseRetriever if is_a(obj, BaseRetriever) else BaseTool
     return any(
         hasattr(base, name) and name not in _BODIES and not is_library(code.co_filename)
         for cls in type(obj).__mro__
@@ -227,12 +227,12 @@ def contact_of_class(cls: type) -> frozenset[External] | None:
 
 def gives_of(obj: Any) -> Value:
     """Return what running a runnable, or an instance of a runnable class, gives."""
-    cls = obj if isinstance(obj, type) else type(obj)
+    cls = obj if is_a(obj, type) else type(obj)
     if issubclass(cls, BaseChatModel):
         return MESSAGE
     if issubclass(cls, (StrOutputParser, BaseLLM)):
         return SCALAR
-    if issubclass(cls, (PydanticOutputParser, PydanticToolsParser)) and not isinstance(obj, type):
+    if issubclass(cls, (PydanticOutputParser, PydanticToolsParser)) and not is_a(obj, type):
         made = join(*(frozenset({Object(schema)}) for schema in _schemas(obj)))
         listed = issubclass(cls, PydanticToolsParser) and not getattr(obj, "first_tool_only", False)
         return frozenset({Data(deep=False, parts=made)}) if listed else made or tame()
@@ -242,11 +242,11 @@ def gives_of(obj: Any) -> Value:
         return data()
     if issubclass(cls, BaseRetriever):
         return fresh(plain=True)
-    if isinstance(obj, RunnableBinding):
+    if is_a(obj, RunnableBinding):
         return gives_of(obj.bound)
-    if isinstance(obj, RunnableWithFallbacks):
+    if is_a(obj, RunnableWithFallbacks):
         return join(*(gives_of(part) for part in (obj.runnable, *obj.fallbacks)))
-    if isinstance(obj, RunnableSequence):
+    if is_a(obj, RunnableSequence):
         return gives_of(obj.steps[-1])
     if issubclass(cls, BasePromptTemplate):
         return tame()
@@ -265,21 +265,21 @@ def describe_method(
     frame: Frame, receiver: Any, method: str, node: ast.AST
 ) -> tuple[frozenset[External], Value] | None:
     """Return what `receiver.method(...)` does and gives for a live LangChain object, or None."""
-    if isinstance(receiver, BaseRetriever):
+    if is_a(receiver, BaseRetriever):
         known = method in CHAIN_CALLS or method.endswith("get_relevant_documents")
         known = known and not own_code_of(receiver) and not overrides(receiver)
         return (frozenset({"read"}), fresh(plain=True)) if known else None
-    if isinstance(receiver, VectorStore):
+    if is_a(receiver, VectorStore):
         reads = method.lstrip("a") in STORE_READS or method.startswith("similarity_search")
         own = user_defined(type(receiver))
         return (frozenset({"read"}), fresh(plain=True)) if reads and not own else None
-    if isinstance(receiver, Embeddings):
+    if is_a(receiver, Embeddings):
         known = "embed_" in method and not user_defined(type(receiver))
         return (frozenset({"model"}), fresh(plain=True)) if known else None
     if method in CHAIN_CALLS:
         external = contact_of(frame, receiver, node)
         return None if external is None else (external, calls_give(method, gives_of(receiver)))
-    if method in PROMPT_CALLS and isinstance(receiver, (BasePromptTemplate, BaseOutputParser)):
+    if method in PROMPT_CALLS and is_a(receiver, (BasePromptTemplate, BaseOutputParser)):
         if contact_of(frame, receiver, node) != frozenset():
             return None
         return frozenset(), gives_of(receiver) if method == "parse" else formatting_gives(method)
@@ -319,15 +319,15 @@ def runs_chain(method: str) -> bool:
 
 
 def _parts(obj: Any) -> list[Any] | None:
-    if isinstance(obj, RunnableSequence):
+    if is_a(obj, RunnableSequence):
         return list(obj.steps)
-    if isinstance(obj, RunnableBinding):
+    if is_a(obj, RunnableBinding):
         return None if obj.config_factories else [obj.bound]
-    if isinstance(obj, RunnableParallel):
+    if is_a(obj, RunnableParallel):
         return list(obj.steps__.values())
-    if isinstance(obj, RunnableAssign):
+    if is_a(obj, RunnableAssign):
         return [obj.mapper]
-    if isinstance(obj, RunnableWithFallbacks):
+    if is_a(obj, RunnableWithFallbacks):
         return [obj.runnable, *obj.fallbacks]
     return None
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
 from langgraph_parallel.inference.annotations import value_of_annotation
-from langgraph_parallel.inference.datamodel import user_defined
+from langgraph_parallel.inference.datamodel import is_a, user_defined
 from langgraph_parallel.inference.memory import Content, Memory
 from langgraph_parallel.inference.source import Source
 from langgraph_parallel.inference.values import (
@@ -123,6 +123,8 @@ class Recorder:
     """Inner functions that others may call later, and what they may be called with."""
     generators: list[tuple[Frame, ast.GeneratorExp]] = field(default_factory=list)
     """Generator expressions: they run when they are consumed, not where they stand."""
+    raised: Value = NOTHING
+    """The exceptions that the code makes and raises; a handler may catch any of them."""
     trail: list[Any] = field(default_factory=list)
     """Helpers being followed: a recursive call is not followed again."""
     promises: dict[int, Value] = field(default_factory=dict)
@@ -520,7 +522,7 @@ def is_constant(obj: Any) -> bool:
         return all(map(is_constant, obj))
     if type(obj) is frozenset:
         return all(map(is_constant, obj))
-    if isinstance(obj, enum.Enum):
+    if is_a(obj, enum.Enum):
         return not user_defined(type(obj)) and is_constant(obj.value)
     return type(obj) in _SCALARS
 

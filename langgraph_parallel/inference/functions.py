@@ -97,7 +97,7 @@ def generated(frame: Frame, node: FunctionNode) -> Value:
 
     Whoever uses it up later sees what the body does no earlier than it is claimed here.
     """
-    cell = frame.recorder.cells.setdefault(("generator", id(node)), Cell("list"))
+    cell = frame.recorder.cells.setdefault(("generator", id(node)), Cell("list", spent=True))
     for value in frame.yields:
         frame.recorder.grown |= cell.add(value)
     return frozenset({cell})

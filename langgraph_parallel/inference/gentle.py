@@ -12,6 +12,7 @@ import sys
 import types
 from typing import Any, Final
 
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.source import is_library
 
 _GENTLE_MODULES: Final = frozenset(
@@ -80,19 +81,19 @@ def library_name(obj: Any) -> str:
     The object must be what stands under the name, and its code must be a library's.
     """
     owner = getattr(obj, "__self__", None)
-    if isinstance(obj, types.MethodType):
+    if is_a(obj, types.MethodType):
         if not isinstance(owner, type):
             return ""
         inner = obj.__func__
         name = library_name_of_class(owner)
         is_own = name and getattr(inner, "__code__", None) and is_library_code(inner)
         return f"{name}.{inner.__name__}" if is_own else ""
-    if isinstance(obj, types.BuiltinMethodType) and isinstance(owner, type):
+    if is_a(obj, types.BuiltinMethodType) and isinstance(owner, type):
         name = library_name_of_class(owner)
         return f"{name}.{obj.__name__}" if name else ""
-    if isinstance(obj, type):
+    if is_a(obj, type):
         return library_name_of_class(obj)
-    if not isinstance(obj, _FUNCTIONS):
+    if not is_a(obj, _FUNCTIONS):
         return ""
     return _name_of_function(obj)
 
@@ -106,7 +107,7 @@ _FUNCTIONS: Final = (
 
 
 def _name_of_function(obj: Any) -> str:
-    if isinstance(obj, types.FunctionType) and not is_library_code(obj):
+    if is_a(obj, types.FunctionType) and not is_library_code(obj):
         return ""
     name, module = getattr(obj, "__qualname__", None), getattr(obj, "__module__", None)
     if not isinstance(name, str):

@@ -14,8 +14,9 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 
-from langgraph_parallel.inference.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.typed import Typed, call_method, class_of
 from langgraph_parallel.inference.values import Live, Made, Object, Value, tame
 from langgraph_parallel.locations import HANDLERS, LOG
@@ -55,8 +56,8 @@ def run_given_handlers(frame: Frame, value: Value, node: ast.AST) -> None:
             class_of(atom), BaseCallbackHandler
         ):
             run_hooks(frame, atom, "on_", node)
-        elif isinstance(atom, Live) and isinstance(atom.obj, (dict, list)):
-            parts = atom.obj.values() if isinstance(atom.obj, dict) else atom.obj
+        elif isinstance(atom, Live) and is_a(atom.obj, (dict, list)):
+            parts = atom.obj.values() if is_a(atom.obj, dict) else atom.obj
             pending.extend(Live(part) for part in list(parts)[:64])
         elif not isinstance(atom, (Live, Made, Object)) and hasattr(atom, "everything"):
             pending.extend(atom.everything())
@@ -85,6 +86,7 @@ def log_to(frame: Frame, logger: logging.Logger, node: ast.AST) -> None:
     frame.recorder.change(LOG, frame.where(node))
     current: logging.Logger | None = logger
     while current is not None:
+        frame.recorder.look(place_of(frame, current), frame.where(node))
         for part in (*current.filters, *current.handlers):
             _run_log_part(frame, part, node)
         current = current.parent if current.propagate else None

@@ -6,6 +6,7 @@ import collections
 import itertools
 from typing import Any, Final
 
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.frame import Frame, is_constant
 from langgraph_parallel.inference.memory import part_of_item
 from langgraph_parallel.inference.values import (
@@ -42,7 +43,7 @@ def label_of(frame: Frame, obj: Any) -> str:
     known = frame.recorder.names.get(id(obj))
     if known is not None:
         return known
-    name = getattr(obj, "__name__", None) if isinstance(obj, type) else None
+    name = getattr(obj, "__name__", None) if is_a(obj, type) else None
     return name if isinstance(name, str) else type(obj).__name__
 
 
@@ -120,7 +121,7 @@ def held_item(frame: Frame, obj: Any, keys: frozenset[Any] | None, where: str) -
 
 def _parts(obj: Any) -> list[Any]:
     try:
-        return list(dict.values(obj)) if isinstance(obj, dict) else list(obj)
+        return list(dict.values(obj)) if is_a(obj, dict) else list(obj)
     except RuntimeError:  # another thread changes it at this moment
         return [object()]
 
@@ -146,5 +147,5 @@ def _is_plain_object(obj: Any, depth: int) -> bool:
     if type(obj) not in CONTAINERS or depth > 4 or len(obj) > _MOST_PLAIN:
         return False
     parts = _parts(obj)
-    keys = list(obj) if isinstance(obj, dict) else []
+    keys = list(obj) if is_a(obj, dict) else []
     return all(_is_plain_object(part, depth + 1) for part in (*parts, *keys))

@@ -24,6 +24,7 @@ from langgraph_parallel.effects import (
 from langgraph_parallel.inference import statements as _statements  # noqa: F401
 from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.calls import is_bridge
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.frame import Arguments, Frame, GiveUpError, Recorder, Shape
 from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import (
@@ -340,7 +341,7 @@ def _places_behind(value: Value, depth: int) -> set[Location]:
     for atom in value:
         if isinstance(atom, Live):
             places.add(Location(atom.obj, None, type(atom.obj).__name__))
-            if not isinstance(atom.obj, type):
+            if not is_a(atom.obj, type):
                 places.add(ANYWHERE)  # and what it holds
         elif isinstance(atom, Cell) and depth < _DEEPEST_PLACES:
             places |= _places_behind(atom.everything(), depth + 1)

@@ -7,6 +7,8 @@ import types
 from typing import Any
 
 from langgraph_parallel.effects import union
+from langgraph_parallel.inference import typed
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.door import iterate, use
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.functions import call_closure, collected
@@ -47,7 +49,7 @@ def describe_call(obj: Any) -> Known | None:
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     module, _, function = name.rpartition(".")
-    if module in PURE_MODULES and not isinstance(obj, type):
+    if module in PURE_MODULES and not is_a(obj, type):
         return None if function in MUTATORS else OPAQUE
     return None
 
@@ -103,7 +105,7 @@ def _is_callback(atom: Any) -> bool:
     if isinstance(atom, (Closure, Method)):
         return True
     kinds = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)
-    return isinstance(atom, Live) and isinstance(atom.obj, kinds)
+    return isinstance(atom, Live) and is_a(atom.obj, kinds)
 
 
 def run_callbacks(frame: Frame, given: Arguments) -> None:
@@ -136,18 +138,19 @@ def iterate_quietly(frame: Frame, atom: Any) -> Value:
 
 def _is_worth_running(obj: Any) -> bool:
     """Tell whether calling something that is passed on may do anything."""
-    if isinstance(obj, type):
+    if is_a(obj, type):
         from langgraph_parallel.inference.datamodel import is_users_class
 
         return is_users_class(obj) or is_users_class(type(obj))
     from langchain_core.runnables import Runnable
 
-    return not isinstance(obj, Runnable) and describe_call(obj) is None
+    return not is_a(obj, Runnable) and describe_call(obj) is None
 
 
 def use_callee(frame: Frame, atom: Any, given: Arguments, node: ast.AST) -> Value:
     """Call something that a library has made, such as an `itemgetter`: it looks at what it gets."""
     used = use(frame, given.all, node)
+    typed.use_properties(frame, given.all, node)
     deep = is_deep(used) or _is_tame(used)
     del atom
     return tame(roots_of(used)) if deep else opaque(roots_of(used))

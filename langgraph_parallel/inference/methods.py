@@ -17,7 +17,7 @@ from langgraph_parallel.inference.builtin_calls import fill_cell, run_key
 from langgraph_parallel.inference.clients import client_method, store_method
 from langgraph_parallel.inference.construct import run_serializers
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door import (
     add_to,
     change,
@@ -137,7 +137,8 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
         return unknown(frame, f"calls .{name}()", join(receiver, given.all), node)
     run_callbacks(frame, given)
     used = use(frame, given.all, node)
-    _format_attributes(frame, name, given)
+    if name in ("format", "format_map"):
+        typed.use_properties(frame, given.all, node)  # `"{0.prop}".format(x)`
     if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
         return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
@@ -167,20 +168,6 @@ _SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpart
 
 def _pair_of(parts: Value, roots: Any) -> Value:
     return holding(parts, roots)
-
-
-def _format_attributes(frame: Frame, name: str, given: Arguments) -> None:
-    """`"{0.prop}".format(x)` looks attributes up, which may run code."""
-    if name not in ("format", "format_map"):
-        return
-    for atom in given.all:
-        if isinstance(atom, (Live, Made, Object)):
-            for own in sorted(user_defined(typed.class_of(atom))):
-                found = find(typed.class_of(atom), own)
-                if found is not None and isinstance(found[1], property):
-                    typed.get_attribute(frame, atom, own, given.node)
-                elif own in ("__getattr__", "__getattribute__", "__getitem__") and found:
-                    typed.call_method(frame, atom, found[1], (SCALAR,), given.node)
 
 
 def _opaque_method(frame: Frame, atom: Opaque, name: str, given: Arguments) -> Value | None:
@@ -247,13 +234,16 @@ def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
     whole = frozenset({cell})
     use_hashed(frame, name, given)
     if name in ("append", "appendleft", "add", "insert", "extend", "update", "extendleft"):
+        if name == "insert" and given.positional:
+            unary(frame, "__index__", given.positional[0], node)
         value = join(*given.positional[1:] if name == "insert" else given.positional)
         value = join(value, given.unpacked)
         if name in ("extend", "update", "extendleft"):
             value = iterate(frame, value, node)
         add_to(frame, cell, value, node)
         return NONE
-    if name in ("pop", "popleft"):
+    if name in ("pop", "popleft", "rotate"):
+        use(frame, given.all, node)
         return cell_item(frame, cell, SCALAR, node)
     if name == "sort":
         keyed = run_key(frame, given, iterate(frame, whole, node))
@@ -262,7 +252,7 @@ def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
     if name in ("index", "count", "remove", "discard"):
         use(frame, whole, node)
         return join(SCALAR, NONE)
-    if name in ("clear", "reverse", "rotate"):
+    if name in ("clear", "reverse"):
         return NONE
     if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
         made = frame.recorder.cells.setdefault((id(node), "copy"), Cell("list"))
@@ -361,7 +351,7 @@ def _structured(frame: Frame, given: Arguments) -> Value:
     raw = given.named.get("include_raw")
     found: Value = NOTHING
     for atom in schema:
-        is_class = isinstance(atom, Live) and isinstance(atom.obj, type)
+        is_class = isinstance(atom, Live) and is_a(atom.obj, type)
         if isinstance(atom, Live) and is_class and issubclass(atom.obj, BaseModel):
             inner = Arguments(given.node, unpacked=tame())
             frame.call(frozenset({atom}), inner)
@@ -428,16 +418,16 @@ def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Va
         return _container_method(frame, receiver, name, given)
     if receiver is os.environ:
         return _environment_method(frame, name, given)
-    if isinstance(receiver, logging.LoggerAdapter) and name in _LOG_METHODS:
+    if is_a(receiver, logging.LoggerAdapter) and name in _LOG_METHODS:
         run_hooks(frame, Live(receiver), "process", given.node)
         inner = receiver.logger
         return _live_method(frame, inner, name, given)
-    if isinstance(receiver, logging.Logger) and name in _LOG_METHODS:
+    if is_a(receiver, logging.Logger) and name in _LOG_METHODS:
         if not user_defined(type(receiver)):
             return _log(frame, receiver, given)
-    if isinstance(receiver, BaseStore) and not user_defined(type(receiver)):
+    if is_a(receiver, BaseStore) and not user_defined(type(receiver)):
         return store_method(frame, name, given)
-    if isinstance(receiver, type):
+    if is_a(receiver, type):
         return _class_method(frame, receiver, name, given)
     if is_runnable(receiver):
         return _runnable_method(frame, receiver, name, given)
@@ -526,7 +516,7 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
         if name in ("pop", "popleft", "popitem", "setdefault"):
             return join(held_items(frame, obj, where), *given.positional[1:], NONE)
         return NONE
-    if isinstance(obj, dict):
+    if is_a(obj, dict):
         return _mapping_method(frame, obj, name, given)
     if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
         use(frame, join(frozenset({Live(obj)}), given.all), node)
@@ -584,8 +574,6 @@ def call_builtin_method(
         found = _container_method(frame, atom.obj, name, given)
         if found is not None:
             return found
-    if isinstance(atom, Live) and isinstance(atom.obj, logging.Logger):
-        return _log(frame, atom.obj, given)
     if name == "__setattr__" and len(given.positional) == 2:
         for key in constants_of(given.positional[0]) or ():
             typed.set_attribute(frame, atom, str(key), given.positional[1], node, hooks=False)
@@ -643,8 +631,8 @@ def _gentle_method(
         typed.use_object(frame, atom, node)
         return join(typed.parts_of(frame, atom), given.all, NONE)
     use(frame, given.all, node)
-    own = user_defined(typed.class_of(atom))
-    if own:
+    if user_defined(typed.class_of(atom)):
+        typed.run_own_hooks(frame, atom, name, node)
         typed.use_object(frame, atom, node)
     else:
         typed.look_at_object(frame, atom, frame.where(node))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference import typed
-from langgraph_parallel.inference.datamodel import find, is_users
+from langgraph_parallel.inference.datamodel import find, is_a, is_users
 from langgraph_parallel.inference.door import (
     change,
     from_state,
@@ -198,7 +198,7 @@ def item_of(
     if isinstance(atom, Live) and atom.obj is os.environ:
         look_at_environment(frame, index, node)
         return SCALAR
-    if isinstance(atom, Live) and isinstance(atom.obj, type):
+    if isinstance(atom, Live) and is_a(atom.obj, type):
         return _item_of_class(frame, atom.obj, index, node)
     if isinstance(atom, (Live, Made, Object)):
         found = typed.run_special(frame, atom, "__getitem__", (index,), node)
@@ -258,7 +258,7 @@ def _item_of_container(
     if not is_scalar(index):
         use(frame, index, node)
     keys = constants_of(index)
-    if isinstance(obj, dict):
+    if is_a(obj, dict):
         found = held_item(frame, obj, keys, where)
         if type(obj) is collections.defaultdict:
             part = f"[{next(iter(keys))!r}]" if keys and len(keys) == 1 else None

@@ -21,6 +21,7 @@ from langchain_core.tools import BaseTool
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.callables import functions_of, unwrap_callable
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.door import from_state, merge_into, use
 from langgraph_parallel.inference.external import (
     contact_of,
@@ -58,17 +59,17 @@ from langgraph_parallel.inference.values import (
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Return what `obj.invoke(value)` may give, recording its effects."""
     frame.recorder.spend()
-    if isinstance(obj, framework().graphs):
+    if is_a(obj, framework().graphs):
         return _run_graph(frame, obj, value, node)
     for kind, rule in _RULES.items():
-        if isinstance(obj, kind):
+        if is_a(obj, kind):
             run_handlers(frame, obj, node)
             return rule(frame, obj, value, node)
     functions = functions_of(obj)
     if functions:
         run_handlers(frame, obj, node)
         return join(*(run_function(frame, f, value, node) for f in functions))
-    if isinstance(obj, RunnableGenerator):
+    if is_a(obj, RunnableGenerator):
         return _run_library_functions(frame, obj, (obj._transform,), value, node)
     return _run_listed(frame, obj, value, node)
 
@@ -254,7 +255,7 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     if external is not None or not bodies or runs_more_than_its_body(obj):
         return _run_listed(frame, obj, value, node)
     what = f"runs the {type(obj).__name__} {getattr(obj, 'name', '')}".rstrip()
-    if isinstance(obj, BaseRetriever):
+    if is_a(obj, BaseRetriever):
         frame.recorder.contact("read", what, frame.where(node))
     used = use(frame, value, node)
     quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.builtin_calls import iterate_classes
 from langgraph_parallel.inference.containers import bind_target, iterate_over, unpack
-from langgraph_parallel.inference.datamodel import find
+from langgraph_parallel.inference.datamodel import find, is_a
 from langgraph_parallel.inference.door import (
     augment,
     compare,
@@ -83,8 +83,12 @@ def _raise(frame: Frame, node: ast.Raise) -> None:
         if part is None:
             continue
         for atom in frame.evaluate(part):
-            if isinstance(atom, Live) and isinstance(atom.obj, type):
-                frame.call(frozenset({atom}), Arguments(part))  # `raise Error` makes one
+            made: Value = frozenset({atom})
+            if isinstance(atom, Live) and is_a(atom.obj, type):
+                made = frame.call(made, Arguments(part))  # `raise Error` makes one
+            raised = join(frame.recorder.raised, made)
+            frame.recorder.grown |= raised != frame.recorder.raised
+            frame.recorder.raised = raised
     frame.recorder.leave("raise", "raises", frame.where(node))
     frame.remember()
     frame.env = None
@@ -275,7 +279,7 @@ def _caught(kinds: Value) -> Value:
     classes = [
         atom.obj
         for atom in iterate_classes(kinds)
-        if isinstance(atom, Live) and isinstance(atom.obj, type)
+        if isinstance(atom, Live) and is_a(atom.obj, type)
     ]
     return join(*(frozenset({Object(cls, ALL)}) for cls in classes or [BaseException]))
 
@@ -294,7 +298,7 @@ def _try(frame: Frame, node: ast.Try | ast.TryStar) -> None:
         frame.env = join_envs(*may_raise)
         kinds = frame.evaluate(handler.type) if handler.type is not None else NOTHING
         if handler.name:
-            frame.bind(handler.name, _caught(kinds))
+            frame.bind(handler.name, join(_caught(kinds), frame.recorder.raised))
         frame.run(handler.body)
         ends.append(frame.env)
     if node.finalbody:
@@ -427,9 +431,9 @@ def _match_class(frame: Frame, pattern: ast.MatchClass, subject: Value) -> None:
     names = list(pattern.kwd_attrs)
     places: list[str] = []
     for atom in classes:
-        if isinstance(atom, Live) and isinstance(atom.obj, type):
+        if isinstance(atom, Live) and is_a(atom.obj, type):
             found = find(atom.obj, "__match_args__")
-            places += list(found[1]) if found and isinstance(found[1], tuple) else []
+            places += list(found[1]) if found and is_a(found[1], tuple) else []
         else:
             unknown(frame, "matches an unknown class", join(classes, subject), pattern)
     for index, part in enumerate(pattern.patterns):

@@ -25,6 +25,7 @@ from langgraph_parallel.inference.datamodel import (
     code_of,
     find,
     instance_dict,
+    is_a,
     is_generated,
     is_users,
     mro_of,
@@ -116,7 +117,7 @@ def _run_found(
     if code is not None and is_generated(code):
         use_attributes(frame, atom, node)
         return frozenset({Object(object)}) if operation == "__iter__" else opaque()
-    if isinstance(attribute, (types.FunctionType, *_ROUTINES)) or is_gentle(base):
+    if is_a(attribute, (types.FunctionType, *_ROUTINES)) or is_gentle(base):
         return _run_library(frame, atom, operation, base, operands, node)
     # Some other object stands where a method does: it is called.
     return frame.call(frame.live(attribute), Arguments(node, operands))
@@ -141,7 +142,7 @@ def _run_library(
     look_at_object(frame, atom, where)
     if isinstance(atom, Made):
         USE[0](frame, atom.cell.everything(), node)
-    elif isinstance(atom, Live) and isinstance(atom.obj, BaseException):
+    elif isinstance(atom, Live) and is_a(atom.obj, BaseException):
         USE[0](frame, frame.live(atom.obj.args), node)
     if base is not object:
         run_own_hooks(frame, atom, operation, node)
@@ -171,7 +172,7 @@ def run_own_hooks(frame: Frame, atom: Typed, operation: str, node: ast.AST) -> N
             if name in _NOT_HOOKS:
                 continue
             found = find(cls, name)
-            if found is not None and is_users(found[1]) and not isinstance(found[1], property):
+            if found is not None and is_users(found[1]) and not is_a(found[1], property):
                 call_method(frame, atom, found[1], (opaque(_roots(atom)),) * 2, node)
     finally:
         frame.recorder.trail.pop()
@@ -183,9 +184,9 @@ _NOT_HOOKS: Final = frozenset({"__init__", "__new__", "__init_subclass__", "__se
 def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     """Let something look at all of an object: any of its special methods may run."""
     look_at_object(frame, atom, frame.where(node))
-    if isinstance(atom, Live) and isinstance(atom.obj, types.FunctionType):
+    if isinstance(atom, Live) and is_a(atom.obj, types.FunctionType):
         return
-    if isinstance(atom, Live) and isinstance(atom.obj, type) and not user_defined(type(atom.obj)):
+    if isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(type(atom.obj)):
         return
     cls = class_of(atom)
     key = ("use", id(cls), id(atom.obj) if isinstance(atom, Live) else 0)
@@ -234,6 +235,19 @@ _IMPLICIT: Final = _ONE_OPERAND | {
 """Methods that library code may call on whatever it is given, without being asked to."""
 
 
+def use_properties(frame: Frame, value: Value, node: ast.AST) -> None:
+    """Let something look up any attribute by its name, which may run code."""
+    for atom in value:
+        if not isinstance(atom, (Live, Made, Object)):
+            continue
+        for name in sorted(user_defined(class_of(atom))):
+            found = find(class_of(atom), name)
+            if found is not None and is_a(found[1], property):
+                get_attribute(frame, atom, name, node)
+            elif found is not None and name in ("__getattr__", "__getattribute__", "__getitem__"):
+                call_method(frame, atom, found[1], (SCALAR,), node)
+
+
 def use_attributes(frame: Frame, atom: Typed, node: ast.AST) -> None:
     """Let something look at the value of every attribute."""
     if isinstance(atom, Made):
@@ -247,7 +261,7 @@ def use_attributes(frame: Frame, atom: Typed, node: ast.AST) -> None:
 
 
 def _shown_fields(obj: Any) -> list[Any]:
-    if isinstance(obj, (type, types.ModuleType, types.FunctionType)):
+    if is_a(obj, (type, types.ModuleType, types.FunctionType)):
         return []
     return [value for value in instance_dict(obj).values() if is_users_object(value)]
 
@@ -267,16 +281,19 @@ USE: list[Callable[[Frame, Value, ast.AST], None]] = []
 def get_attribute(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     """Return what `atom.name` may be, following the code that looking it up runs."""
     where = frame.where(node)
-    if isinstance(atom, Live) and isinstance(atom.obj, types.ModuleType):
+    if isinstance(atom, Live) and is_a(atom.obj, types.ModuleType):
         return _module_attribute(frame, atom.obj, name, node)
     cls = class_of(atom)
+    if name == "__dict__" and not isinstance(atom, Made):
+        change_object(frame, atom, None, where, _WORLDLY)  # what is put there is an attribute
+        return _WORLDLY
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):
         return _describe(frame, atom, name, found[1], node)
-    if isinstance(atom, Live) and isinstance(atom.obj, type):
+    if isinstance(atom, Live) and is_a(atom.obj, type):
         return _class_attribute(frame, atom.obj, name, found, node)
     own = _own_attribute(frame, atom, name, where)
     if own is not None:
@@ -310,7 +327,7 @@ def _own_attribute(frame: Frame, atom: Typed, name: str, where: str) -> Value | 
 
 
 def _is_data_descriptor(attribute: Any) -> bool:
-    if isinstance(attribute, (property, types.GetSetDescriptorType, types.MemberDescriptorType)):
+    if is_a(attribute, (property, types.GetSetDescriptorType, types.MemberDescriptorType)):
         return True
     kind = type(attribute)
     return find(kind, "__set__") is not None or find(kind, "__delete__") is not None
@@ -319,16 +336,16 @@ def _is_data_descriptor(attribute: Any) -> bool:
 def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.AST) -> Value:
     """Return what a descriptor gives for an instance."""
     where = frame.where(node)
-    if isinstance(descriptor, property):
+    if is_a(descriptor, property):
         if descriptor.fget is None:
             return NOTHING
         if is_users(descriptor):
             return frame.call(frame.live(descriptor.fget), Arguments(node, (frozenset({atom}),)))
         look_at_object(frame, atom, where)
         return rooted(_promised(atom, name), _roots(atom))
-    if isinstance(descriptor, types.MemberDescriptorType):
+    if is_a(descriptor, types.MemberDescriptorType):
         return _slot(frame, atom, name, descriptor, where)
-    if isinstance(descriptor, types.GetSetDescriptorType):
+    if is_a(descriptor, types.GetSetDescriptorType):
         if name == "__class__":
             return frozenset({Live(class_of(atom))})
         if name in _TEXTS:
@@ -338,7 +355,7 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
     if (getter := find(type(descriptor), "__get__")) is not None and is_users(getter[1]):
         given = (frozenset({Live(descriptor)}), frozenset({atom}), _class_value(atom))
         return frame.call(frame.live(getter[1]), Arguments(node, given))
-    if isinstance(descriptor, types.DynamicClassAttribute) or is_gentle(type(descriptor)):
+    if is_a(descriptor, types.DynamicClassAttribute) or is_gentle(type(descriptor)):
         look_at_object(frame, atom, where)
         return opaque(_roots(atom))
     involved = join(frozenset({atom}), frozenset({Live(descriptor)}))
@@ -381,20 +398,20 @@ def _from_class(
     """Return what an attribute of the class gives for an instance."""
     base, attribute = found
     where = frame.where(node)
-    if isinstance(attribute, types.FunctionType):
+    if is_a(attribute, types.FunctionType):
         return _bind(atom, attribute)
-    if isinstance(attribute, staticmethod):
+    if is_a(attribute, staticmethod):
         return frame.live(attribute.__func__)
-    if isinstance(attribute, classmethod):
+    if is_a(attribute, classmethod):
         return frame.live(types.MethodType(attribute.__func__, class_of(atom)))
-    if isinstance(attribute, _ROUTINES):
+    if is_a(attribute, _ROUTINES):
         if isinstance(atom, Live):
             return frame.live(attribute.__get__(atom.obj, class_of(atom)))  # type: ignore[union-attr]
         return frozenset({Method(atom, attribute)})
-    if isinstance(attribute, functools.cached_property):
+    if is_a(attribute, functools.cached_property):
         change_object(frame, atom, name, where, _WORLDLY)
         return frame.call(frame.live(attribute.func), Arguments(node, (frozenset({atom}),)))
-    if isinstance(attribute, functools.partialmethod):
+    if is_a(attribute, functools.partialmethod):
         return _partial_method(frame, atom, attribute, node)
     if find(type(attribute), "__get__") is not None:
         return _describe(frame, atom, name, attribute, node)
@@ -467,16 +484,16 @@ def _class_attribute(
             return _from_class(frame, Live(cls), name, meta, node)
         return _not_found(frame, Live(cls), name, node)
     base, attribute = found
-    if isinstance(attribute, (types.FunctionType, types.MethodDescriptorType)):
+    if is_a(attribute, (types.FunctionType, types.MethodDescriptorType)):
         return frame.live(attribute)
-    if isinstance(attribute, (types.WrapperDescriptorType, property)):
+    if is_a(attribute, (types.WrapperDescriptorType, property)):
         return frozenset({Live(attribute)})
-    if isinstance(attribute, staticmethod):
+    if is_a(attribute, staticmethod):
         return frame.live(attribute.__func__)
-    if isinstance(attribute, (classmethod, types.ClassMethodDescriptorType)):
+    if is_a(attribute, (classmethod, types.ClassMethodDescriptorType)):
         bound = attribute.__get__(None, cls)  # type: ignore[call-overload]
         return frame.live(bound)
-    if isinstance(attribute, types.BuiltinFunctionType):
+    if is_a(attribute, types.BuiltinFunctionType):
         return frame.live(attribute)
     if (getter := find(type(attribute), "__get__")) is not None and is_users(getter[1]):
         given = (frozenset({Live(attribute)}), NONE, frozenset({Live(cls)}))
@@ -519,7 +536,7 @@ def set_attribute(
 
 
 def _runs_setter(frame: Frame, atom: Typed, attribute: Any, value: Value, node: ast.AST) -> bool:
-    if isinstance(attribute, property):
+    if is_a(attribute, property):
         if attribute.fset is not None:
             frame.call(frame.live(attribute.fset), Arguments(node, (frozenset({atom}), value)))
         return True
@@ -540,7 +557,7 @@ def delete_attribute(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Non
         return
     found = find(cls, name)
     if found is not None:
-        if isinstance(found[1], property) and found[1].fdel is not None:
+        if is_a(found[1], property) and found[1].fdel is not None:
             frame.call(frame.live(found[1].fdel), Arguments(node, (frozenset({atom}),)))
             return
         deleter = find(type(found[1]), "__delete__")
@@ -569,7 +586,7 @@ def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value
     """Record that an attribute of an object, or any part of it, is changed in place."""
     if isinstance(atom, Live):
         part = None if name is None else f".{name}"
-        if isinstance(atom.obj, types.ModuleType):
+        if is_a(atom.obj, types.ModuleType):
             label = f"{atom.obj.__name__}{part or ''}"
             frame.recorder.change(Location(vars(atom.obj), name, label, "name"), where, value)
             return

@@ -149,6 +149,8 @@ class Cell:
     """For each key, whether every value put there is certainly not an `Overwrite`."""
     open: bool = False
     """True when others may have changed it, or keys were added that are not known."""
+    spent: bool = False
+    """True for an iterator, which iterating over it uses up."""
     spread: bool = False
     """True when it began as a copy of the whole state: every other key holds the state's value."""
     roots: Keys = frozenset()
