@@ -422,7 +422,7 @@ def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     made = make(frame, cls, given) if known else None
     if made is not None:
         return made
-    return unknown(frame, f"makes a {cls.__name__}", given.all, given.node)
+    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
 
 
 def is_users_or_simple(cls: type) -> bool:

@@ -435,9 +435,9 @@ class Frame:
             return frozenset({Opaque(roots_of(value), tame=True)})
         if self.recorder.leaked_opaque:
             return opaque(roots)
-        if is_deep(value):
+        if all(not isinstance(a, Data) or a.parts is None for a in value) and is_deep(value):
             return data(roots)
-        parts = [atom.parts if isinstance(atom, Data) else None for atom in value]
+        parts = [_known_parts(atom) for atom in value]
         if any(part is None for part in parts):
             return opaque(roots)
         return rooted(join(*(part for part in parts if part is not None)), roots)
@@ -494,6 +494,15 @@ def join_envs(*envs: Env | None) -> Env | None:
         return None
     names = frozenset().union(*arriving)
     return {name: join(*(env.get(name, NOTHING) for env in arriving)) for name in names}
+
+
+def _known_parts(atom: Any) -> Value | None:
+    """Return what a part of something may be, as far as it is known; None when it is not."""
+    if isinstance(atom, Data) and atom.deep:
+        return data(atom.roots)
+    if isinstance(atom, Const):
+        return SCALAR
+    return atom.parts if isinstance(atom, Data) else None
 
 
 def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:

@@ -254,8 +254,8 @@ def tried(state):
 
 GOLDEN = [
     (plain, "reads {a, c}, writes {b}"),
-    (model_call, "reads {a}, writes {b}, external {model}"),
-    (async_chain, "reads {a}, writes {b}, external {model}"),
+    (model_call, "reads {a}, writes {b}, looks at {LLM}, external {model}"),
+    (async_chain, "reads {a}, writes {b}, looks at {LLM}, external {model}"),
     (copied, "reads {a}, writes {b}"),
     (method_alias, "reads {a}, writes {b}"),
     (loop_over_keys, "reads {a, b}, writes {c}"),
@@ -263,8 +263,14 @@ GOLDEN = [
     (shadowed_key, "reads {c}, writes {b}"),
     (walrus, "reads {a, c}, writes {b}"),
     (match_keys, "reads {a}, writes {b}"),
-    (match_rest, "reads ALL, writes {b}"),
-    (whole_in_f_string, "reads ALL, writes {b}"),
+    (
+        match_rest,
+        "reads ALL, writes {b}, mutates {cfg, items, messages, thing}, external {unknown}",
+    ),
+    (
+        whole_in_f_string,
+        "reads ALL, writes {b}, mutates {cfg, items, messages, thing}, external {unknown}",
+    ),
     (membership, "reads {a}, writes {b}"),
     (rebound_state, "reads {b}, writes {a}"),
     (late_closure, "reads {a, c}, writes {b}"),
@@ -284,13 +290,16 @@ GOLDEN = [
     (pause, "reads {a}, writes {b}, control {interrupt}"),
     (goto, "reads {}, writes {b}, control {goto}"),
     (guard, "reads {a}, writes {b}, control {raise}"),
-    (global_cache, "reads {a}, writes {}, external {write}"),
-    (read_cache, "reads {}, writes {b}, external {read}"),
-    (config_tag, "reads {a}, writes {b, c}, external {model}"),
-    (write_store, "reads {a}, writes {}, external {write}"),
+    (global_cache, "reads {a}, writes {}, changes {CACHE}"),
+    (read_cache, "reads {}, writes {b}, looks at {CACHE['x']}"),
+    (config_tag, "reads {a}, writes {b, c}, looks at {LLM}, external {model}"),
+    (
+        write_store,
+        "reads {a}, writes {}, looks at {the store}, changes {the store}, external {write}",
+    ),
     (stream, "reads {n}, writes {b}"),
-    (unknown, "reads {items}, writes {b}, mutates {items}, external {unknown}"),
-    (messages, "reads {messages}, writes {messages}, external {model}"),
+    (unknown, "reads {items}, writes {b}, mutates {items}"),
+    (messages, "reads {messages}, writes {messages}, looks at {LLM}, external {model}"),
     (tried, "reads {a}, writes {b}"),
 ]
 
@@ -358,8 +367,9 @@ def test_bound_method_reads_the_model_on_self():
             self.calls += 1
             return {"b": state["a"]}
 
-    assert show(Agent().run) == "reads {a}, writes {b}, external {model}"
-    assert show(Agent().count) == "reads {a}, writes {b}, external {write}"
+    assert show(Agent().run) == "reads {a}, writes {b}, looks at {Agent.llm}, external {model}"
+    seen = "looks at {Agent.calls}, changes {Agent.calls}"
+    assert show(Agent().count) == f"reads {{a}}, writes {{b}}, {seen}"
 
 
 def test_both_bodies_of_a_runnable_lambda_count():
@@ -385,7 +395,8 @@ def test_scripted_fake_model_keeps_its_order():
     def node(state):
         return {"b": fake.invoke("x").content}
 
-    assert "unknown" in infer_effects(node, State).external
+    changed = infer_effects(node, State).changes
+    assert any(place.owner is fake for place in changed)
 
 
 def test_pydantic_required_and_validated_fields_are_read_by_coercion():

@@ -41,12 +41,15 @@ def show(node) -> str:
 
 def test_prompt_at_the_head_of_a_sequence_reads_its_variables():
     node = CHAIN | RunnableLambda(lambda text: {"c": text})
-    assert show(node) == "reads {a, b}, writes {c}, external {model}"
+    chain = "ChatOpenAI, ChatPromptTemplate, StrOutputParser"
+    assert show(node) == f"reads {{a, b}}, writes {{c}}, looks at {{{chain}}}, external {{model}}"
 
 
 def test_parallel_of_runnables_writes_its_keys():
     node = {"c": CHAIN, "d": RunnablePick("a")} | RunnablePassthrough()
-    assert show(node) == "reads {a, b}, writes {c, d}, external {model}"
+    chain = "ChatOpenAI, ChatPromptTemplate, StrOutputParser"
+    line = f"reads {{a, b}}, writes {{c, d}}, looks at {{{chain}}}, external {{model}}"
+    assert show(node) == line
 
 
 def test_assign_gives_the_whole_state_back():
@@ -59,7 +62,8 @@ def test_chain_run_inside_a_node_is_followed():
     def node(state):
         return {"c": CHAIN.invoke({"a": state["a"], "b": "x"}).strip()}
 
-    assert show(node) == "reads {a}, writes {c}, external {model}"
+    chain = "ChatOpenAI, ChatPromptTemplate, StrOutputParser"
+    assert show(node) == f"reads {{a}}, writes {{c}}, looks at {{{chain}}}, external {{model}}"
 
 
 def test_runnable_whose_parts_are_not_known_is_unknown():
@@ -95,7 +99,8 @@ def ask(state):
 
 
 def test_sub_graph_reads_and_writes_the_keys_it_shares():
-    assert show(sub_graph(ask)) == "reads {a, c}, writes {a, c, note}, external {model}"
+    line = "reads {a, c}, writes {a, c, note}, looks at {LLM}, external {model}"
+    assert show(sub_graph(ask)) == line
 
 
 def test_sub_graph_that_pauses_pauses_its_parent():
@@ -121,7 +126,7 @@ def test_sub_graph_run_inside_a_node_is_followed():
     def node(state):
         return {"d": graph.invoke({"a": state["b"]})["c"]}
 
-    assert show(node) == "reads {b}, writes {d}, external {model}"
+    assert show(node) == "reads {b}, writes {d}, looks at {LLM}, external {model}"
 
 
 @pytest.mark.parametrize("saver", [None, InMemorySaver()])
@@ -297,20 +302,35 @@ CLIENT = requests.Session()
 @pytest.mark.parametrize(
     ("node", "expected"),
     [
-        (use_own_tool, "reads {a}, writes {c}"),
-        (use_writing_tool, "reads {a}, writes {c}, external {unknown}"),
-        (use_all_tools, "reads {a}, writes {c}, external {read, unknown}"),
-        (use_tool_by_name, "reads {a, b}, writes {c}, external {read}"),
-        (retrieve, "reads {a}, writes {c}, external {read}"),
-        (retrieve_and_write, "reads {a}, writes {c}, external {read, unknown}"),
-        (retrieve_watched, "reads {a}, writes {c}, external {unknown}"),
-        (use_tool_object, "reads {a}, writes {c}"),
-        (use_watched_tool, "reads {a}, writes {c}, external {unknown}"),
+        (use_own_tool, "reads {a}, writes {c}, looks at {shorten}"),
+        (
+            use_writing_tool,
+            "reads {a}, writes {c}, looks at {remember}, changes {REMEMBERED}",
+        ),
+        (
+            use_all_tools,
+            "reads {a}, writes {c}, looks at {StructuredTool, TOOLS}, external {unknown}",
+        ),
+        (use_tool_by_name, "reads {a, b}, writes {c}, looks at {HARMLESS, StructuredTool}"),
+        (retrieve, "reads {a}, writes {c}, looks at {NOTES}, external {read}"),
+        (
+            retrieve_and_write,
+            "reads {a}, writes {c}, looks at {DIARY}, changes {REMEMBERED}, external {read}",
+        ),
+        (retrieve_watched, "reads {a}, writes {c}, looks at {WATCHED_NOTES}, external {unknown}"),
+        (use_tool_object, "reads {a}, writes {c}, looks at {ECHO}"),
+        (use_watched_tool, "reads {a}, writes {c}, looks at {WATCHED_ECHO}, external {unknown}"),
         (get_page, "reads {a}, writes {c}, external {read}"),
         (get_with_client, "reads {a, b}, writes {c}, external {read}"),
-        (get_with_live_client, "reads {a}, writes {c}, external {read}"),
+        (
+            get_with_live_client,
+            "reads {a}, writes {c}, looks at {CLIENT}, changes {CLIENT}, external {read}",
+        ),
         (post_with_session, "reads {a}, writes {c}, external {write}"),
-        (get_with_hook, "reads {a}, writes {c}, external {unknown}"),
+        (
+            get_with_hook,
+            "reads {a}, writes {c}, looks at {CLIENT}, changes {CLIENT}, external {unknown}",
+        ),
     ],
 )
 def test_tools_retrievers_and_clients(node, expected):

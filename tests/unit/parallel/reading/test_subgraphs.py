@@ -34,7 +34,7 @@ def give_b(state):
 
 
 def flaky_b(state):
-    if BROKEN and BROKEN[0]:
+    if BROKEN:
         msg = "not now"
         raise RuntimeError(msg)
     return {"b": state["q"] + "b"}
