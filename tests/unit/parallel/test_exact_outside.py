@@ -33,6 +33,16 @@ class State(TypedDict, total=False):
     d: Any
 
 
+class Choices(TypedDict, total=False):
+    """The same with values of which asking whether they are true runs nobody's code."""
+
+    x: int
+    a: int
+    b: int
+    c: int
+    d: int
+
+
 # -- runs that come to nothing ---------------------------------------------------------------------
 
 
@@ -51,7 +61,7 @@ async def test_a_guess_may_end_when_its_region_has_been_left():
     def from_b(state) -> Literal["c", "end"]:
         return "c" if state["b"] else "end"
 
-    builder = StateGraph(State).add_node("end", node("d", 5))
+    builder = StateGraph(Choices).add_node("end", node("d", 5))
     for name, delay_s in {"a": 1, "b": 2, "c": 1}.items():
         builder.add_node(name, node(name, delay_s))
     builder.add_edge(START, "a").add_edge("c", "end")
@@ -78,7 +88,7 @@ def guessing(slow, begun):
     def route(state) -> Literal["slow", "fast"]:
         return "fast" if state["a"] else "slow"
 
-    builder = StateGraph(State).add_node(a).add_node("slow", slow).add_node(fast)
+    builder = StateGraph(Choices).add_node(a).add_node("slow", slow).add_node(fast)
     builder.add_edge(START, "a").add_conditional_edges("a", route)
     effects = {"a": Effects(writes={"a"}), "slow": Effects(writes={"b"}, external="model")}
     config = ParallelConfig(speculate="pure")
