@@ -408,8 +408,8 @@ def fill_cell(frame: Frame, cell: Cell, given: Arguments) -> None:
     for atom in (*join(*given.positional), *given.unpacked):
         if isinstance(atom, Cell) and atom.kind == "list":
             pairs = iterate(frame, iterate(frame, frozenset({atom}), given.node), given.node)
-            frame.recorder.grown |= cell.add(pairs) or not cell.open
-            cell.open = True
+            frame.recorder.grown |= cell.add(pairs)
+            frame.recorder.grown |= cell.loosen()
         else:
             merge_into(frame, cell, atom, given.node)
     for name, value in given.named.items():

@@ -128,6 +128,8 @@ def _known_entries(value: Value) -> dict[str, Value] | None:
         return None
     atom = next(iter(value))
     is_dict = hasattr(atom, "kind") and getattr(atom, "kind", None) == "dict"
+    if is_dict:
+        atom.looked = True
     if not is_dict or atom.open or atom.spread or atom.rest:
         return None
     return dict(atom.values)

@@ -477,8 +477,7 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
         if not is_scalar(index):
             use(frame, index, node)
         if cell.kind == "dict" and not _are_no_strings(index):
-            frame.recorder.grown |= not cell.open
-            cell.open = True
+            frame.recorder.grown |= cell.loosen()
         frame.recorder.grown |= cell.add(value)
         return
     for key in keys:
@@ -502,8 +501,7 @@ def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
         frame.recorder.grown |= cell.merge(atom)
         return
     if isinstance(atom, State) and not frame.recorder.shape.attributes:
-        frame.recorder.grown |= not cell.spread
-        cell.spread = True
+        frame.recorder.grown |= cell.copy_state()
         return
     if isinstance(atom, State):
         frame.recorder.read_all("unpacked", frame.where(node))
@@ -516,8 +514,7 @@ def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
         return
     else:
         items = spread_mapping(frame, frozenset({atom}), node)
-    frame.recorder.grown |= not cell.open
-    cell.open = True
+    frame.recorder.grown |= cell.loosen()
     frame.recorder.grown |= cell.add(items)
 
 
@@ -618,6 +615,7 @@ def _iterate_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
         use_state(frame, node)
     unknown_parts = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
     if cell.kind == "dict":
+        cell.looked = True
         keys = join(*(frame.live(key) for key in cell.values))
         loose = cell.open or cell.spread or cell.rest
         return join(keys, SCALAR if loose else NOTHING, unknown_parts)
@@ -683,8 +681,7 @@ def change(
     elif isinstance(atom, Cell):
         if atom.open:
             _change_open(frame, atom, value, node)
-        frame.recorder.grown |= not atom.open
-        atom.open = True
+        frame.recorder.grown |= atom.loosen()
     elif not isinstance(atom, Closure):
         frame.escape(frozenset({atom}), what, where)
         frame.recorder.contact("unknown", f"{what} of something not known", where)

@@ -459,8 +459,7 @@ class Frame:
                 self.recorder.read_all(why, where)
             elif isinstance(atom, (Cell, Made)):
                 cell = atom if isinstance(atom, Cell) else atom.cell
-                if not cell.open:
-                    cell.open = self.recorder.grown = True
+                self.recorder.grown |= cell.loosen()
                 if cell.spread:
                     self.recorder.read_all(why, where)
                 pending.extend(cell.everything())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import types
 from functools import lru_cache
 from typing import Any
 
 from langgraph_parallel.inference.frame import Arguments, Frame, statement
-from langgraph_parallel.inference.scopes import assigned_names, is_generator, outer_names
+from langgraph_parallel.inference.scopes import scope_of
 from langgraph_parallel.inference.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.values import (
     NONE,
@@ -30,8 +29,8 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
         namespace=home.namespace,
         cells=home.cells,
         parent=home,
-        local_names=assigned_names(closure.node) - outer_names(closure.node),
-        outer_names=outer_names(closure.node),
+        local_names=scope_of(closure.node).assigned,
+        outer_names=scope_of(closure.node).outer,
         depth=frame.depth + 1,
         owner=home.owner,
     )
@@ -68,25 +67,29 @@ def frame_for(recorder: Any, function: types.FunctionType, source: Source, depth
         source=source,
         namespace=function.__globals__,
         cells=cells,
-        local_names=assigned_names(source.node) - outer_names(source.node),
-        outer_names=outer_names(source.node),
+        local_names=scope_of(source.node).assigned,
+        outer_names=scope_of(source.node).outer,
         depth=depth,
     )
 
 
 def live_defaults(frame: Frame, function: types.FunctionType) -> dict[str, Value]:
     """Return the default of each parameter of a live function."""
-    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-    return {p.name: frame.live(p.default) for p in parameters if p.default is not p.empty}
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    given = function.__defaults__ or ()
+    late = names[len(names) - len(given) :]
+    found = {name: frame.live(value) for name, value in zip(late, given, strict=True)}
+    return found | {n: frame.live(v) for n, v in (function.__kwdefaults__ or {}).items()}
 
 
 def run_body(frame: Frame, node: FunctionNode) -> Value:
     """Run a function's body and return what it may give; a generator gives what it yields."""
     if isinstance(node, ast.Lambda):
         given = frame.evaluate(node.body)
-        return generated(frame, node) if is_generator(node) else given
+        return generated(frame, node) if scope_of(node).is_generator else given
     frame.run(node.body)
-    if is_generator(node):
+    if scope_of(node).is_generator:
         return generated(frame, node)
     falls_through = NONE if frame.env is not None else NOTHING
     return join(*frame.returns, falls_through)
@@ -139,8 +142,8 @@ def _keywords(frame: Frame, node: ast.AST, named: dict[str, Value], unpacked: Va
     for name, value in named.items():
         frame.recorder.grown |= cell.put(name, value)
     if unpacked:
-        frame.recorder.grown |= cell.add(unpacked) or not cell.open
-        cell.open = True
+        frame.recorder.grown |= cell.add(unpacked)
+        frame.recorder.grown |= cell.loosen()
     return frozenset({cell})
 
 

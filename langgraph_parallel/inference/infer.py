@@ -37,7 +37,7 @@ from langgraph_parallel.inference.functions import (
 )
 from langgraph_parallel.inference.memory import Memory
 from langgraph_parallel.inference.runnables import run_runnable
-from langgraph_parallel.inference.scopes import is_generator
+from langgraph_parallel.inference.scopes import scope_of
 from langgraph_parallel.inference.shape import read_by_coercion
 from langgraph_parallel.inference.source import find_source
 from langgraph_parallel.inference.values import (
@@ -263,7 +263,7 @@ def _interpret(
     source = find_source(target[0]) if target else None
     if target is None or source is None:
         return None
-    if is_generator(source.node):
+    if scope_of(source.node).is_generator:
         msg = "it is a generator"
         raise GiveUpError(msg)
     recorder = Recorder(shape, memory or Memory(), trusts_calls=trusts_calls)

@@ -204,6 +204,8 @@ def item_of(
         found = typed.run_special(frame, atom, "__getitem__", (index,), node)
         typed.look_at_object(frame, atom, frame.where(node))
         inherited = isinstance(atom, Made) and find(atom.cls, "__getitem__") is not None
+        if isinstance(atom, Made):
+            atom.cell.looked = True
         held = atom.cell.rest if inherited and isinstance(atom, Made) else NOTHING
         return join(found, held) or opaque(roots_of(given))
     if isinstance(atom, Opaque) and not atom.tame:
@@ -233,6 +235,7 @@ def cell_item(
     frame: Frame, cell: Cell, index: Value, node: ast.AST, *, is_slice: bool = False
 ) -> Value:
     """Return an element of a container built in this call."""
+    cell.looked = True
     if not is_scalar(index):
         use(frame, index, node)
     loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
@@ -243,7 +246,7 @@ def cell_item(
         copied = from_state(frame, index, node) if cell.spread else NOTHING
         return join(cell.everything(), loose, copied)
     found = join(*(cell.values.get(key, NOTHING) for key in keys), cell.rest, loose)
-    if cell.spread and (cell.open or not keys <= cell.keys or True):
+    if cell.spread:
         # What is put after the copy may be put on one path only.
         untouched = not keys & cell.keys and not cell.open and not cell.rest
         copied = from_state(frame, index, node)

@@ -130,7 +130,7 @@ def _pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
         return from_state(frame, const(key), node)
     cells = [atom for atom in value if isinstance(atom, Cell)]
     if len(cells) == len(value):
-        return join(*(cell.values.get(key, cell.rest) for cell in cells)) or opaque()
+        return join(*(cell.at(key) for cell in cells)) or opaque()
     return frame.part_of(use(frame, value, node))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from langgraph_parallel.inference.source import FunctionNode
 
@@ -22,37 +24,41 @@ def _own_parts(node: FunctionNode) -> Iterator[ast.AST]:
             pending.extend(ast.iter_child_nodes(part))
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names of one function."""
+
+    assigned: frozenset[str]
+    """Names that it binds, but for those of another scope."""
+    outer: frozenset[str]
+    """Names that it declares `global` or `nonlocal`."""
+    is_generator: bool
+    """Whether calling it only makes a generator."""
+
+
 @lru_cache(maxsize=4096)
-def assigned_names(node: FunctionNode) -> frozenset[str]:
-    """Return the names that a function binds, by Python's scoping."""
+def scope_of(node: FunctionNode) -> Scope:
+    """Return the names of a function, by Python's scoping."""
     arguments = node.args
     names = {a.arg for a in arguments.posonlyargs + arguments.args + arguments.kwonlyargs}
     names |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a}
+    outer: set[str] = set()
+    yields = False
     for part in _own_parts(node):
         names |= _bound_by(part)
         if isinstance(part, _COMPREHENSIONS):
             # Only a walrus inside a comprehension binds a name of the function.
             names |= {w.target.id for w in ast.walk(part) if isinstance(w, ast.NamedExpr)}
-    return frozenset(names)
+        elif isinstance(part, (ast.Global, ast.Nonlocal)):
+            outer.update(part.names)
+        elif isinstance(part, (ast.Yield, ast.YieldFrom)):
+            yields = True
+    return Scope(frozenset(names - outer), frozenset(outer), yields)
 
 
-@lru_cache(maxsize=4096)
-def outer_names(node: FunctionNode) -> frozenset[str]:
-    """Return the names that a function declares `global` or `nonlocal`."""
-    names: set[str] = set()
-    for part in _own_parts(node):
-        if isinstance(part, (ast.Global, ast.Nonlocal)):
-            names.update(part.names)
-    return frozenset(names)
-
-
-@lru_cache(maxsize=4096)
-def is_generator(node: FunctionNode) -> bool:
-    """Tell whether calling a function only makes a generator."""
-    return any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in _own_parts(node))
-
-
-def _bound_by(part: ast.AST) -> set[str]:
+def _bound_by(part: ast.AST) -> set[str] | frozenset[str]:
+    if not isinstance(part, _BINDERS):
+        return _NOTHING
     if isinstance(part, ast.Name) and isinstance(part.ctx, (ast.Store, ast.Del)):
         return {part.id}
     if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -65,4 +71,11 @@ def _bound_by(part: ast.AST) -> set[str]:
         return {part.name}
     if isinstance(part, ast.MatchMapping) and part.rest:
         return {part.rest}
-    return set()
+    return _NOTHING
+
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+_BINDERS: Final = (
+    *(ast.Name, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.alias),
+    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+)

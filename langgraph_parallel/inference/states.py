@@ -26,8 +26,7 @@ def state_method(frame: Frame, method: str, given: Arguments) -> Value:
         return NONE
     if method == "copy" and not frame.recorder.shape.attributes:
         cell = cell_at(frame, given.node)
-        frame.recorder.grown |= not cell.spread
-        cell.spread = True
+        frame.recorder.grown |= cell.copy_state()
         return frozenset({cell})
     frame.recorder.read_all(f".{method}()", where)
     if method in ("copy", "model_copy"):

@@ -318,6 +318,7 @@ def _own_attribute(frame: Frame, atom: Typed, name: str, where: str) -> Value | 
             frame.promise(seen, hints_of(type(atom.obj)), name)
         return None if seen is MISSING else held_part(frame, atom.obj, f".{name}", seen, where)
     if isinstance(atom, Made):
+        atom.cell.looked = True
         held = atom.cell.values.get(name)
         if atom.cell.open:
             return join(held or NOTHING, opaque(_roots(atom)))

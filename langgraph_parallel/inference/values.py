@@ -154,6 +154,8 @@ class Cell:
     spread: bool = False
     """True when it began as a copy of the whole state: every other key holds the state's value."""
     roots: Keys = frozenset()
+    looked: bool = False
+    """True once something was concluded from what it holds: if it grows, that is to be redone."""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -161,31 +163,48 @@ class Cell:
         return frozenset(self.values)
 
     def put(self, key: str, value: Value) -> bool:
-        """Record that `value` may stand at `key`; return whether that is new."""
+        """Record that `value` may stand at `key`; return whether a conclusion is out of date."""
         old = self.values.get(key)
         new = value if old is None else join(old, value)
         self.values[key] = new
         self.folds[key] = self.folds.get(key, True) and is_plain(value)
         self.roots = union(self.roots, roots_of(value))
-        return new != old
+        return self.looked and new != old
 
     def add(self, value: Value) -> bool:
-        """Record that `value` may stand at a key that is not known; return whether that is new."""
+        """Record that `value` may stand at an unknown key; return as `put` does."""
         new = join(self.rest, value)
         is_new = new != self.rest
         self.rest = new
         self.roots = union(self.roots, roots_of(value))
-        return is_new
+        return self.looked and is_new
+
+    def loosen(self) -> bool:
+        """Record that others may change it; return as `put` does."""
+        was_open, self.open = self.open, True
+        return self.looked and not was_open
+
+    def copy_state(self) -> bool:
+        """Record that it began as a copy of the whole state; return as `put` does."""
+        was_spread, self.spread = self.spread, True
+        return self.looked and not was_spread
+
+    def at(self, key: str) -> Value:
+        """Return what may stand at one key, as far as it is known."""
+        self.looked = True
+        return join(self.values.get(key, NOTHING), self.rest)
 
     def merge(self, other: Cell) -> bool:
         """Record that every entry of `other` may have been copied into this one."""
         grown = False
+        other.looked = True
         for key, value in list(other.values.items()):
             grown |= self.put(key, value)
         for key, plain in other.folds.items():
             self.folds[key] = self.folds.get(key, True) and plain
         grown |= self.add(other.rest)
-        grown |= (other.open and not self.open) or (other.spread and not self.spread)
+        opens = (other.open and not self.open) or (other.spread and not self.spread)
+        grown |= self.looked and opens
         self.open = self.open or other.open
         self.spread = self.spread or other.spread
         self.roots = union(self.roots, other.roots)
@@ -193,6 +212,7 @@ class Cell:
 
     def everything(self) -> Value:
         """Return what any element may be, as far as it is known."""
+        self.looked = True
         return join(self.rest, *self.values.values())
 
 
@@ -245,7 +265,7 @@ Atom: TypeAlias = (
 )
 Value: TypeAlias = frozenset[Atom]
 
-NOTHING: Final[Value] = frozenset()
+NOTHING: Final[frozenset[Any]] = frozenset()
 STATE: Final[Value] = frozenset({State()})
 SCALAR: Final[Value] = frozenset({Data(scalar=True, plain=True)})
 MESSAGE: Final[Value] = frozenset({Data(plain=True)})
@@ -402,6 +422,7 @@ def _is_plain(atom: Atom) -> bool:
     if isinstance(atom, Const):
         return True
     if isinstance(atom, Cell):
+        atom.looked = True
         if atom.kind == "list":
             return True
         known = not atom.open and not atom.spread and not atom.rest
@@ -411,10 +432,12 @@ def _is_plain(atom: Atom) -> bool:
 
 def _atom_roots(atom: Atom) -> Keys:
     if isinstance(atom, Cell):
+        atom.looked = True
         return ALL if atom.spread else atom.roots
     if isinstance(atom, (Data, Opaque, Object)):
         return atom.roots
     if isinstance(atom, Made):
+        atom.cell.looked = True
         return atom.cell.roots
     if isinstance(atom, Method):
         return _atom_roots(atom.receiver)
