@@ -14,14 +14,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from langgraph.store.base import BaseStore
-
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.door import use
 from langgraph_parallel.inference.files import file_method
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.gentle import found_under, library_name, library_name_of_class
 from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.values import (
@@ -127,7 +126,7 @@ def client_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments
         return _client(frame, atom, name, method, given)
     if name in _RESPONSES:
         return _response(frame, atom, method, given)
-    if issubclass(cls, BaseStore):
+    if issubclass(cls, framework().stores):
         return store_method(frame, method, given)
     if issubclass(cls, io.IOBase) and isinstance(atom, Object):
         return file_method(frame, method, given)

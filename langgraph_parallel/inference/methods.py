@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import Runnable
-from langgraph.store.base import BaseStore
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import union
@@ -40,6 +39,7 @@ from langgraph_parallel.inference.external import (
     runs_chain,
 )
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.gentle import is_gentle
 from langgraph_parallel.inference.handlers import log_to, run_given_handlers, run_hooks
 from langgraph_parallel.inference.held import (
@@ -425,7 +425,7 @@ def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Va
     if is_a(receiver, logging.Logger) and name in _LOG_METHODS:
         if not user_defined(type(receiver)):
             return _log(frame, receiver, given)
-    if is_a(receiver, BaseStore) and not user_defined(type(receiver)):
+    if is_a(receiver, framework().stores) and not user_defined(type(receiver)):
         return store_method(frame, name, given)
     if is_a(receiver, type):
         return _class_method(frame, receiver, name, given)

@@ -12,6 +12,7 @@ from langgraph.config import get_config, get_store, get_stream_writer
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
+from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
 
 from langgraph_parallel._compat.channels import is_plain_channel
@@ -256,6 +257,7 @@ use_framework(
             get_runtime: "runtime",
         },
         wrappers=(RunnableCallable,),
+        stores=(BaseStore,),
         graphs=(CompiledStateGraph,),
         summarize=lambda graph: summarize_graph(read_compiled(graph)),
     )
