@@ -72,6 +72,7 @@ from langgraph_parallel.inference.values import (
     is_deep,
     join,
     opaque,
+    rooted,
     roots_of,
     tame,
 )
@@ -240,6 +241,8 @@ def _shared(frame: Frame, found: Value) -> Value:
             frame.escape(given, "kept by a cache", frame.where(frame.source.node))
             world = frozenset({WORLD})
             kept.append(frozenset({Data(world)}) if is_data else opaque(world))
+        elif isinstance(atom, Opaque):
+            kept.append(rooted(given, frozenset({WORLD})))
         else:
             kept.append(given)
     return join(*kept)
@@ -420,7 +423,7 @@ def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     plain = _plain_instance(frame, cls, given)
     if plain is not None:
         return plain
-    known = is_users_or_simple(cls)
+    known = is_users_or_simple(cls) or cls is types.SimpleNamespace
     made = make(frame, cls, given) if known else None
     if made is not None:
         return made

@@ -108,7 +108,10 @@ def _initialize(frame: Frame, atom: Made, init: tuple[type, Any], arguments: Arg
 
 def _keep_arguments(frame: Frame, atom: Made, arguments: Arguments) -> None:
     """A class with a built-in base keeps what it is given: an exception, a list, a dict."""
-    frame.recorder.grown |= atom.cell.add(arguments.all)
+    rest = join(*arguments.positional, arguments.unpacked)
+    frame.recorder.grown |= atom.cell.add(rest)
+    for name, value in arguments.named.items():
+        frame.recorder.grown |= atom.cell.put(name, value)
 
 
 def _fill_fields(frame: Frame, atom: Made, arguments: Arguments) -> None:
@@ -116,8 +119,6 @@ def _fill_fields(frame: Frame, atom: Made, arguments: Arguments) -> None:
     cls, node = atom.cls, arguments.node
     if not dataclasses.is_dataclass(cls):
         _keep_arguments(frame, atom, arguments)
-        for name, value in arguments.named.items():
-            frame.recorder.grown |= atom.cell.put(name, value)
         return
     positional = list(arguments.positional)
     for field in dataclasses.fields(cls):

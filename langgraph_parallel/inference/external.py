@@ -6,7 +6,6 @@ What is not in here is `unknown`: it may do anything.
 from __future__ import annotations
 
 import ast
-import dataclasses
 import types
 from typing import Any, Final
 
@@ -34,7 +33,6 @@ from langchain_core.runnables import (
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
-from pydantic import BaseModel
 
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference.datamodel import is_a, is_users, mro_of, names_of, user_defined
@@ -184,9 +182,7 @@ def own_code_of(obj: BaseRetriever | BaseTool) -> list[types.FunctionType | type
 def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
     """Tell whether a retriever or tool has handlers of errors or validators of the user's."""
     handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
-    schema = getattr(obj, "args_schema", None)
-    checked = isinstance(schema, type) and not is_simple_model(schema)
-    return any(map(callable, handlers)) or checked or overrides(obj)
+    return any(map(callable, handlers)) or overrides(obj)
 
 
 def overrides(obj: BaseRetriever | BaseTool) -> bool:
@@ -197,20 +193,6 @@ def overrides(obj: BaseRetriever | BaseTool) -> bool:
         for cls in type(obj).__mro__
         for name, value in vars(cls).items()
         if (code := getattr(value, "__code__", None)) is not None
-    )
-
-
-def is_simple_model(cls: type) -> bool:
-    """Tell whether making an instance of a pydantic model runs no code of the user's."""
-    if not issubclass(cls, BaseModel):
-        return False
-    rules = cls.__pydantic_decorators__
-    return (
-        cls.__init__ is BaseModel.__init__
-        and cls.__new__ is object.__new__
-        and cls.model_post_init is BaseModel.model_post_init
-        and not any(getattr(rules, f.name) for f in dataclasses.fields(rules))
-        and all(f.default_factory in (None, list, dict, set) for f in cls.model_fields.values())
     )
 
 

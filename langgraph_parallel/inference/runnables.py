@@ -257,6 +257,9 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     what = f"runs the {type(obj).__name__} {getattr(obj, 'name', '')}".rstrip()
     if is_a(obj, BaseRetriever):
         frame.recorder.contact("read", what, frame.where(node))
+    schema = getattr(obj, "args_schema", None)
+    if is_a(schema, type):
+        frame.call(frozenset({Live(schema)}), Arguments(node, unpacked=tame()))
     used = use(frame, value, node)
     quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)
     anything = tame(roots_of(used)) if quiet else opaque(roots_of(used))

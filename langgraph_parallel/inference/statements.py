@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import enum
 import importlib
 import importlib.util
 import sys
+import typing
 from typing import Any, Final
+
+import typing_extensions
+from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.builtin_calls import iterate_classes
@@ -54,6 +60,7 @@ from langgraph_parallel.inference.values import (
     Value,
     join,
     opaque,
+    tame,
 )
 
 _MOST_ROUNDS: Final = 12
@@ -102,6 +109,38 @@ def _assert(frame: Frame, node: ast.Assert) -> None:
         frame.evaluate(node.msg)
         frame.weak -= 1
     frame.recorder.leave("raise", "asserts", frame.where(node))
+
+
+@statement(ast.ClassDef)
+def _class(frame: Frame, node: ast.ClassDef) -> None:
+    """Bind a class of fields only, such as the schema of an answer; others are not understood."""
+    for part in (*node.bases, *node.decorator_list, *(k.value for k in node.keywords)):
+        for atom in frame.evaluate(part):
+            if not (isinstance(atom, Live) and _makes_fields(atom.obj)):
+                msg = f"the class {node.name} is made in the node"
+                raise GiveUpError(msg)
+    if not all(map(_is_field, node.body)):
+        msg = f"the class {node.name} is made in the node, with code of its own"
+        raise GiveUpError(msg)
+    for field in node.body:
+        if isinstance(field, (ast.AnnAssign, ast.Assign)) and field.value is not None:
+            use(frame, frame.evaluate(field.value), field)
+    frame.bind(node.name, tame())
+
+
+def _makes_fields(obj: Any) -> bool:
+    """Tell whether a base class or decorator makes a class of nothing but fields."""
+    if obj in (dataclasses.dataclass, typing.TypedDict, typing_extensions.TypedDict, object):
+        return True
+    if obj in (typing.NamedTuple, typing_extensions.NamedTuple):
+        return True
+    return is_a(obj, type) and (obj is BaseModel or (issubclass(obj, enum.Enum) and not len(obj)))
+
+
+def _is_field(part: ast.stmt) -> bool:
+    if isinstance(part, ast.Expr):
+        return isinstance(part.value, ast.Constant)
+    return isinstance(part, (ast.AnnAssign, ast.Assign, ast.Pass))
 
 
 # -- assignment ----------------------------------------------------------------------------------

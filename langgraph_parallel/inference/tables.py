@@ -174,7 +174,6 @@ PURE_CLASSES: Final = frozenset(
         "itertools.starmap",
         "operator.itemgetter",
         "operator.attrgetter",
-        "types.SimpleNamespace",
     }
 )
 

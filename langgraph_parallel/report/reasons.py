@@ -41,7 +41,7 @@ def verdict_of(
             return f"independent: {later.name} writes {keys} only after {earlier.name} has read"
         case Rule.MEMORY:
             return _memory_verdict(earlier, later, constraint.keys[0], effects)
-        case Rule.FAILURE:
+        case Rule.FAILURE if constraint.keys:
             place = constraint.keys[0]
             where = _place_of(effects[later.name], f"changes {place}")
             return (

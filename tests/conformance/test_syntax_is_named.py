@@ -7,10 +7,6 @@ import pytest
 from langgraph_parallel.inference.frame import EXPRESSIONS, STATEMENTS
 
 REFUSED = {
-    "Yield": "a generator is not a node; its calls are followed as unknown",
-    "YieldFrom": "as Yield",
-    "ClassDef": "a class made inside a node",
-    "TryStar": "except* groups",
     "TemplateStr": "t-strings, from Python 3.14",
     "Interpolation": "as TemplateStr",
 }
