@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEWEST = $(shell .ci/newest-python $(PYTHON))
 WORKERS ?= auto
-PYTEST := -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadgroup
+PYTEST := -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test test-all test-lowest test-newest test-agents test-crewai
 .PHONY: check format lint types clean

@@ -26,7 +26,10 @@ def start(name):
 
 @pytest.fixture(scope="session")
 def printed_by():
-    """Return a function from the name of an example to its output; tests of one group share it."""
+    """Return a function from the name of an example to its output.
+
+    Tests that use it stand beside each other, so that one worker of xdist runs them.
+    """
     started = {name: start(name) for name in OFFLINE}
     outputs = {}
 

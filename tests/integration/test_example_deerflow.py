@@ -6,7 +6,6 @@ import pytest
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("examples")
 def test_deerflow_script_runs_offline(printed_by):
     printed = printed_by("04_deerflow")
     speedup = re.search(r"parallel [\d.]+ s: ([\d.]+)x", printed)

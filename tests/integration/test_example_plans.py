@@ -6,7 +6,6 @@ import pytest
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("examples")
 def test_plans_script_runs_offline_and_keeps_the_results(printed_by):
     printed = printed_by("02_plans")
     assert "Plan: 6 tasks -> 3 batches, predicted speed-up 2.00x" in printed

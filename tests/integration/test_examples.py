@@ -38,7 +38,6 @@ def test_notebook_is_its_script_with_outputs(script):
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("examples")
 def test_parallelize_script_runs_offline_and_keeps_the_answer(printed_by):
     printed = printed_by("01_parallelize")
     assert "Parallel: 5 -> 3 calls, predicted speed-up 1.67x" in printed
@@ -51,7 +50,6 @@ def test_parallelize_script_runs_offline_and_keeps_the_answer(printed_by):
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.xdist_group("examples")
 def test_scheduler_script_runs_offline_and_serves_chats_first(printed_by):
     printed = printed_by("03_scheduler")
     assert re.findall(r"^(\w+) +[\d.]+ +[\d.]+$", printed, re.MULTILINE) == ["fcfs", "plas", "auto"]
