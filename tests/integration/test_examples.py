@@ -1,10 +1,7 @@
 """The examples run as they are, and a notebook holds the cells of its script."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,23 +37,9 @@ def test_notebook_is_its_script_with_outputs(script):
     assert script.with_suffix(".ipynb").stat().st_size < 50_000
 
 
-def run_script(name):
-    env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
-    env["PYTHONPATH"] = str(EXAMPLES.parent)
-    done = subprocess.run(
-        [sys.executable, name],
-        cwd=EXAMPLES,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=55,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_parallelize_script_runs_offline_and_keeps_the_answer():
-    printed = run_script("01_parallelize.py")
+@pytest.mark.timeout(180)
+def test_parallelize_script_runs_offline_and_keeps_the_answer(printed_by):
+    printed = printed_by("01_parallelize")
     assert "Parallel: 5 -> 3 calls, predicted speed-up 1.67x" in printed
     assert "same answer: True" in printed
     assert '@effects(reads={"text"}, writes={"product"}, external="read")' in printed
@@ -66,8 +49,9 @@ def test_parallelize_script_runs_offline_and_keeps_the_answer():
     assert float(speedup[1]) > 1.0
 
 
-def test_scheduler_script_runs_offline_and_serves_chats_first():
-    printed = run_script("03_scheduler.py")
+@pytest.mark.timeout(180)
+def test_scheduler_script_runs_offline_and_serves_chats_first(printed_by):
+    printed = printed_by("03_scheduler")
     assert re.findall(r"^(\w+) +[\d.]+ +[\d.]+$", printed, re.MULTILINE) == ["fcfs", "plas", "auto"]
     assert printed.count("c") > 3 * 10
     assert printed.endswith("chats wait less under plas: True\n")

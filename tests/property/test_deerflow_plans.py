@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+from case_counts import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
@@ -108,7 +109,7 @@ def findings(prompt):
     return {int(number) for number in re.findall(r"Finding of 'step (\d+)'", prompt)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=cases(25), deadline=None)
 @given(plans())
 def test_parallel_plan_ends_in_the_state_of_the_sequential_one(plan):
     after, steps = plan
@@ -123,7 +124,7 @@ def test_parallel_plan_ends_in_the_state_of_the_sequential_one(plan):
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=cases(10), deadline=None)
 @given(plans())
 def test_step_that_sees_what_is_finished_sees_at_least_what_it_needs(plan):
     after, steps = plan

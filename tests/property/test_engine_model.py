@@ -1,5 +1,6 @@
 """Whatever arrives, leaves or runs, the engine model keeps its invariants and loses nothing."""
 
+from case_counts import cases
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -148,6 +149,6 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 EngineMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=cases(150), stateful_step_count=40, deadline=None, derandomize=True
 )
 TestEngineModel = EngineMachine.TestCase

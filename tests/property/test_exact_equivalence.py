@@ -3,6 +3,7 @@
 import asyncio
 import copy
 
+from case_counts import cases
 from generated_graphs import CALM, INPUT, graphs
 from hypothesis import HealthCheck, given, settings
 from langgraph.checkpoint.memory import InMemorySaver
@@ -11,7 +12,7 @@ from side_by_side import awatch, bare, watch
 from langgraph_parallel import ParallelConfig, parallelize
 
 RELAXED = settings(
-    max_examples=40,
+    max_examples=cases(40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -51,13 +52,13 @@ def test_streams_and_history_are_equal_in_async(builder):
 
 
 @given(graphs(beside=CALM))
-@settings(RELAXED, max_examples=20)
+@settings(RELAXED, max_examples=cases(20))
 def test_guesses_change_nothing(builder):
     check(builder, watch, config=ParallelConfig(speculate="pure"))
 
 
 @given(graphs(beside=CALM))
-@settings(RELAXED, max_examples=15)
+@settings(RELAXED, max_examples=cases(15))
 def test_threads_migrate_both_ways(builder):
     """Each node in turn is where a thread leaves one graph for the other."""
     ends = []

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from case_counts import CASES
+from case_counts import CASES, cases
 from generated_graphs import INPUT, calm_chains, graphs, pausing_graphs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,11 +17,15 @@ from langgraph_parallel.testing import assert_equivalent
 FAILURES = (ValueError, InvalidUpdateError)
 
 RELAXED = settings(
-    max_examples=200,
+    max_examples=cases(200),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+
+TRIES = 12
+"""Runs of the original of which one must end like ours: where nodes that run side by side change a
+value in place, the original has several outcomes."""
 
 INPUTS = [INPUT, {**INPUT, "a": "zA", "b": "longer B", "items": [], "other": ["o", "p"]}]
 
@@ -36,7 +40,7 @@ def test_answers_updates_and_errors_are_equal(builder):
 
 @pytest.mark.timeout(240)
 @given(calm_chains())
-@settings(RELAXED, max_examples=300)
+@settings(RELAXED, max_examples=cases(300))
 def test_whatever_runs_side_by_side_answers_as_it_did_in_a_row(builder):
     CASES["graphs"] += 1
     CASES["runs"] += assert_equivalent(builder, INPUTS, schedules=3)
@@ -50,48 +54,64 @@ def outcome(graph, config):
 
 
 @given(graphs())
-@settings(RELAXED, max_examples=80)
+@settings(RELAXED, max_examples=cases(80))
 def test_a_failed_run_resumes_to_the_same_answer(builder):
     """A thread that fails in either topology and is resumed ends where the other one ends."""
     if "INVALID_CONCURRENT_GRAPH_UPDATE" in str(outcome(builder.compile(), {})):
         return  # the graph was wrong before: LangGraph cannot even show such a thread's state
-    results = []
-    for graph in (builder.compile(InMemorySaver()), parallelize(builder).compile(InMemorySaver())):
-        config = {"configurable": {"thread_id": "1"}}
-        errors = []
-        for given_input in (copy.deepcopy(INPUT), None, None):
-            try:
-                # Saved while the next node runs, a value changed in place may show either way.
-                graph.invoke(given_input, config, durability="sync")
-            except FAILURES as error:
-                errors.append(str(error))
-        state = graph.get_state(config)
-        results.append((bool(errors), bool(state.next), state.values if not errors else None))
-    assert results[0] == results[1]
+    ours = ends_of(parallelize(builder))
+    for _ in range(TRIES):
+        expected = ends_of(builder)
+        if ours == expected:
+            return
+    assert ours == expected
+
+
+def ends_of(builder):
+    """Run a thread, resume it twice; return whether it failed and goes on, and its values if not.
+
+    Its values are left out where a node failed: others may have run beside it or not.
+    """
+    graph = builder.compile(InMemorySaver())
+    config = {"configurable": {"thread_id": "1"}}
+    errors = []
+    for given_input in (copy.deepcopy(INPUT), None, None):
+        try:
+            # Saved while the next node runs, a value changed in place may show either way.
+            graph.invoke(given_input, config, durability="sync")
+        except FAILURES as error:
+            errors.append(str(error))
+    state = graph.get_state(config)
+    return bool(errors), bool(state.next), state.values if not errors else None
 
 
 @given(graphs())
-@settings(RELAXED, max_examples=40)
+@settings(RELAXED, max_examples=cases(40))
 def test_a_thread_paused_by_the_original_is_finished_by_the_rewritten(builder):
     if isinstance(outcome(builder.compile(), {}), str):
         return
-    saver = InMemorySaver()
-    original, rewritten = builder.compile(saver), parallelize(builder).compile(saver)
-    for number, node in enumerate(builder.nodes):
+    rewritten = parallelize(builder)
+    config = {"configurable": {"thread_id": "1"}}
+    for node in builder.nodes:
+        saver = InMemorySaver()
+        # Paused once: nodes that run side by side may change a value in another order next time.
+        builder.compile(saver).invoke(
+            copy.deepcopy(INPUT), config, interrupt_after=[node], durability="sync"
+        )
         ends = []
-        for finisher in (original, rewritten):
-            config = {"configurable": {"thread_id": f"{number} {finisher is original}"}}
-            original.invoke(copy.deepcopy(INPUT), config, interrupt_after=[node], durability="sync")
+        for finisher in (builder, rewritten):
+            copied = copy.deepcopy(saver)
+            original, finishing = builder.compile(copied), finisher.compile(copied)
             for _ in range(30):
                 if not original.get_state(config).next:
                     break
-                finisher.invoke(None, config, durability="sync")
+                finishing.invoke(None, config, durability="sync")
             ends.append(original.get_state(config).values)
         assert ends[0] == ends[1]
 
 
 @given(pausing_graphs(), st.booleans(), st.booleans())
-@settings(RELAXED, max_examples=60)
+@settings(RELAXED, max_examples=cases(60))
 def test_a_thread_paused_inside_a_sub_graph_is_finished_by_the_rewritten(builder, ours, goes_back):
     saver = InMemorySaver()
     original, rewritten = builder.compile(saver), parallelize(builder).compile(saver)

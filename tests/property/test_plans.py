@@ -4,6 +4,7 @@ import asyncio
 
 import looptime
 import pytest
+from case_counts import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.memory import InMemorySaver
@@ -90,8 +91,16 @@ def result_of(task, results):
 
 def in_virtual_time(coroutine):
     """Run a coroutine on a loop of its own, whose clock jumps when nothing is left to do."""
-    with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_virtual_loop) as runner:
         return runner.run(coroutine)
+
+
+def new_virtual_loop():
+    """Return a loop that waits for its threads at the end however far its clock has to jump."""
+    loop = looptime.new_event_loop()
+    shut_down = loop.shutdown_default_executor
+    loop.shutdown_default_executor = lambda timeout=None: shut_down()
+    return loop
 
 
 def sequential(plan):
@@ -110,7 +119,7 @@ def planned(tasks, config):
     return ParallelPlanner(config).optimize(tasks)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), configs)
 def test_results_are_those_of_one_after_the_other(tasks, config):
     plan = planned(tasks, config)
@@ -120,7 +129,7 @@ def test_results_are_those_of_one_after_the_other(tasks, config):
     assert list(results.values) == [task.id for task in plan.tasks]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), st.booleans())
 def test_without_limits_the_makespan_is_the_critical_path(tasks, barrier):
     free = [task.model_copy(update={"resources": frozenset()}) for task in tasks]
@@ -131,7 +140,7 @@ def test_without_limits_the_makespan_is_the_critical_path(tasks, barrier):
     assert results.elapsed_s == pytest.approx(by_batch if barrier else plan.span_s, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), st.integers(1, 4))
 def test_list_scheduling_keeps_grahams_bound(tasks, limit):
     free = [task.model_copy(update={"resources": frozenset()}) for task in tasks]
@@ -142,7 +151,7 @@ def test_list_scheduling_keeps_grahams_bound(tasks, limit):
     assert results.elapsed_s <= bound + 1e-6
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), configs, failures)
 def test_failures_stop_what_the_policy_says_and_nothing_else(tasks, config, fail):
     plan = planned(tasks, config)
@@ -169,7 +178,7 @@ def test_failures_stop_what_the_policy_says_and_nothing_else(tasks, config, fail
             assert result.status != "cancelled"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), configs, st.sampled_from([0, 0.5, 1.5, 3.5]))
 def test_cancellation_leaves_nothing_running(tasks, config, when):
     plan = planned(tasks, config)
@@ -188,7 +197,7 @@ def test_cancellation_leaves_nothing_running(tasks, config, when):
     assert not machine.active
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=cases(50), deadline=None)
 @given(plans(), configs)
 def test_a_plan_that_arrives_step_by_step_gives_the_same_results(tasks, config):
     config = config.model_copy(update={"barrier": False})
@@ -241,7 +250,7 @@ class State(TypedDict, total=False):
     results: dict
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=cases(25), deadline=None)
 @given(plans(most=6), configs, failures, st.none() | st.integers(1, 3))
 def test_a_node_that_fails_and_is_resumed_runs_every_task_once(tasks, config, fail, limit):
     config = config.model_copy(update={"on_error": "fail_fast"})

@@ -2,6 +2,7 @@
 
 import copy
 
+from case_counts import cases
 from generated_graphs import INPUT, graphs
 from hypothesis import HealthCheck, given, settings
 
@@ -11,7 +12,7 @@ from langgraph_parallel.reading.regions import read_graph
 from langgraph_parallel.reading.trace import Recording, record, widen
 
 RELAXED = settings(
-    max_examples=150,
+    max_examples=cases(150),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -51,7 +52,7 @@ def test_what_a_node_is_seen_to_do_was_inferred(builder):
 
 
 @given(graphs())
-@settings(RELAXED, max_examples=60)
+@settings(RELAXED, max_examples=cases(60))
 def test_a_trace_adds_nothing_to_a_sound_analysis(builder):
     recording = record(builder)
     outcome(recording.graph)

@@ -1,5 +1,6 @@
 """The linear scheduler against the definition: every pair, constrained one by one."""
 
+from case_counts import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,14 +43,14 @@ def naive_levels(steps: tuple[Step, ...]) -> tuple[int, ...]:
 
 
 @given(regions())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=cases(600), deadline=None)
 def test_levels_are_the_least_that_keep_every_pair(steps):
     schedule = build_schedule(steps)
     assert schedule.levels == naive_levels(steps)
 
 
 @given(regions())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=cases(600), deadline=None)
 def test_edges_alone_bring_about_the_levels(steps):
     schedule = build_schedule(steps)
     natural: list[int] = []

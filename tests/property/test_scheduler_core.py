@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
+from case_counts import cases
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from naive_scheduler import NaiveScheduler
@@ -210,5 +211,7 @@ class CoreMachine(RuleBasedStateMachine):
         self.core.validate()
 
 
-CoreMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+CoreMachine.TestCase.settings = settings(
+    max_examples=cases(100), stateful_step_count=40, deadline=None
+)
 TestCore = CoreMachine.TestCase

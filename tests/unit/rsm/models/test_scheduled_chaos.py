@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import looptime
 import pytest
+from case_counts import cases
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -242,4 +243,4 @@ class Shell(RuleBasedStateMachine):
 
 
 TestShell = Shell.TestCase
-TestShell.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestShell.settings = settings(max_examples=cases(25), stateful_step_count=25, deadline=None)
