@@ -3,7 +3,21 @@
 import os
 from pathlib import Path
 
+import pytest
 from runs import TALLY
+
+
+def pytest_sessionfinish(session):
+    """Send what a worker of xdist counted to the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["conformance"] = TALLY.as_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    text = getattr(node, "workeroutput", {}).get("conformance")
+    if text:
+        TALLY.take_in(text)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import inspect
 import itertools
@@ -55,6 +56,23 @@ class Tally:
         if not equal:
             self.verdicts[mode, "FAILED"] += 1
             self.failures.append((case, mode))
+
+    def as_text(self) -> str:
+        """Return what was counted, for the process that reports."""
+        return repr((dict(self.verdicts), self.failures, self._seen(), self.controls))
+
+    def _seen(self) -> dict[str, dict[str, int]]:
+        return {kind: dict(counts) for kind, counts in self.seen.items()}
+
+    def take_in(self, text: str) -> None:
+        """Add what another process has counted."""
+        verdicts, failures, seen, controls = ast.literal_eval(text)
+        self.verdicts.update(verdicts)
+        self.failures += failures
+        for kind, counts in seen.items():
+            self.seen.setdefault(kind, Counter()).update(counts)
+        for mode, moved in controls.items():
+            self.controls.setdefault(mode, {}).update(moved)
 
     def control(self, name: str, mode: str, *, moved: bool) -> None:
         self.controls.setdefault(mode, {})[name] = moved
