@@ -271,20 +271,20 @@ def branch_not_taken():
 def _limited(options, *seconds):
     keys = zip("abcd", seconds, strict=False)
     made = chain(*(_node(key, wait) for key, wait in keys), options=options)
-    made.graph.step_timeout = 0.2
+    made.graph.step_timeout = 0.5
     return made
 
 
 @program("step timeout")
 def one_at_a_time():
-    return _limited({"config": {"max_concurrency": 1}}, 0.12, 0.12, 0.12)
+    return _limited({"config": {"max_concurrency": 1}}, 0.2, 0.2, 0.2)
 
 
 @program("step timeout")
 def two_at_a_time():
-    return _limited({"config": {"max_concurrency": 2}}, 0.12, 0.12, 0.12, 0.12)
+    return _limited({"config": {"max_concurrency": 2}}, 0.3, 0.3, 0.3, 0.3)
 
 
 @program("step timeout")
 def that_ends_the_original():
-    return _limited({}, 0.02, 0.3)
+    return _limited({}, 0.02, 0.8)
