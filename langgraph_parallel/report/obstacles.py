@@ -5,6 +5,7 @@
     a node reads or writes every key   it touches only the keys that are certainly known
     a value may be an `Overwrite`      it is a plain operand of the reducer
     two folds against name order       the later node renamed, so that it sorts last
+    memory that two nodes touch        the later node touches none
     unknown calls, all of them         `unknown_calls="independent"`
     several nodes that need a word     a declaration for each, at once
 
@@ -19,6 +20,7 @@ from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, Effects, Evidence, union
+from langgraph_parallel.locations import Location, meeting, ordered_places
 from langgraph_parallel.ordering.dependence import Rule, Step, constrain, fold_order
 from langgraph_parallel.report.costs import Durations, span_of
 from langgraph_parallel.report.declarations import (
@@ -39,7 +41,7 @@ _MOST_DECLARED: Final = 5
 
 BlockerKind: TypeAlias = Literal[
     "unknown-calls", "external", "mutation", "control", "all-keys", "fold-value", "fold-order",
-    "routing",
+    "routing", "memory",
     "several",
 ]  # fmt: skip
 """What kind of obstacle it is: the first column of the table at the top."""
@@ -81,6 +83,8 @@ def find_trials(report: GraphReport, now: Durations) -> Iterator[Trial]:
             effects = part.effects[step.name]
             if step.fence is not None:
                 yield _without_fence(part, i, bounds[i])
+            elif places := _places_in_the_way(part, i):
+                yield _without_memory(part, i, costs[i], places)
             elif effects.reads is ALL or effects.writes is ALL:
                 yield _with_known_keys(part, i, costs[i])
             elif unsure := (step.writes & folded) - step.folds:
@@ -127,6 +131,8 @@ def _without_fence(part: RegionReport, index: int, bound: float) -> Trial:
 def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, str, str]:
     if fence is Rule.CONTROL:
         return "control", "", "Move the pause or the routing into a node of its own."
+    if fence is Rule.FAILURE:
+        return "memory", decorator_line(effects), _KEEP_IN_STATE
     if changes_in_place(effects):
         mended = replace(
             effects, mutates=frozenset(), writes=union(effects.writes, effects.mutates)
@@ -157,6 +163,40 @@ def _harmless_line(effects: Effects) -> str:
 
 
 _TRUSTING: Final = 'ParallelConfig(unknown_calls="independent")'
+
+
+def _places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
+    """Return the places outside the state for which a node waits for an earlier one."""
+    step = part.steps[index]
+    if changed := ordered_places(step.changes):
+        return tuple(sorted(changed, key=str)) if index else ()
+    earlier = frozenset().union(*(other.changes for other in part.steps[:index]))
+    return meeting(step.looks_at, earlier)
+
+
+def _without_memory(
+    part: RegionReport, index: int, bound: float, places: tuple[Location, ...]
+) -> Trial:
+    step = part.steps[index]
+    effects = part.effects[step.name]
+    verbs = ("changes", "looks at")
+    wanted = [f"{verb} {place}" for place in places for verb in verbs]
+    found = next((e for e in effects.evidence if e.what in wanted), None)
+    return Trial(
+        changes=((part, {index: replace(step, looks_at=frozenset(), changes=frozenset())}),),
+        bound=bound,
+        kind="memory",
+        nodes=(step.name,),
+        cause=str(found or f"changes {places[0]}"),
+        declaration=decorator_line(_on_reducers(step, effects)),
+        remedy=_KEEP_IN_STATE,
+    )
+
+
+_KEEP_IN_STATE: Final = (
+    "Keep what it remembers in a key of the state; or declare the node, if nobody minds when that "
+    "happens."
+)
 
 
 def _with_known_keys(part: RegionReport, index: int, bound: float) -> Trial:
@@ -228,7 +268,11 @@ def _narrowed(step: Step, effects: Effects) -> Step:
     assert known.writes is not ALL
     reads = step.reads & known.reads if effects.reads is ALL else step.reads
     writes = step.writes & known.writes if effects.writes is ALL else step.writes
-    return replace(step, reads=reads, writes=writes, folds=step.folds & writes, fence=None)
+    # What it does to memory is known, but where that is what makes it keep its place.
+    changes = frozenset() if step.fence is Rule.FAILURE else step.changes
+    return replace(
+        step, reads=reads, writes=writes, folds=step.folds & writes, changes=changes, fence=None
+    )
 
 
 def _on_reducers(step: Step, effects: Effects) -> Effects:

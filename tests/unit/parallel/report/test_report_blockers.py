@@ -1,6 +1,7 @@
 """Each blocker names the obstacle, the line that removes it, and what that saves, and keeps it."""
 
 import gc
+import inspect
 import operator
 import re
 from dataclasses import replace
@@ -327,3 +328,36 @@ def test_line_keeps_what_the_node_is_known_to_do():
         'control={"raise"}, folds={"w"}, resources={"db"})'
     )
     assert declare(line) == replace(known, external={"model", "read"})
+
+
+class Desk:
+    """Nodes that share an object: one counts, one does not look, one reports the count."""
+
+    def __init__(self):
+        self.calls = 0
+        self.greeting = "Hello"
+
+    def ask(self, state):
+        self.calls += 1
+        return {"a": self.greeting + state["text"]}
+
+    def greet(self, state):
+        return {"b": self.greeting + state["text"]}
+
+    def bill(self, state):
+        return {"c": f"{state['text']}: {self.calls}"}
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_a_place_in_memory_is_named_with_both_lines_and_what_would_help(mode):
+    desk = Desk()
+    report = explain(chain(desk.ask, desk.greet, desk.bill), mode=mode)
+    assert report.regions[0].levels == (("ask", "greet"), ("bill",))
+    first = inspect.getsourcelines(Desk)[1]
+    reason = report.why("ask", "bill")
+    assert "bill looks at Desk.calls" in reason
+    assert f"py:{first + 15})" in reason
+    assert f"ask changes it (test_report_blockers.py:{first + 8})" in reason
+    found = {blocker.kind: blocker for blocker in report.blockers()}
+    assert found["memory"].nodes == ("bill",)
+    assert found["memory"].declaration == '@effects(reads={"text"}, writes={"c"})'
