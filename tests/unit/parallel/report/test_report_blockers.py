@@ -354,10 +354,8 @@ def test_a_place_in_memory_is_named_with_both_lines_and_what_would_help(mode):
     report = explain(chain(desk.ask, desk.greet, desk.bill), mode=mode)
     assert report.regions[0].levels == (("ask", "greet"), ("bill",))
     first = inspect.getsourcelines(Desk)[1]
-    reason = report.why("ask", "bill")
-    assert "bill looks at Desk.calls" in reason
-    assert f"py:{first + 15})" in reason
-    assert f"ask changes it (test_report_blockers.py:{first + 8})" in reason
+    looks = rf"bill looks at Desk\.calls \(\S+:{first + 15}\)"
+    assert re.search(rf"{looks}, and ask changes it \(\S+:{first + 8}\)", report.why("ask", "bill"))
     found = {blocker.kind: blocker for blocker in report.blockers()}
     assert found["memory"].nodes == ("bill",)
     assert found["memory"].declaration == '@effects(reads={"text"}, writes={"c"})'
