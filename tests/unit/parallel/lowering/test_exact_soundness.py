@@ -197,7 +197,7 @@ HIDING = [
     (lambda x: ValueError(x[0]), lambda y: y.args[0]),
     (lambda x: local_class(x[0]), lambda y: y.content[0]),
     (lambda x: slice(x[0], None), lambda y: y.start),
-    (lambda x: itertools.chain(x), lambda y: next(y) and None),
+    (lambda x: itertools.chain(x), lambda y: next(y)),
 ]
 
 
