@@ -8,7 +8,7 @@ measured    null, or {work_s, span_s, speedup}, from the recorded seconds of eac
 regions     [{host, nodes, exit, levels: [[node]], waits_for: {node: [node]}, costs: {node: number},
             work, span}], host empty or the node whose sub-graph the region stands in
 effects     {node: {reads, writes, mutates, goto: [key] or "ALL"; external, control, folds,
-            resources: [name]; certain; evidence: [{what, where}]}}
+            resources: [name]; looks_at, changes: [place]; certain; evidence: [{what, where}]}}
 pairs       [{earlier, later, rule, keys, strict, together, reason}], rule null when independent
 pair_count  how many pairs there are; `pairs` may hold fewer
 blockers    [{kind, nodes, cause, declaration, remedy, saves, unit, speedup}], the best first
@@ -23,6 +23,7 @@ from itertools import islice
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, Effects, Keys
+from langgraph_parallel.locations import ordered_places
 from langgraph_parallel.report.blockers import find_blockers
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import Pair, RegionReport
@@ -89,6 +90,10 @@ def _effects(found: Effects) -> dict[str, Any]:
         **{
             name: sorted(getattr(found, name))
             for name in ("external", "control", "folds", "resources")
+        },
+        **{
+            name: sorted(map(str, ordered_places(getattr(found, name))))
+            for name in ("looks_at", "changes")
         },
         "certain": found.certain,
         "evidence": [{"what": e.what, "where": e.where} for e in found.evidence],
