@@ -21,7 +21,6 @@ from langgraph_parallel.inference.door import (
     put_at,
     truth,
     unary,
-    use,
 )
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.functions import collected
@@ -72,7 +71,7 @@ def _one(operation: str) -> Rule:
     def rule(frame: Frame, given: Arguments) -> Value:
         found = unary(frame, operation, _first(given), given.node)
         rest = join(*given.positional[1:], *given.named.values(), given.unpacked)
-        use(frame, rest, given.node)
+        frame.use(rest, given.node)
         return SCALAR if operation in _GIVE_SCALARS else found
 
     return rule
@@ -182,7 +181,7 @@ def _collect_set(frame: Frame, given: Arguments) -> Value:
     found = _collect(frame, given)
     for atom in found:
         if isinstance(atom, Cell):
-            use(frame, atom.everything(), given.node)  # it hashes and compares them
+            frame.use(atom.everything(), given.node)  # it hashes and compares them
     return found
 
 
@@ -254,7 +253,7 @@ def _reversed(frame: Frame, given: Arguments) -> Value:
 def _iter(frame: Frame, given: Arguments) -> Value:
     if len(given.positional) > 1:
         found = frame.call(given.positional[0], Arguments(given.node))
-        use(frame, given.positional[1], given.node)
+        frame.use(given.positional[1], given.node)
         return _lazily(frame, given, found)
     return _lazily(frame, given, iterate(frame, given.all, given.node))
 
@@ -423,13 +422,13 @@ def _length_hint(frame: Frame, given: Arguments) -> Value:
 
 
 def _dir(frame: Frame, given: Arguments) -> Value:
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     return fresh(plain=True)
 
 
 def _used(result: Value) -> Rule:
     def rule(frame: Frame, given: Arguments) -> Value:
-        use(frame, given.all, given.node)
+        frame.use(given.all, given.node)
         return result
 
     return rule

@@ -26,23 +26,23 @@ from langgraph_parallel.inference.clients import client_call, make_client
 from langgraph_parallel.inference.construct import make
 from langgraph_parallel.inference.containers import cell_at
 from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
-from langgraph_parallel.inference.door import await_value, iterate, spread_mapping, use
+from langgraph_parallel.inference.door import await_value, iterate, spread_mapping
 from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.files import open_file
 from langgraph_parallel.inference.frame import (
-    CALL,
     Arguments,
     Frame,
     GiveUpError,
+    call_unknown,
+    called,
     expression,
     unknown,
 )
 from langgraph_parallel.inference.framework import framework
-from langgraph_parallel.inference.functions import call_closure, call_live, collected
+from langgraph_parallel.inference.functions import call_live, collected
 from langgraph_parallel.inference.gentle import library_name
 from langgraph_parallel.inference.known import apply_known, describe_call, run_callbacks, use_callee
 from langgraph_parallel.inference.methods import call_builtin_method, method_of
-from langgraph_parallel.inference.parts import attribute_of
 from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.states import state_method
@@ -56,7 +56,6 @@ from langgraph_parallel.inference.values import (
     Bound,
     Cell,
     Chain,
-    Closure,
     Const,
     Data,
     Injected,
@@ -136,34 +135,30 @@ def _known_entries(value: Value) -> dict[str, Value] | None:
     return dict(atom.values)
 
 
-def _apply(frame: Frame, atom: Any, given: Arguments) -> Value:
-    """Return what calling `atom` gives."""
-    if isinstance(atom, Bound):
-        return state_method(frame, atom.method, given)
-    if isinstance(atom, Closure):
-        return call_closure(frame, atom, given)
-    if isinstance(atom, Injected) and atom.name in ("writer", "stream_writer"):
-        return write_stream(frame, given)
-    if isinstance(atom, Method):
-        return _call_bound(frame, atom, given)
-    if isinstance(atom, Live):
-        return _call_object(frame, atom.obj, given)
-    if isinstance(atom, (Made, Object)):
-        return _call_instance(frame, atom, given)
-    if isinstance(atom, Opaque) and atom.tame and not atom.roots:
-        return use_callee(frame, atom, given, given.node)
-    return unknown(frame, f"calls {_text(given)}", join(frozenset({atom}), given.all), given.node)
+@called(Bound)
+def _call_state_method(frame: Frame, atom: Bound, given: Arguments) -> Value:
+    return state_method(frame, atom.method, given)
 
 
-CALL[:] = [_apply]
+@called(Injected)
+def _call_injected(frame: Frame, atom: Injected, given: Arguments) -> Value:
+    is_writer = atom.name in ("writer", "stream_writer")
+    return write_stream(frame, given) if is_writer else call_unknown(frame, atom, given)
 
 
-def _text(given: Arguments) -> str:
-    """Return how a report calls what is called."""
-    node = given.node
-    return f"{ast.unparse(node.func)}()" if isinstance(node, ast.Call) else "a function"
+@called(Opaque)
+def _call_opaque(frame: Frame, atom: Opaque, given: Arguments) -> Value:
+    if atom.tame and not atom.roots:
+        return use_callee(frame, given)
+    return call_unknown(frame, atom, given)
 
 
+@called(Live)
+def _call_live(frame: Frame, atom: Live, given: Arguments) -> Value:
+    return _call_object(frame, atom.obj, given)
+
+
+@called(Method)
 def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
     function = atom.function
     if isinstance(function, types.FunctionType) and is_users(function):
@@ -174,6 +169,7 @@ def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
     return call_builtin_method(frame, atom.receiver, function, name, given)
 
 
+@called(Made, Object)
 def _call_instance(frame: Frame, atom: typed.Typed, given: Arguments) -> Value:
     """Call an object by the `__call__` of its class."""
     cls = typed.class_of(atom)
@@ -185,7 +181,7 @@ def _call_instance(frame: Frame, atom: typed.Typed, given: Arguments) -> Value:
         function = getattr(found[1], "__func__", found[1])
         return _call_function(frame, function, inner)
     involved = join(frozenset({atom}), given.all)
-    return unknown(frame, f"calls {_text(given)}", involved, given.node)
+    return unknown(frame, f"calls {given.callee}", involved, given.node)
 
 
 def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
@@ -198,7 +194,7 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
         return rule(frame, given)
     known = describe_call(obj)
     if known is not None:
-        return apply_known(frame, known, _text(given), given)
+        return apply_known(frame, known, given.callee, given)
     fetched = client_call(frame, obj, given)
     if fetched is not None:
         return fetched
@@ -222,7 +218,7 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
         )
         return frame.call(frame.live(obj.func), inner)
     if is_a(obj, functools._lru_cache_wrapper):
-        use(frame, given.all, given.node)  # it hashes and compares them
+        frame.use(given.all, given.node)  # it hashes and compares them
         return _shared(frame, frame.call(frame.live(obj.__wrapped__), given))
     if is_a(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return _call_unbound(frame, obj, given)
@@ -251,7 +247,7 @@ def _shared(frame: Frame, found: Value) -> Value:
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call a built-in method through its class: `dict.get(x, key)`, `object.__setattr__(x, n, v)`."""
     if not given.positional:
-        return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node)
     receiver, *rest = given.positional
     inner = Arguments(given.node, tuple(rest), given.named, given.unpacked)
     name = obj.__name__
@@ -278,7 +274,7 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
             inner = Arguments(given.node, first, given.named, given.unpacked)
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
-        return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node)
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj, obj.__name__, given)
@@ -302,7 +298,7 @@ def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -
         return parts if name == "choice" else collected(frame, given.node, parts)
     if name == "shuffle":
         return unknown(frame, "shuffles a list", given.all, given.node)
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     return SCALAR
 
 
@@ -327,7 +323,7 @@ def _call_function(frame: Frame, function: Any, given: Arguments) -> Value:
     found = call_live(frame, function, given)
     if found is not None:
         return found
-    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node)
 
 
 def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
@@ -337,7 +333,7 @@ def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) 
     if wrapped is not None and is_bridge(function):
         return frame.call(frame.live(wrapped), given)
     if function is _init_chat_model():
-        use(frame, given.all, given.node)
+        frame.use(given.all, given.node)
         return frozenset({Chain(frozenset({"model"}), MESSAGE)})
     logged = _log_call(frame, function, given)
     if logged is not None:
@@ -383,7 +379,7 @@ def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> V
             else frozenset({Object(logging.Logger)})
         )
     if library_name(function) in _LOG_FUNCTIONS:
-        use(frame, given.all, given.node)
+        frame.use(given.all, given.node)
         log_to(frame, logging.getLogger(), given.node)
         return NONE
     return None
@@ -405,7 +401,7 @@ def _call_async_helper(frame: Frame, function: types.FunctionType, given: Argume
     if function is asyncio.to_thread and given.positional:
         callee, *rest = given.positional
         return frame.call(callee, Arguments(given.node, tuple(rest), given.named, given.unpacked))
-    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node)
 
 
 def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
@@ -427,7 +423,7 @@ def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     made = make(frame, cls, given) if known else None
     if made is not None:
         return made
-    return unknown(frame, f"calls {_text(given)}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node)
 
 
 def is_users_or_simple(cls: type) -> bool:
@@ -451,12 +447,12 @@ def _plain_instance(frame: Frame, cls: type, given: Arguments) -> Value | None:
     if user_defined(cls):
         return None
     if issubclass(cls, DATA_CLASSES) and cls.__module__.startswith(("langchain_core.", "datetime")):
-        used = use(frame, given.all, given.node)
+        used = frame.use(given.all, given.node)
         frame.escape(used, f"kept in a {cls.__name__}", frame.where(given.node))
         return holding(used, roots_of(used))
     if library_name(cls) in PURE_CLASSES or cls in (itertools.count, itertools.cycle):
         run_callbacks(frame, given)
-        used = use(frame, given.all, given.node)
+        used = frame.use(given.all, given.node)
         frame.escape(used, "passed on", frame.where(given.node))
         roots = roots_of(used)
         if issubclass(cls, DATA_CLASSES):
@@ -626,10 +622,5 @@ def _super_of_object(frame: Frame, atom: typed.Typed, name: str, given: Argument
         frame.recorder.grown |= atom.cell.add(given.all)
         for key, value in given.named.items():
             frame.recorder.grown |= atom.cell.put(key, value)
-    use(frame, given.all, node)
+    frame.use(given.all, node)
     return NONE
-
-
-def attribute_value(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
-    """Return what `atom.name` may be; for rules that are given an atom and a name."""
-    return attribute_of(frame, atom, name, node)

@@ -17,7 +17,6 @@ from typing import Any, Final
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import user_defined
-from langgraph_parallel.inference.door import use
 from langgraph_parallel.inference.files import file_method
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.framework import framework
@@ -100,7 +99,7 @@ def make_client(frame: Frame, cls: type, given: Arguments) -> Value | None:
         return None
     if _plugs_in_code(given):
         return unknown(frame, f"makes a {cls.__name__}", given.all, given.node)
-    used = use(frame, given.all, given.node)
+    used = frame.use(given.all, given.node)
     frame.escape(used, f"passed to {cls.__name__}", frame.where(given.node))
     return frozenset({Object(cls)})
 
@@ -159,7 +158,7 @@ def _has_hooks(atom: typed.Typed) -> bool:
 
 
 def _request(frame: Frame, method: str, answer: str, given: Arguments) -> Value:
-    used = use(frame, given.all, given.node)
+    used = frame.use(given.all, given.node)
     where = frame.where(given.node)
     frame.escape(used, f"passed to .{method}()", where)
     if _plugs_in_code(given):
@@ -171,7 +170,7 @@ def _request(frame: Frame, method: str, answer: str, given: Arguments) -> Value:
 
 
 def _response(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value:
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     if method == "raise_for_status":
         return join(frozenset({atom}), NONE)
     if method in _CLOSES:
@@ -190,7 +189,7 @@ def is_response(cls: type) -> bool:
 def store_method(frame: Frame, method: str, given: Arguments) -> Value:
     """Return what a method of a LangGraph store gives: one place, whoever holds it."""
     where = frame.where(given.node)
-    used = use(frame, given.all, given.node)
+    used = frame.use(given.all, given.node)
     frame.escape(used, "passed to the store", where)
     reads = method.lstrip("a") in ("get", "search", "list_namespaces")
     frame.recorder.look(world("store"), where)
@@ -221,7 +220,7 @@ def _sdk_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) 
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
     if external is None:
         return None
-    used = use(frame, given.all, given.node)
+    used = frame.use(given.all, given.node)
     frame.escape(used, f"passed to .{method}()", frame.where(given.node))
     frame.recorder.contact(external, f".{method}() is a {external} call", frame.where(given.node))
     return tame()

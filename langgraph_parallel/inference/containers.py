@@ -6,7 +6,7 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
-from langgraph_parallel.inference.door import iterate, merge_into, put_at, truth, use
+from langgraph_parallel.inference.door import iterate, merge_into, put_at, truth
 from langgraph_parallel.inference.frame import Frame, GiveUpError, expression
 from langgraph_parallel.inference.functions import collected
 from langgraph_parallel.inference.values import (
@@ -44,7 +44,7 @@ def _display(frame: Frame, node: ast.List | ast.Tuple | ast.Set) -> Value:
     if isinstance(node, ast.Tuple) and all(c is not None and len(c) == 1 for c in constants):
         return const(tuple(next(iter(c)) for c in constants if c))
     if isinstance(node, ast.Set):
-        use(frame, join(*parts), node)  # it hashes and compares them
+        frame.use(join(*parts), node)  # it hashes and compares them
     return collected(frame, node, join(*parts))
 
 
@@ -71,7 +71,7 @@ def _comprehension(frame: Frame, node: ast.ListComp | ast.SetComp | ast.Generato
         bind_generators(frame, node.generators)
         parts = frame.evaluate(node.elt)
     if isinstance(node, ast.SetComp):
-        use(frame, parts, node)
+        frame.use(parts, node)
     return collected(frame, node, parts)
 
 

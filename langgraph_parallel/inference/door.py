@@ -21,7 +21,7 @@ from typing import Any, Final
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import REFLECTED, find, in_place, is_a, is_users
-from langgraph_parallel.inference.frame import Frame, unknown
+from langgraph_parallel.inference.frame import Frame, unknown, used
 from langgraph_parallel.inference.held import (
     CONTAINERS,
     ITERATORS,
@@ -81,35 +81,10 @@ def _world(*values: Value) -> Value:
 # -- looking at all of something -------------------------------------------------------------------
 
 
-def use(frame: Frame, value: Value, node: ast.AST) -> Value:
-    """Let something look at all of a value: print it, compare it, hand it to a library.
-
-    Returns:
-        The value as data that aliases the same state keys.
-    """
-    kept: list[Any] = []
-    for atom in value:
-        if isinstance(atom, State):
-            use_values(frame, node)
-            kept.append(Data(ALL, deep=False, parts=values_of_state(frame)))
-        elif isinstance(atom, Cell):
-            if atom.spread:
-                use_values(frame, node)
-            _use_cell(frame, atom, node)
-            kept.append(Data(roots_of(frozenset({atom})), deep=is_deep(frozenset({atom}))))
-        else:
-            _use_atom(frame, atom, node)
-            kept.append(atom)
-    return frozenset(kept)
-
-
-typed.USE[:] = [use]
-
-
 def use_values(frame: Frame, node: ast.AST) -> None:
     """Let something look at all of the state and at all that its values hold."""
     use_state(frame, node)
-    use(frame, values_of_state(frame), node)
+    frame.use(values_of_state(frame), node)
 
 
 def values_of_state(frame: Frame) -> Value:
@@ -127,48 +102,76 @@ def use_state(frame: Frame, node: ast.AST) -> None:
         frame.recorder.contact("unknown", what, frame.where(node))
 
 
-def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> None:
+@used(State)
+def _use_whole_state(frame: Frame, atom: State, node: ast.AST) -> Value:
+    del atom  # there is only one
+    use_values(frame, node)
+    return frozenset({Data(ALL, deep=False, parts=values_of_state(frame))})
+
+
+@used(Cell)
+def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
+    if cell.spread:
+        use_values(frame, node)
     key = ("cell", id(cell))
-    if key in frame.recorder.trail:
+    if key not in frame.recorder.trail:
+        frame.recorder.trail.append(key)
+        frame.use(cell.everything(), node)
+        frame.recorder.trail.pop()
+    given = frozenset({cell})
+    return frozenset({Data(roots_of(given), deep=is_deep(given))})
+
+
+@used(Opaque)
+def _use_opaque(frame: Frame, atom: Opaque, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if not atom.tame:
+        unknown(frame, "looks at an object of unknown type", given, node)
+    elif atom.roots is ALL or WORLD in atom.roots:
+        frame.recorder.look(ANYWHERE, frame.where(node))
+    return given
+
+
+@used(Data)
+def _use_data(frame: Frame, atom: Data, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if atom.roots is not ALL and WORLD in atom.roots:
+        frame.recorder.look(ANYWHERE, frame.where(node))
+    if not atom.deep:
+        frame.use(frame.part_of(given), node)
+    return given
+
+
+@used(Routed)
+def _use_command(frame: Frame, atom: Routed, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    frame.escape(given, "used", frame.where(node))
+    return given
+
+
+@used(Live, Made, Object)
+def _use_typed(frame: Frame, atom: typed.Typed, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
+        _use_container(frame, atom.obj, node)
+        return given
+    if isinstance(atom, Live) and is_a(atom.obj, _FUNCTIONS):
+        return given
+    if find(typed.class_of(atom), "__next__") is not None:
+        iterate(frame, given, node)  # whoever is given an iterator may use it up
+    typed.use_object(frame, atom, node)
+    return given
+
+
+def _use_container(frame: Frame, obj: Any, node: ast.AST) -> None:
+    key = ("live", id(obj))
+    if key in frame.recorder.trail or len(frame.recorder.trail) > _MOST_NESTED:
         return
     frame.recorder.trail.append(key)
-    use(frame, cell.everything(), node)
+    if is_a(obj, dict):
+        frame.use(held_keys(frame, obj, frame.where(node)), node)
+    frame.use(held_items(frame, obj, frame.where(node)), node)
     frame.recorder.trail.pop()
-
-
-def _use_atom(frame: Frame, atom: Any, node: ast.AST) -> None:
-    if isinstance(atom, (Live, Made, Object)):
-        _use_typed(frame, atom, node)
-    elif isinstance(atom, Opaque):
-        if not atom.tame:
-            unknown(frame, "looks at an object of unknown type", frozenset({atom}), node)
-        elif atom.roots is ALL or WORLD in atom.roots:
-            frame.recorder.look(ANYWHERE, frame.where(node))
-    elif isinstance(atom, Data):
-        if atom.roots is not ALL and WORLD in atom.roots:
-            frame.recorder.look(ANYWHERE, frame.where(node))
-        if not atom.deep:
-            use(frame, frame.part_of(frozenset({atom})), node)
-    elif isinstance(atom, Routed):
-        frame.escape(frozenset({atom}), "used", frame.where(node))
-
-
-def _use_typed(frame: Frame, atom: typed.Typed, node: ast.AST) -> None:
-    if isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
-        key = ("live", id(atom.obj))
-        if key in frame.recorder.trail or len(frame.recorder.trail) > _MOST_NESTED:
-            return
-        frame.recorder.trail.append(key)
-        if is_a(atom.obj, dict):
-            use(frame, held_keys(frame, atom.obj, frame.where(node)), node)
-        use(frame, held_items(frame, atom.obj, frame.where(node)), node)
-        frame.recorder.trail.pop()
-        return
-    if isinstance(atom, Live) and is_a(atom.obj, _FUNCTIONS):
-        return
-    if find(typed.class_of(atom), "__next__") is not None:
-        iterate(frame, frozenset({atom}), node)  # whoever is given an iterator may use it up
-    typed.use_object(frame, atom, node)
 
 
 _MOST_NESTED: Final = 200
@@ -201,7 +204,7 @@ def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
     elif isinstance(atom, (State, Opaque)) or operation in _OF_PARTS:
         if isinstance(atom, Opaque) and not atom.tame:
             return unknown(frame, f"runs {operation} of an unknown type", given, node)
-        use(frame, given, node)
+        frame.use(given, node)
     elif isinstance(atom, Live):
         frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
     elif isinstance(atom, Cell) and atom.spread:
@@ -231,7 +234,7 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
     """Return what an operator of two operands gives, with its reflected form."""
     where = frame.where(node)
     if operation == "__mod__" and not is_scalar(right):
-        use(frame, right, node)  # it may format
+        frame.use(right, node)  # it may format
     found: Value = NOTHING
     _use_beside_built_ins(frame, left, right, node)
     is_typed = False
@@ -363,7 +366,7 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
             what = f"runs {done} of an unknown type"
             found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
         else:
-            use(frame, frozenset({atom}), node)
+            frame.use(frozenset({atom}), node)
     return join(found, SCALAR)
 
 
@@ -379,7 +382,7 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
         if isinstance(atom, State) and "__contains__" not in frame.recorder.shape.own_code:
             from_state(frame, item, node)
         elif isinstance(atom, Live) and type(atom.obj) in MAPPINGS:
-            use(frame, item, node)
+            frame.use(item, node)
             look_at_items(frame, atom.obj, item, node)
         elif isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
             typed.run_special(frame, atom, "__contains__", (item,), node)
@@ -388,11 +391,11 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
                 iterate(frame, frozenset({atom}), node)
         elif isinstance(atom, Cell) and atom.spread:
             from_state(frame, item, node)
-            use(frame, item, node)
+            frame.use(item, node)
         elif isinstance(atom, Data) and atom.deep and is_scalar(item):
             _unary(frame, "__len__", atom, node)
         else:
-            use(frame, join(frozenset({atom}), item), node)
+            frame.use(join(frozenset({atom}), item), node)
     return SCALAR
 
 
@@ -475,7 +478,7 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
         _change_open(frame, cell, value, node)
     if keys is None or cell.kind == "list":
         if not is_scalar(index):
-            use(frame, index, node)
+            frame.use(index, node)
         if cell.kind == "dict" and not _are_no_strings(index):
             frame.recorder.grown |= cell.loosen()
         frame.recorder.grown |= cell.add(value)

@@ -16,7 +16,6 @@ from langgraph_parallel.inference.door import (
     merge_into,
     truth,
     unary,
-    use,
 )
 from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
 from langgraph_parallel.inference.frame import Frame, expression
@@ -263,4 +262,4 @@ def _lambda(frame: Frame, node: ast.Lambda) -> Value:
 
 def use_all(frame: Frame, values: tuple[Value, ...], node: ast.AST) -> Value:
     """Let something look at all of several values."""
-    return use(frame, join(*values), node)
+    return frame.use(join(*values), node)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Final
 
-from langgraph_parallel.inference.door import use
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.values import (
     NONE,
@@ -30,7 +29,7 @@ def open_file(frame: Frame, given: Arguments) -> Value:
     names = strings_of(mode)
     if names is None or given.unpacked or "opener" in given.named:
         return unknown(frame, "calls open()", given.all, given.node)
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     where = frame.where(given.node)
     frame.recorder.look(world("files"), where)
     if any(set(name) & set("wax+") for name in names):
@@ -44,7 +43,7 @@ def open_file(frame: Frame, given: Arguments) -> Value:
 
 def file_method(frame: Frame, method: str, given: Arguments) -> Value:
     """Return what a method of an open file gives; that it is read or written is known by then."""
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     if method in _WRITES:
         frame.recorder.contact("write", f".{method}() to a file", frame.where(given.node))
         return SCALAR

@@ -26,6 +26,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Cell,
     Closure,
     Const,
@@ -240,6 +241,12 @@ class Arguments:
     """What `*args` and `**kwargs` may hold, together."""
 
     @property
+    def callee(self) -> str:
+        """How a report calls what is called."""
+        node = self.node
+        return f"{ast.unparse(node.func)}()" if isinstance(node, ast.Call) else "a function"
+
+    @property
     def all(self) -> Value:
         """Everything that is passed."""
         return join(*self.positional, *self.named.values(), self.unpacked)
@@ -291,9 +298,21 @@ class Frame:
             raise GiveUpError(msg)
         return rule(self, node)
 
-    def call(self, callee: Value, arguments: Arguments) -> Value:
+    def call(self, callee: Value, given: Arguments) -> Value:
         """Return what calling a value may give, recording its effects."""
-        return join(*(CALL[0](self, atom, arguments) for atom in callee))
+        return join(*(CALLS.get(type(atom), call_unknown)(self, atom, given) for atom in callee))
+
+    def use(self, value: Value, node: ast.AST) -> Value:
+        """Let something look at all of a value: print it, compare it, hand it to a library.
+
+        Returns:
+            The value as data that aliases the same state keys.
+        """
+        return NOTHING.union(*(self._use(atom, node) for atom in value))
+
+    def _use(self, atom: Atom, node: ast.AST) -> Value:
+        rule = USES.get(type(atom))
+        return frozenset({atom}) if rule is None else rule(self, atom, node)
 
     def run(self, body: list[ast.stmt]) -> None:
         """Run statements in order, as long as the flow arrives."""
@@ -524,6 +543,12 @@ def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:
     return opaque(union(reached, frozenset({WORLD})))
 
 
+def call_unknown(frame: Frame, atom: Atom, given: Arguments) -> Value:
+    """Call something of which nothing is known."""
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls {given.callee}", involved, given.node)
+
+
 def is_constant(obj: Any) -> bool:
     """Tell whether a live object is built-in and immutable through and through."""
     if type(obj) is tuple:
@@ -535,32 +560,41 @@ def is_constant(obj: Any) -> bool:
     return type(obj) in _SCALARS
 
 
-_ExpressionRule = TypeVar("_ExpressionRule", bound=Callable[..., Value])
-_StatementRule = TypeVar("_StatementRule", bound=Callable[..., None])
+_Rule = TypeVar("_Rule", bound=Callable[..., Any])
 
-CALL: list[Callable[[Frame, Any, Arguments], Value]] = []
-"""The rule for calling one atom, which needs all of the others."""
 EXPRESSIONS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {}
 """The rule for each kind of expression."""
 STATEMENTS: dict[type[ast.stmt], Callable[[Frame, Any], None]] = {}
 """The rule for each kind of statement."""
+CALLS: dict[type[Atom], Callable[[Frame, Any, Arguments], Value]] = {}
+"""The rule for calling each kind of atom; without one, nothing is known of the call."""
+USES: dict[type[Atom], Callable[[Frame, Any, ast.AST], Value]] = {}
+"""The rule for looking at all of each kind of atom; without one, there is nothing to look at."""
 
 
-def expression(*kinds: type[ast.expr]) -> Callable[[_ExpressionRule], _ExpressionRule]:
+def expression(*kinds: type[ast.expr]) -> Callable[[_Rule], _Rule]:
     """Register the rule for some kinds of expression."""
-
-    def register(rule: _ExpressionRule) -> _ExpressionRule:
-        EXPRESSIONS.update(dict.fromkeys(kinds, rule))
-        return rule
-
-    return register
+    return _registering(EXPRESSIONS, kinds)
 
 
-def statement(*kinds: type[ast.stmt]) -> Callable[[_StatementRule], _StatementRule]:
+def statement(*kinds: type[ast.stmt]) -> Callable[[_Rule], _Rule]:
     """Register the rule for some kinds of statement."""
+    return _registering(STATEMENTS, kinds)
 
-    def register(rule: _StatementRule) -> _StatementRule:
-        STATEMENTS.update(dict.fromkeys(kinds, rule))
+
+def called(*kinds: type[Atom]) -> Callable[[_Rule], _Rule]:
+    """Register the rule for calling some kinds of atom."""
+    return _registering(CALLS, kinds)
+
+
+def used(*kinds: type[Atom]) -> Callable[[_Rule], _Rule]:
+    """Register the rule for looking at all of some kinds of atom."""
+    return _registering(USES, kinds)
+
+
+def _registering(table: dict[Any, Any], kinds: tuple[type, ...]) -> Callable[[_Rule], _Rule]:
+    def register(rule: _Rule) -> _Rule:
+        table.update(dict.fromkeys(kinds, rule))
         return rule
 
     return register

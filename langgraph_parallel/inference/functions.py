@@ -7,7 +7,7 @@ import types
 from functools import lru_cache
 from typing import Any
 
-from langgraph_parallel.inference.frame import Arguments, Frame, statement
+from langgraph_parallel.inference.frame import Arguments, Frame, called, statement
 from langgraph_parallel.inference.scopes import scope_of
 from langgraph_parallel.inference.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.values import (
@@ -20,6 +20,7 @@ from langgraph_parallel.inference.values import (
 )
 
 
+@called(Closure)
 def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
     """Return what a function defined inside the node gives, following its body."""
     home: Frame = closure.home

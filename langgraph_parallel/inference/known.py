@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import types
 from typing import Any
 
 from langgraph_parallel.effects import union
 from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.door import iterate, use
+from langgraph_parallel.inference.door import iterate
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.functions import call_closure, collected
 from langgraph_parallel.inference.gentle import library_name
@@ -59,7 +58,7 @@ def apply_known(frame: Frame, known: Known, what: str, given: Arguments) -> Valu
     where = frame.where(given.node)
     run_callbacks(frame, given)
     passed = without_callbacks(given.all)
-    used = use(frame, passed, given.node) if known.uses else passed
+    used = frame.use(passed, given.node) if known.uses else passed
     for part in known.looks:
         frame.recorder.look(world(part), where)
     for part in known.changes:
@@ -147,10 +146,9 @@ def _is_worth_running(obj: Any) -> bool:
     return not is_a(obj, Runnable) and describe_call(obj) is None
 
 
-def use_callee(frame: Frame, atom: Any, given: Arguments, node: ast.AST) -> Value:
+def use_callee(frame: Frame, given: Arguments) -> Value:
     """Call something that a library has made, such as an `itemgetter`: it looks at what it gets."""
-    used = use(frame, given.all, node)
-    typed.use_properties(frame, given.all, node)
+    used = frame.use(given.all, given.node)
+    typed.use_properties(frame, given.all, given.node)
     deep = is_deep(used) or _is_tame(used)
-    del atom
     return tame(roots_of(used)) if deep else opaque(roots_of(used))

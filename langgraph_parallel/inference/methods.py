@@ -24,7 +24,6 @@ from langgraph_parallel.inference.door import (
     iterate,
     put_at,
     unary,
-    use,
 )
 from langgraph_parallel.inference.expressions import as_chain
 from langgraph_parallel.inference.external import (
@@ -136,14 +135,14 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
     elif name not in READING_METHODS:
         return unknown(frame, f"calls .{name}()", join(receiver, given.all), node)
     run_callbacks(frame, given)
-    used = use(frame, given.all, node)
+    used = frame.use(given.all, node)
     if name in ("format", "format_map"):
         typed.use_properties(frame, given.all, node)  # `"{0.prop}".format(x)`
     if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
         return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
     if isinstance(atom, Data) and not atom.deep and name in ("count", "index"):
-        use(frame, receiver, node)
+        frame.use(receiver, node)
         return SCALAR
     if isinstance(atom, Data) and not atom.deep:
         parts = frame.part_of(receiver)
@@ -203,7 +202,7 @@ def _mutating_method(frame: Frame, atom: Data | Const, name: str, given: Argumen
     frame.escape(given.all, f"stored by .{name}()", frame.where(given.node))
     frame.leak(given.all)
     if name in ("remove", "sort", "discard", "add") and isinstance(atom, Data) and not atom.deep:
-        use(frame, frozenset({atom}), given.node)
+        frame.use(frozenset({atom}), given.node)
     use_hashed(frame, name, given)
     if isinstance(atom, Data) and not atom.own and not atom.scalar:
         changed = union(atom.roots, frame.recorder.leaked)
@@ -214,7 +213,7 @@ def _mutating_method(frame: Frame, atom: Data | Const, name: str, given: Argumen
 def use_hashed(frame: Frame, name: str, given: Arguments) -> None:
     """Adding to a set, or looking for something in a list, hashes and compares it."""
     if name in ("add", "remove", "discard", "setdefault", "pop", "update", "index", "count"):
-        use(frame, given.positional[0] if given.positional else NOTHING, given.node)
+        frame.use(given.positional[0] if given.positional else NOTHING, given.node)
 
 
 # -- containers made in this call ------------------------------------------------------------------
@@ -243,25 +242,25 @@ def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
         add_to(frame, cell, value, node)
         return NONE
     if name in ("pop", "popleft", "rotate"):
-        use(frame, given.all, node)
+        frame.use(given.all, node)
         return cell_item(frame, cell, SCALAR, node)
     if name == "sort":
         keyed = run_key(frame, given, iterate(frame, whole, node))
         compare(frame, "__lt__", keyed, keyed, node)
         return NONE
     if name in ("index", "count", "remove", "discard"):
-        use(frame, whole, node)
+        frame.use(whole, node)
         return join(SCALAR, NONE)
     if name in ("clear", "reverse"):
         return NONE
     if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
         made = frame.recorder.cells.setdefault((id(node), "copy"), Cell("list"))
         parts = join(iterate(frame, whole, node), iterate(frame, given.all, node))
-        use(frame, parts if name != "copy" else NOTHING, node)
+        frame.use(parts if name != "copy" else NOTHING, node)
         add_to(frame, made, parts, node)
         return frozenset({made})
     if name in ("issubset", "issuperset", "isdisjoint"):
-        use(frame, join(whole, given.all), node)
+        frame.use(join(whole, given.all), node)
         return SCALAR
     if name in ("close", "aclose"):
         return NONE
@@ -291,7 +290,7 @@ def _dict_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
         return join(found, rest, NONE)
     if name in ("items", "keys", "values", "popitem", "clear"):
         if cell.spread:
-            use(frame, whole, node)
+            frame.use(whole, node)
         loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
         keys = iterate(frame, whole, node)
         parts = join(cell.everything(), loose)
@@ -364,7 +363,7 @@ def _structured(frame: Frame, given: Arguments) -> Value:
 def _run_chain(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
     where = frame.where(given.node)
     passed = frozenset(a for a in given.all if not isinstance(a, Injected))
-    used = use(frame, passed, given.node)
+    used = frame.use(passed, given.node)
     frame.escape(used, f"passed to .{name}()", where)
     for kind in sorted(chain.external):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
@@ -440,7 +439,7 @@ _LOG_METHODS: Final = frozenset(
 
 
 def _log(frame: Frame, logger: logging.Logger, given: Arguments) -> Value:
-    use(frame, given.all, given.node)
+    frame.use(given.all, given.node)
     log_to(frame, logger, given.node)
     return NONE
 
@@ -465,7 +464,7 @@ def _runnable_method(frame: Frame, receiver: Any, name: str, given: Arguments) -
     found = describe_method(frame, receiver, name, given.node)
     if found is not None:
         external, gives = found
-        use(frame, frozenset(a for a in given.all if not isinstance(a, Injected)), given.node)
+        frame.use(frozenset(a for a in given.all if not isinstance(a, Injected)), given.node)
         for kind in sorted(external):
             frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
         return gives
@@ -508,7 +507,7 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
     if name in MUTATING_METHODS:
         run_callbacks(frame, given)
         if name in ("sort", "remove", "discard", "add"):
-            use(frame, frozenset({Live(obj)}), node)
+            frame.use(frozenset({Live(obj)}), node)
         use_hashed(frame, name, given)
         frame.escape(given.all, f"stored by .{name}()", where)
         for place in _changed_places(frame, obj, name, given):
@@ -519,10 +518,10 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
     if is_a(obj, dict):
         return _mapping_method(frame, obj, name, given)
     if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
-        use(frame, join(frozenset({Live(obj)}), given.all), node)
+        frame.use(join(frozenset({Live(obj)}), given.all), node)
         return SCALAR
     if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
-        use(frame, given.all, node)
+        frame.use(given.all, node)
         parts = join(held_items(frame, obj, where), iterate(frame, given.all, node))
         return holding(parts, frozenset({WORLD}))
     return None
@@ -547,7 +546,7 @@ def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Valu
     where, node = frame.where(given.node), given.node
     if name == "get" and given.positional:
         if not is_scalar(given.positional[0]):
-            use(frame, given.positional[0], node)
+            frame.use(given.positional[0], node)
         found = held_item(frame, obj, constants_of(given.positional[0]), where)
         return join(found, *given.positional[1:], *given.named.values(), NONE)
     if name == "keys":
@@ -604,7 +603,7 @@ _DUMPS: Final = frozenset({"model_dump", "model_dump_json", "dict", "json", "cop
 
 def _dump(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
     """Return what dumping or copying a pydantic model gives."""
-    use(frame, join(frozenset({atom}), given.all), given.node)
+    frame.use(join(frozenset({atom}), given.all), given.node)
     if "copy" in name:
         return frozenset({atom})
     run_serializers(frame, atom, typed.class_of(atom), given.node)
@@ -623,14 +622,14 @@ def _gentle_method(
         if mutates:
             _change_all(frame, atom, given)
         typed.look_at_object(frame, atom, frame.where(node))
-        use(frame, given.all, node)
+        frame.use(given.all, node)
         return typed.parts_of(frame, atom)
     run_callbacks(frame, given)
     if name not in READING_METHODS and not _is_value_class(typed.class_of(atom)):
         _change_all(frame, atom, given)
         typed.use_object(frame, atom, node)
         return join(typed.parts_of(frame, atom), given.all, NONE)
-    use(frame, given.all, node)
+    frame.use(given.all, node)
     if user_defined(typed.class_of(atom)):
         typed.run_own_hooks(frame, atom, name, node)
         typed.use_object(frame, atom, node)

@@ -19,7 +19,6 @@ from langgraph_parallel.inference.door import (
     change,
     from_state,
     put_at,
-    use,
     use_state,
 )
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
@@ -213,7 +212,7 @@ def item_of(
     if isinstance(atom, (Data, Opaque)):
         _look_behind(frame, atom, node)
         if not is_scalar(index):
-            use(frame, index, node)
+            frame.use(index, node)
         if isinstance(atom, Data) and (atom.scalar or is_slice):
             return given
         return frame.part_of(given)
@@ -237,7 +236,7 @@ def cell_item(
     """Return an element of a container built in this call."""
     cell.looked = True
     if not is_scalar(index):
-        use(frame, index, node)
+        frame.use(index, node)
     loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
     if is_slice:
         return holding(join(cell.everything(), loose), cell.roots, plain=cell.kind == "list")
@@ -259,7 +258,7 @@ def _item_of_container(
 ) -> Value:
     where = frame.where(node)
     if not is_scalar(index):
-        use(frame, index, node)
+        frame.use(index, node)
     keys = constants_of(index)
     if is_a(obj, dict):
         found = held_item(frame, obj, keys, where)
@@ -304,7 +303,7 @@ def _set_item(frame: Frame, atom: Any, index: Value, new: Value, node: ast.AST) 
         put_at(frame, atom, index, new, node)
     elif isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
         if not is_scalar(index):
-            use(frame, index, node)
+            frame.use(index, node)
         frame.escape(new, "stored", where)
         keys = constants_of(index) if type(atom.obj) in MAPPINGS else None
         for place in _places_of(frame, atom.obj, keys):
@@ -319,10 +318,10 @@ def _set_item(frame: Frame, atom: Any, index: Value, new: Value, node: ast.AST) 
             change(frame, atom, "assignment", node, new)
         frame.escape(new, "stored", where)
     elif isinstance(atom, Opaque) and not atom.tame:
-        use(frame, index, node)
+        frame.use(index, node)
         _store_unknown(frame, atom, new, "assignment", node)
     else:
-        use(frame, index, node)
+        frame.use(index, node)
         frame.escape(new, "stored", where)
         frame.leak(new)
         change(frame, atom, "assignment", node, new)

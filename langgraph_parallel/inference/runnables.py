@@ -22,7 +22,7 @@ from langchain_core.tools import BaseTool
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.door import from_state, merge_into, use
+from langgraph_parallel.inference.door import from_state, merge_into
 from langgraph_parallel.inference.external import (
     contact_of,
     gives_of,
@@ -79,7 +79,7 @@ def _run_listed(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     external = contact_of(frame, obj, node) if is_runnable(obj) else None
     if external is None:
         return run_unknown(frame, obj, value, node)
-    used = use(frame, value, node)
+    used = frame.use(value, node)
     for contact in sorted(external):
         frame.recorder.contact(contact, f"runs a {type(obj).__name__}", frame.where(node))
     return _results(gives_of(obj), used)
@@ -131,7 +131,7 @@ def _pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
     cells = [atom for atom in value if isinstance(atom, Cell)]
     if len(cells) == len(value):
         return join(*(cell.at(key) for cell in cells)) or opaque()
-    return frame.part_of(use(frame, value, node))
+    return frame.part_of(frame.use(value, node))
 
 
 def _run_passthrough(frame: Frame, obj: Any, value: Value, node: Any) -> Value:
@@ -150,15 +150,15 @@ def _run_prompt(frame: Frame, obj: BasePromptTemplate[Any], value: Value, node: 
         return run_unknown(frame, obj, value, node)
     if State() in value:
         for key in (*obj.input_variables, *obj.optional_variables):
-            use(frame, from_state(frame, const(key), node), node)
+            frame.use(from_state(frame, const(key), node), node)
         value = value - {State()}
-    return tame(roots_of(use(frame, value, node)))
+    return tame(roots_of(frame.use(value, node)))
 
 
 def _run_parser(frame: Frame, obj: BaseOutputParser[Any], value: Value, node: Any) -> Value:
     if contact_of(frame, obj, node) is None:
         return run_unknown(frame, obj, value, node)
-    use(frame, value, node)
+    frame.use(value, node)
     return gives_of(obj)
 
 
@@ -212,7 +212,7 @@ def _run_library_functions(
         schemas += [part for part in target[1] if isinstance(part, type)]
         if any(callable(p) and not isinstance(p, type) for p in (*target[1], *target[2].values())):
             return run_unknown(frame, obj, value, node)
-    use(frame, value, node)
+    frame.use(value, node)
     made: Value = NOTHING
     for cls in schemas:
         frame.call(frozenset({Live(cls)}), Arguments(node, unpacked=tame()))
@@ -260,7 +260,7 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     schema = getattr(obj, "args_schema", None)
     if is_a(schema, type):
         frame.call(frozenset({Live(schema)}), Arguments(node, unpacked=tame()))
-    used = use(frame, value, node)
+    used = frame.use(value, node)
     quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)
     anything = tame(roots_of(used)) if quiet else opaque(roots_of(used))
     found: Value = NOTHING

@@ -25,7 +25,6 @@ from langgraph_parallel.inference.door import (
     iterate,
     merge_into,
     truth,
-    use,
 )
 from langgraph_parallel.inference.expressions import OPERATORS, chained, condition
 from langgraph_parallel.inference.frame import (
@@ -124,7 +123,7 @@ def _class(frame: Frame, node: ast.ClassDef) -> None:
         raise GiveUpError(msg)
     for field in node.body:
         if isinstance(field, (ast.AnnAssign, ast.Assign)) and field.value is not None:
-            use(frame, frame.evaluate(field.value), field)
+            frame.use(frame.evaluate(field.value), field)
     frame.bind(node.name, tame())
 
 
@@ -432,7 +431,7 @@ def _match_sequence(frame: Frame, pattern: ast.MatchSequence, subject: Value) ->
     parts = iterate(frame, subject, pattern)
     for atom in subject:
         if isinstance(atom, (Live, Object)):
-            use(frame, frozenset({atom}), pattern)  # its length and items
+            frame.use(frozenset({atom}), pattern)  # its length and items
     for part in pattern.patterns:
         match_pattern(frame, part, parts)
 
@@ -460,7 +459,7 @@ def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Val
     if isinstance(atom, State):
         return from_state(frame, index, pattern)
     if isinstance(atom, (Live, Object)) or hasattr(atom, "cls"):
-        use(frame, frozenset({atom}), pattern)  # `keys`, `get`
+        frame.use(frozenset({atom}), pattern)  # `keys`, `get`
     return get_item(frame, frozenset({atom}), index, pattern)
 
 

@@ -13,7 +13,6 @@ import ast
 import enum
 import functools
 import types
-from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
@@ -141,9 +140,9 @@ def _run_library(
         change_object(frame, atom, None, where, join(*operands))
     look_at_object(frame, atom, where)
     if isinstance(atom, Made):
-        USE[0](frame, atom.cell.everything(), node)
+        frame.use(atom.cell.everything(), node)
     elif isinstance(atom, Live) and is_a(atom.obj, BaseException):
-        USE[0](frame, frame.live(atom.obj.args), node)
+        frame.use(frame.live(atom.obj.args), node)
     if base is not object:
         run_own_hooks(frame, atom, operation, node)
     return opaque(frozenset({WORLD})) if isinstance(atom, Live) else opaque(_roots(atom))
@@ -257,7 +256,7 @@ def use_attributes(frame: Frame, atom: Typed, node: ast.AST) -> None:
     else:
         hints = hints_of(atom.cls)
         parts = join(*(value_of_annotation(hint, atom.roots) for hint in hints.values()))
-    USE[0](frame, parts, node)
+    frame.use(parts, node)
 
 
 def _shown_fields(obj: Any) -> list[Any]:
@@ -269,10 +268,6 @@ def _shown_fields(obj: Any) -> list[Any]:
 def is_users_object(obj: Any) -> bool:
     """Tell whether printing or comparing an object may run code of the user's."""
     return bool(user_defined(type(obj))) or type(obj) in (dict, list, tuple, set)
-
-
-USE: list[Callable[[Frame, Value, ast.AST], None]] = []
-"""The rule for looking at all of a value, which needs the rules for all kinds of values."""
 
 
 # -- attributes ------------------------------------------------------------------------------------
