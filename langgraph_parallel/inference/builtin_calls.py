@@ -7,7 +7,6 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.containers import cell_at
 from langgraph_parallel.inference.datamodel import find, is_a, is_users
 from langgraph_parallel.inference.door import (
@@ -32,6 +31,7 @@ from langgraph_parallel.inference.parts import (
     set_attribute,
     set_item,
 )
+from langgraph_parallel.inference.typed import call_method, class_of, load_attr, run_special
 from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
@@ -245,7 +245,7 @@ def _reversed(frame: Frame, given: Arguments) -> Value:
     special: Value = NOTHING
     for atom in value:
         if isinstance(atom, (Live, Made, Object)):
-            special = join(special, typed.run_special(frame, atom, "__reversed__", (), given.node))
+            special = join(special, run_special(frame, atom, "__reversed__", (), given.node))
     items = join(iterate(frame, value, given.node), iterate(frame, special, given.node))
     return _lazily(frame, given, items)
 
@@ -266,9 +266,9 @@ def _next(frame: Frame, given: Arguments) -> Value:
         if isinstance(atom, Cell):
             parts = join(parts, iterate(frame, frozenset({atom}), given.node))
         elif isinstance(atom, (Live, Made, Object)):
-            found = find(typed.class_of(atom), "__next__")
+            found = find(class_of(atom), "__next__")
             if found is not None and is_users(found[1]):
-                done = typed.run_special(frame, atom, "__next__", (), given.node)
+                done = run_special(frame, atom, "__next__", (), given.node)
                 parts = join(parts, done)
             else:
                 parts = join(parts, iterate(frame, frozenset({atom}), given.node))
@@ -294,15 +294,15 @@ def _isinstance(frame: Frame, given: Arguments) -> Value:
         if isinstance(atom, Live) and is_a(atom.obj, type):
             hook = find(type(atom.obj), operation)
             if hook is not None and is_users(hook[1]):
-                typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
+                call_method(frame, atom, hook[1], (_first(given),), given.node)
             _run_subclass_hooks(frame, atom, given)
         else:
             _check_unknown_class(frame, atom, given)
     for atom in _first(given):
         if isinstance(atom, (Live, Made, Object)):
-            own = find(typed.class_of(atom), "__class__")
+            own = find(class_of(atom), "__class__")
             if own is not None and is_users(own[1]):
-                typed.get_attribute(frame, atom, "__class__", given.node)
+                load_attr(frame, atom, "__class__", given.node)
     return SCALAR
 
 
@@ -317,7 +317,7 @@ def _run_subclass_hooks(frame: Frame, atom: Live, given: Arguments) -> None:
     for name in ("__subclasshook__", "__subclasscheck__"):
         hook = find(atom.obj, name)
         if hook is not None and is_users(hook[1]):
-            typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
+            call_method(frame, atom, hook[1], (_first(given),), given.node)
 
 
 def _issubclass(frame: Frame, given: Arguments) -> Value:
@@ -325,7 +325,7 @@ def _issubclass(frame: Frame, given: Arguments) -> Value:
         if isinstance(atom, Live) and is_a(atom.obj, type):
             hook = find(type(atom.obj), "__subclasscheck__")
             if hook is not None and is_users(hook[1]):
-                typed.call_method(frame, atom, hook[1], (_first(given),), given.node)
+                call_method(frame, atom, hook[1], (_first(given),), given.node)
             _run_subclass_hooks(frame, atom, given)
         else:
             _check_unknown_class(frame, atom, given)
@@ -353,7 +353,7 @@ def _type(frame: Frame, given: Arguments) -> Value:
     found: Value = NOTHING
     for atom in _first(given):
         if isinstance(atom, (Live, Made, Object)):
-            found = join(found, frozenset({Live(typed.class_of(atom))}))
+            found = join(found, frozenset({Live(class_of(atom))}))
         elif isinstance(atom, Const):
             found = join(found, frozenset({Live(atom.kind)}))
         else:

@@ -19,7 +19,6 @@ from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL, Effects, declared_effects
-from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.annotations import DATA_CLASSES
 from langgraph_parallel.inference.builtin_calls import fill_cell, rule_of
 from langgraph_parallel.inference.clients import client_call, make_client
@@ -47,6 +46,7 @@ from langgraph_parallel.inference.runnables import run_runnable
 from langgraph_parallel.inference.source import is_library
 from langgraph_parallel.inference.states import state_method
 from langgraph_parallel.inference.tables import PURE_CLASSES
+from langgraph_parallel.inference.typed import Typed, class_of, own_or_class
 from langgraph_parallel.inference.values import (
     MESSAGE,
     NONE,
@@ -170,9 +170,9 @@ def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
 
 
 @called(Made, Object)
-def _call_instance(frame: Frame, atom: typed.Typed, given: Arguments) -> Value:
+def _call_instance(frame: Frame, atom: Typed, given: Arguments) -> Value:
     """Call an object by the `__call__` of its class."""
-    cls = typed.class_of(atom)
+    cls = class_of(atom)
     found = find(cls, "__call__")
     if found is not None and is_users(found[1]):
         inner = Arguments(
@@ -579,7 +579,7 @@ def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arg
     involved = join(frozenset({atom}), given.all)
     cls = atom.obj if isinstance(atom, Live) and is_a(atom.obj, type) else None
     if isinstance(atom, (Live, Made, Object)) and owner is not None:
-        cls = cls if cls is not None and issubclass(cls, owner) else typed.class_of(atom)
+        cls = cls if cls is not None and issubclass(cls, owner) else class_of(atom)
         mro = list(type.__dict__["__mro__"].__get__(cls))
         after = mro[mro.index(owner) + 1 :] if owner in mro else []
         for base in after:
@@ -590,7 +590,7 @@ def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arg
 
 
 def _call_super(
-    frame: Frame, atom: typed.Typed, base: type, attribute: Any, name: str, given: Arguments
+    frame: Frame, atom: Typed, base: type, attribute: Any, name: str, given: Arguments
 ) -> Value:
     if is_users(attribute):
         static = is_a(attribute, staticmethod)
@@ -600,7 +600,7 @@ def _call_super(
         return _call_function(frame, function, inner)
     if base is object or name in ("__init__", "__init_subclass__", "__set_name__"):
         return _super_of_object(frame, atom, name, given)
-    if issubclass(typed.class_of(atom), BaseLanguageModel):
+    if issubclass(class_of(atom), BaseLanguageModel):
         frame.recorder.contact(
             "model", f"super().{name}() is a model call", frame.where(given.node)
         )
@@ -608,7 +608,7 @@ def _call_super(
     return call_builtin_method(frame, atom, attribute, name, given)
 
 
-def _super_of_object(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+def _super_of_object(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     node = given.node
     if name == "__new__":
         return frozenset({atom})
@@ -616,7 +616,7 @@ def _super_of_object(frame: Frame, atom: typed.Typed, name: str, given: Argument
         return call_builtin_method(frame, atom, object.__setattr__, name, given)
     if name in ("__getattribute__", "__getattr__") and given.positional:
         names = [a.value for a in given.positional[0] if isinstance(a, Const)]
-        plain = [typed.own_or_class(frame, atom, str(n), node) for n in names]
+        plain = [own_or_class(frame, atom, str(n), node) for n in names]
         return join(*plain) if names else opaque(roots_of(frozenset({atom})))
     if isinstance(atom, Made):
         frame.recorder.grown |= atom.cell.add(given.all)

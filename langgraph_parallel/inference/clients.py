@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langgraph_parallel.effects import External
-from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.files import file_method
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.gentle import found_under, library_name, library_name_of_class
 from langgraph_parallel.inference.held import place_of
+from langgraph_parallel.inference.typed import Typed, class_of
 from langgraph_parallel.inference.values import (
     NONE,
     SCALAR,
@@ -115,9 +115,9 @@ def _plugs_in_code(given: Arguments) -> bool:
     return bool(held or callables or given.unpacked)
 
 
-def client_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value | None:
+def client_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value | None:
     """Return what a method of a client or of a response gives; None when `atom` is neither."""
-    cls = typed.class_of(atom)
+    cls = class_of(atom)
     if user_defined(cls):
         return None
     name = _client_name(cls)
@@ -132,7 +132,7 @@ def client_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments
     return _sdk_method(frame, atom, method, given)
 
 
-def _client(frame: Frame, atom: typed.Typed, name: str, method: str, given: Arguments) -> Value:
+def _client(frame: Frame, atom: Typed, name: str, method: str, given: Arguments) -> Value:
     if method in _CLOSES:
         return NONE
     if method not in _READS | _WRITES or _has_hooks(atom):
@@ -147,7 +147,7 @@ def _client(frame: Frame, atom: typed.Typed, name: str, method: str, given: Argu
     return _request(frame, method, _CLIENTS[name], given)
 
 
-def _has_hooks(atom: typed.Typed) -> bool:
+def _has_hooks(atom: Typed) -> bool:
     """Tell whether a live client has hooks, an authentication or a transport of the user's."""
     if not isinstance(atom, Live):
         return False
@@ -169,7 +169,7 @@ def _request(frame: Frame, method: str, answer: str, given: Arguments) -> Value:
     return tame() if cls is None else frozenset({Object(cls)})
 
 
-def _response(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value:
+def _response(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value:
     frame.use(given.all, given.node)
     if method == "raise_for_status":
         return join(frozenset({atom}), NONE)
@@ -215,8 +215,8 @@ _SDK: Final[Mapping[str, External]] = {
 """Methods of SDK clients, by the class that stands under the name."""
 
 
-def _sdk_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) -> Value | None:
-    cls = typed.class_of(atom)
+def _sdk_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value | None:
+    cls = class_of(atom)
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
     if external is None:
         return None
@@ -226,9 +226,9 @@ def _sdk_method(frame: Frame, atom: typed.Typed, method: str, given: Arguments) 
     return tame()
 
 
-def sdk_part(atom: typed.Typed, name: str) -> Value | None:
+def sdk_part(atom: Typed, name: str) -> Value | None:
     """Return a part of an SDK client, such as `client.chat.completions`; None when it is none."""
-    cls = typed.class_of(atom)
+    cls = class_of(atom)
     if not cls.__module__.startswith(("openai.", "openai", "anthropic")) or user_defined(cls):
         return None
     from langgraph_parallel.inference.annotations import hints_of

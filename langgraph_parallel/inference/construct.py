@@ -28,7 +28,7 @@ from langgraph_parallel.inference.datamodel import (
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.gentle import is_gentle
 from langgraph_parallel.inference.handlers import call_hook
-from langgraph_parallel.inference.typed import Typed, call_method, class_of, get_attribute
+from langgraph_parallel.inference.typed import Typed, call_method, class_of, load_attr
 from langgraph_parallel.inference.values import (
     NOTHING,
     Cell,
@@ -321,7 +321,7 @@ def run_serializers(frame: Frame, atom: Typed, cls: type, node: ast.AST) -> None
         _call_validator(frame, atom, function, node)
     rules = getattr(cls, "__pydantic_decorators__", None)
     for name in getattr(rules, "computed_fields", ()):
-        get_attribute(frame, atom, name, node)
+        load_attr(frame, atom, name, node)
 
 
 def makes_quietly(cls: type) -> bool:

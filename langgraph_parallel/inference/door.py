@@ -19,8 +19,14 @@ import types
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference import typed
-from langgraph_parallel.inference.datamodel import REFLECTED, find, in_place, is_a, is_users
+from langgraph_parallel.inference.datamodel import (
+    REFLECTED,
+    find,
+    in_place,
+    is_a,
+    is_users,
+    user_defined,
+)
 from langgraph_parallel.inference.frame import Frame, unknown, used
 from langgraph_parallel.inference.held import (
     CONTAINERS,
@@ -29,6 +35,15 @@ from langgraph_parallel.inference.held import (
     held_items,
     held_keys,
     place_of,
+)
+from langgraph_parallel.inference.typed import (
+    Typed,
+    call_method,
+    change_object,
+    class_of,
+    look_at_object,
+    run_special,
+    use_object,
 )
 from langgraph_parallel.inference.values import (
     NOTHING,
@@ -150,16 +165,16 @@ def _use_command(frame: Frame, atom: Routed, node: ast.AST) -> Value:
 
 
 @used(Live, Made, Object)
-def _use_typed(frame: Frame, atom: typed.Typed, node: ast.AST) -> Value:
+def _use_typed(frame: Frame, atom: Typed, node: ast.AST) -> Value:
     given = frozenset({atom})
     if isinstance(atom, Live) and type(atom.obj) in CONTAINERS:
         _use_container(frame, atom.obj, node)
         return given
     if isinstance(atom, Live) and is_a(atom.obj, _FUNCTIONS):
         return given
-    if find(typed.class_of(atom), "__next__") is not None:
+    if find(class_of(atom), "__next__") is not None:
         iterate(frame, given, node)  # whoever is given an iterator may use it up
-    typed.use_object(frame, atom, node)
+    use_object(frame, atom, node)
     return given
 
 
@@ -196,8 +211,8 @@ _OF_PARTS: Final = frozenset(
 def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
     given = frozenset({atom})
     if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
-        found = typed.run_special(frame, atom, operation, (), node)
-        typed.look_at_object(frame, atom, frame.where(node))
+        found = run_special(frame, atom, operation, (), node)
+        look_at_object(frame, atom, frame.where(node))
         return found or SCALAR
     if isinstance(atom, State) and operation not in _OF_PARTS:
         use_state(frame, node)
@@ -272,19 +287,17 @@ def _use_beside_built_ins(frame: Frame, left: Value, right: Value, node: ast.AST
             continue
         for atom in other:
             if _is_users(atom):
-                typed.use_object(frame, atom, node)
+                use_object(frame, atom, node)
 
 
 def _is_users(atom: Any) -> bool:
     is_typed = isinstance(atom, (Live, Made, Object)) and not _is_container(atom)
-    return is_typed and bool(typed.user_defined(typed.class_of(atom)))
+    return is_typed and bool(user_defined(class_of(atom)))
 
 
-def _operator(
-    frame: Frame, atom: typed.Typed, operation: str, other: Value, node: ast.AST
-) -> Value:
-    found = typed.run_special(frame, atom, operation, (other,), node)
-    typed.look_at_object(frame, atom, frame.where(node))
+def _operator(frame: Frame, atom: Typed, operation: str, other: Value, node: ast.AST) -> Value:
+    found = run_special(frame, atom, operation, (other,), node)
+    look_at_object(frame, atom, frame.where(node))
     return found or SCALAR
 
 
@@ -295,7 +308,7 @@ def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
     _use_beside_built_ins(frame, left, right, node)
     for atom in left:
         if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
-            done = typed.run_special(frame, atom, in_place(operation), (right,), node)
+            done = run_special(frame, atom, in_place(operation), (right,), node)
             found = join(found, frozenset({atom}) if done else NOTHING, done)
         elif isinstance(atom, Cell) and atom.kind != "object":
             _extend_cell(frame, atom, right, node)
@@ -370,9 +383,9 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
     return join(found, SCALAR)
 
 
-def _compares_by_identity(atom: typed.Typed, operation: str) -> bool:
+def _compares_by_identity(atom: Typed, operation: str) -> bool:
     names = ("__ne__", "__eq__") if operation == "__ne__" else (operation,)
-    found = [find(typed.class_of(atom), name) for name in names]
+    found = [find(class_of(atom), name) for name in names]
     return all(one is None or one[0] is object for one in found)
 
 
@@ -385,9 +398,9 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
             frame.use(item, node)
             look_at_items(frame, atom.obj, item, node)
         elif isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
-            typed.run_special(frame, atom, "__contains__", (item,), node)
-            typed.look_at_object(frame, atom, frame.where(node))
-            if find(typed.class_of(atom), "__next__") is not None:
+            run_special(frame, atom, "__contains__", (item,), node)
+            look_at_object(frame, atom, frame.where(node))
+            if find(class_of(atom), "__next__") is not None:
                 iterate(frame, frozenset({atom}), node)
         elif isinstance(atom, Cell) and atom.spread:
             from_state(frame, item, node)
@@ -546,14 +559,14 @@ def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
     for atom in value:
         if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
             keys = NOTHING
-            hook = find(typed.class_of(atom), "keys")
+            hook = find(class_of(atom), "keys")
             if hook is not None and is_users(hook[1]):
-                keys = iterate(frame, typed.call_method(frame, atom, hook[1], (), node), node)
+                keys = iterate(frame, call_method(frame, atom, hook[1], (), node), node)
             else:
                 keys = iterate(frame, frozenset({atom}), node)
             if isinstance(atom, Live) and is_a(atom.obj, dict):
                 frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
-            got = typed.run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
+            got = run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
             total = join(total, got or opaque(roots_of(frozenset({atom}))))
         elif isinstance(atom, State):
             use_state(frame, node)
@@ -626,7 +639,7 @@ def _iterate_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
 
 
 def _iterate_typed(
-    frame: Frame, atom: typed.Typed, node: ast.AST, *, is_async: bool, depth: int = 0
+    frame: Frame, atom: Typed, node: ast.AST, *, is_async: bool, depth: int = 0
 ) -> Value:
     where = frame.where(node)
     if isinstance(atom, Live) and type(atom.obj) in ITERATORS:
@@ -634,17 +647,17 @@ def _iterate_typed(
         frame.recorder.look(ANYWHERE, where)
         return SCALAR if type(atom.obj).__name__ == "count" else _world()
     first, then = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
-    made = typed.run_special(frame, atom, first, (), node)
-    typed.look_at_object(frame, atom, where)
+    made = run_special(frame, atom, first, (), node)
+    look_at_object(frame, atom, where)
     total: Value = NOTHING
     for iterator in made | frozenset({atom}):
         if isinstance(iterator, (Live, Made, Object)) and not _is_container(iterator):
-            if find(typed.class_of(iterator), then) is None:
+            if find(class_of(iterator), then) is None:
                 continue
-            typed.run_special(frame, iterator, "__length_hint__", (), node)
-            if isinstance(iterator, Live) and not typed.user_defined(typed.class_of(iterator)):
+            run_special(frame, iterator, "__length_hint__", (), node)
+            if isinstance(iterator, Live) and not user_defined(class_of(iterator)):
                 return unknown(frame, "moves an iterator on", frozenset({iterator}), node)
-            total = join(total, typed.run_special(frame, iterator, then, (), node))
+            total = join(total, run_special(frame, iterator, then, (), node))
         elif iterator is not atom and depth < 3:
             total = join(total, _iterate(frame, iterator, node, is_async=is_async))
     return total or join(made, opaque(roots_of(frozenset({atom}))))
@@ -680,7 +693,7 @@ def change(
     elif isinstance(atom, Live):
         frame.recorder.change(place_of(frame, atom.obj), where, value)
     elif isinstance(atom, (Made, Object)):
-        typed.change_object(frame, atom, None, where, value)
+        change_object(frame, atom, None, where, value)
     elif isinstance(atom, Cell):
         if atom.open:
             _change_open(frame, atom, value, node)
@@ -695,12 +708,12 @@ def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:
     kept: list[Value] = []
     for atom in value:
         if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
-            special = find(typed.class_of(atom), "__await__")
+            special = find(class_of(atom), "__await__")
             if special is None:
                 kept.append(frozenset({atom}))  # an object that a coroutine has given
                 continue
-            typed.run_special(frame, atom, "__await__", (), node)
-            typed.change_object(frame, atom, None, frame.where(node), NOTHING)
+            run_special(frame, atom, "__await__", (), node)
+            change_object(frame, atom, None, frame.where(node), NOTHING)
             kept.append(_world(frozenset({atom})))
         elif isinstance(atom, Opaque) and not atom.tame and (atom.roots is ALL or atom.roots):
             kept.append(unknown(frame, "awaits an unknown type", frozenset({atom}), node))

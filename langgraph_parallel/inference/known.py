@@ -6,7 +6,6 @@ import types
 from typing import Any
 
 from langgraph_parallel.effects import union
-from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.door import iterate
 from langgraph_parallel.inference.frame import Arguments, Frame
@@ -19,6 +18,7 @@ from langgraph_parallel.inference.tables import (
     PURE_MODULES,
     Known,
 )
+from langgraph_parallel.inference.typed import use_properties
 from langgraph_parallel.inference.values import (
     MESSAGE,
     NONE,
@@ -149,6 +149,6 @@ def _is_worth_running(obj: Any) -> bool:
 def use_callee(frame: Frame, given: Arguments) -> Value:
     """Call something that a library has made, such as an `itemgetter`: it looks at what it gets."""
     used = frame.use(given.all, given.node)
-    typed.use_properties(frame, given.all, given.node)
+    use_properties(frame, given.all, given.node)
     deep = is_deep(used) or _is_tame(used)
     return tame(roots_of(used)) if deep else opaque(roots_of(used))

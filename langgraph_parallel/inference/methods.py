@@ -11,12 +11,18 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import union
-from langgraph_parallel.inference import typed
 from langgraph_parallel.inference.builtin_calls import fill_cell, run_key
 from langgraph_parallel.inference.clients import client_method, store_method
 from langgraph_parallel.inference.construct import run_serializers
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
+from langgraph_parallel.inference.datamodel import (
+    find,
+    is_a,
+    is_users,
+    mro_of,
+    names_of,
+    user_defined,
+)
 from langgraph_parallel.inference.door import (
     add_to,
     change,
@@ -66,6 +72,18 @@ from langgraph_parallel.inference.tables import (
     READING_METHODS,
     STRING_METHODS,
     UNMISTAKABLE_METHODS,
+)
+from langgraph_parallel.inference.typed import (
+    Typed,
+    change_object,
+    class_of,
+    load_attr,
+    look_at_object,
+    parts_of,
+    run_own_hooks,
+    store_attr,
+    use_object,
+    use_properties,
 )
 from langgraph_parallel.inference.values import (
     GIVEN,
@@ -137,7 +155,7 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
     run_callbacks(frame, given)
     used = frame.use(given.all, node)
     if name in ("format", "format_map"):
-        typed.use_properties(frame, given.all, node)  # `"{0.prop}".format(x)`
+        use_properties(frame, given.all, node)  # `"{0.prop}".format(x)`
     if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
         return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
@@ -392,7 +410,7 @@ def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) 
 # -- objects of known class ------------------------------------------------------------------------
 
 
-def _typed_method(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+def _typed_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     """Return what a method of an object of known class gives."""
     if isinstance(atom, Live):
         found = _live_method(frame, atom.obj, name, given)
@@ -401,14 +419,14 @@ def _typed_method(frame: Frame, atom: typed.Typed, name: str, given: Arguments) 
     known = client_method(frame, atom, name, given)
     if known is not None:
         return known
-    cls = typed.class_of(atom)
+    cls = class_of(atom)
     if isinstance(atom, Object) and issubclass(cls, logging.Logger) and not user_defined(cls):
         return _log(frame, logging.getLogger(), given)
     if isinstance(atom, Object) and issubclass(cls, (Runnable,)):
         external = contact_of_class(cls)
         if external is not None:
             return _chain_method(frame, Chain(external, gives_of(cls)), name, given)
-    return frame.call(typed.get_attribute(frame, atom, name, given.node), given)
+    return frame.call(load_attr(frame, atom, name, given.node), given)
 
 
 def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:
@@ -562,7 +580,7 @@ def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Valu
 
 
 def call_builtin_method(
-    frame: Frame, atom: typed.Typed, function: Any, name: str, given: Arguments
+    frame: Frame, atom: Typed, function: Any, name: str, given: Arguments
 ) -> Value:
     """Call a method that a library or Python itself defines on an object of known class."""
     node, where = given.node, frame.where(given.node)
@@ -575,12 +593,12 @@ def call_builtin_method(
             return found
     if name == "__setattr__" and len(given.positional) == 2:
         for key in constants_of(given.positional[0]) or ():
-            typed.set_attribute(frame, atom, str(key), given.positional[1], node, hooks=False)
+            store_attr(frame, atom, str(key), given.positional[1], node, hooks=False)
         if constants_of(given.positional[0]) is not None:
             return NONE
-    if issubclass(typed.class_of(atom), BaseModel) and name in _DUMPS:
+    if issubclass(class_of(atom), BaseModel) and name in _DUMPS:
         return _dump(frame, atom, name, given)
-    base = _defining(typed.class_of(atom), name)
+    base = _defining(class_of(atom), name)
     if base is not None and is_gentle(base):
         return _gentle_method(frame, atom, base, name, given)
     del function, where
@@ -590,29 +608,25 @@ def call_builtin_method(
 def _defining(cls: type, name: str) -> type | None:
     found = find(cls, name)
     while found is not None and is_users(found[1]):
-        mro = list(typed.mro_of(cls))
+        mro = list(mro_of(cls))
         rest = mro[mro.index(found[0]) + 1 :]
-        found = next(
-            ((b, typed.names_of(b)[name]) for b in rest if name in typed.names_of(b)), None
-        )
+        found = next(((b, names_of(b)[name]) for b in rest if name in names_of(b)), None)
     return found[0] if found is not None else None
 
 
 _DUMPS: Final = frozenset({"model_dump", "model_dump_json", "dict", "json", "copy", "model_copy"})
 
 
-def _dump(frame: Frame, atom: typed.Typed, name: str, given: Arguments) -> Value:
+def _dump(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     """Return what dumping or copying a pydantic model gives."""
     frame.use(join(frozenset({atom}), given.all), given.node)
     if "copy" in name:
         return frozenset({atom})
-    run_serializers(frame, atom, typed.class_of(atom), given.node)
+    run_serializers(frame, atom, class_of(atom), given.node)
     return data(roots_of(frozenset({atom})))
 
 
-def _gentle_method(
-    frame: Frame, atom: typed.Typed, base: type, name: str, given: Arguments
-) -> Value:
+def _gentle_method(frame: Frame, atom: Typed, base: type, name: str, given: Arguments) -> Value:
     """Call a method of a library's class that only touches the object itself."""
     node = given.node
     if name.startswith("__"):
@@ -621,23 +635,23 @@ def _gentle_method(
         mutates = name in ("__setitem__", "__delitem__")
         if mutates:
             _change_all(frame, atom, given)
-        typed.look_at_object(frame, atom, frame.where(node))
+        look_at_object(frame, atom, frame.where(node))
         frame.use(given.all, node)
-        return typed.parts_of(frame, atom)
+        return parts_of(frame, atom)
     run_callbacks(frame, given)
-    if name not in READING_METHODS and not _is_value_class(typed.class_of(atom)):
+    if name not in READING_METHODS and not _is_value_class(class_of(atom)):
         _change_all(frame, atom, given)
-        typed.use_object(frame, atom, node)
-        return join(typed.parts_of(frame, atom), given.all, NONE)
+        use_object(frame, atom, node)
+        return join(parts_of(frame, atom), given.all, NONE)
     frame.use(given.all, node)
-    if user_defined(typed.class_of(atom)):
-        typed.run_own_hooks(frame, atom, name, node)
-        typed.use_object(frame, atom, node)
+    if user_defined(class_of(atom)):
+        run_own_hooks(frame, atom, name, node)
+        use_object(frame, atom, node)
     else:
-        typed.look_at_object(frame, atom, frame.where(node))
-    if _is_value_class(typed.class_of(atom)):
+        look_at_object(frame, atom, frame.where(node))
+    if _is_value_class(class_of(atom)):
         return data()
-    return join(typed.parts_of(frame, atom), given.all, NONE)
+    return join(parts_of(frame, atom), given.all, NONE)
 
 
 def _is_value_class(cls: type) -> bool:
@@ -653,9 +667,9 @@ def _is_value_class(cls: type) -> bool:
     )
 
 
-def _change_all(frame: Frame, atom: typed.Typed, given: Arguments) -> None:
+def _change_all(frame: Frame, atom: Typed, given: Arguments) -> None:
     frame.escape(given.all, "stored", frame.where(given.node))
     if isinstance(atom, Made):
         frame.recorder.grown |= atom.cell.add(given.all)
-    typed.change_object(frame, atom, None, frame.where(given.node), given.all)
-    typed.run_own_hooks(frame, atom, "change", given.node)
+    change_object(frame, atom, None, frame.where(given.node), given.all)
+    run_own_hooks(frame, atom, "change", given.node)

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
-from langgraph_parallel.inference import typed
-from langgraph_parallel.inference.datamodel import find, is_a, is_users
+from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door import (
     change,
     from_state,
@@ -24,6 +23,15 @@ from langgraph_parallel.inference.door import (
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.held import CONTAINERS, MAPPINGS, held_item, place_of
 from langgraph_parallel.inference.injected import injected_part
+from langgraph_parallel.inference.typed import (
+    call_method,
+    class_of,
+    delete_attr,
+    load_attr,
+    look_at_object,
+    run_special,
+    store_attr,
+)
 from langgraph_parallel.inference.values import (
     GIVEN,
     NONE,
@@ -81,7 +89,7 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Live) and atom.obj is os.environ:
         return frozenset({Method(Object(type(os.environ)), getattr(os.environ, name, None))})
     if isinstance(atom, (Live, Made, Object)):
-        return typed.get_attribute(frame, atom, name, node)
+        return load_attr(frame, atom, name, node)
     if isinstance(atom, Injected):
         return injected_part(frame, atom, frozenset({name}), node)
     if isinstance(atom, Opaque) and not atom.tame:
@@ -127,7 +135,7 @@ def set_attribute(frame: Frame, value: Value, name: str, new: Value, node: ast.A
         if isinstance(atom, State):
             store_in_state(frame, const(name), new, frame.where(node))
         elif isinstance(atom, (Live, Made, Object)):
-            typed.set_attribute(frame, atom, name, new, node)
+            store_attr(frame, atom, name, new, node)
         elif isinstance(atom, Opaque) and not atom.tame:
             _store_unknown(frame, atom, new, "assignment", node, any_attribute(name))
         elif isinstance(atom, (Closure, Chain)):
@@ -159,7 +167,7 @@ def delete_attribute(frame: Frame, value: Value, name: str, node: ast.AST) -> No
         if isinstance(atom, State):
             from_state(frame, const(name), node)  # it fails when the key has no value
         elif isinstance(atom, (Live, Made, Object)):
-            typed.delete_attribute(frame, atom, name, node)
+            delete_attr(frame, atom, name, node)
         elif isinstance(atom, Opaque) and not atom.tame:
             _store_unknown(frame, atom, NOTHING, "deletion", node, any_attribute(name))
         else:
@@ -200,8 +208,8 @@ def item_of(
     if isinstance(atom, Live) and is_a(atom.obj, type):
         return _item_of_class(frame, atom.obj, index, node)
     if isinstance(atom, (Live, Made, Object)):
-        found = typed.run_special(frame, atom, "__getitem__", (index,), node)
-        typed.look_at_object(frame, atom, frame.where(node))
+        found = run_special(frame, atom, "__getitem__", (index,), node)
+        look_at_object(frame, atom, frame.where(node))
         inherited = isinstance(atom, Made) and find(atom.cls, "__getitem__") is not None
         if isinstance(atom, Made):
             atom.cell.looked = True
@@ -280,7 +288,7 @@ def _item_of_class(frame: Frame, cls: type, index: Value, node: ast.AST) -> Valu
         return join(*(frame.live(member) for member in cls._member_map_.values()))
     hook = find(type(cls), "__getitem__")
     if hook is not None and is_users(hook[1]):
-        return typed.call_method(frame, Live(cls), hook[1], (index,), node)
+        return call_method(frame, Live(cls), hook[1], (index,), node)
     own = find(cls, "__class_getitem__")
     if own is not None and is_users(own[1]):
         function = getattr(own[1], "__func__", own[1])
@@ -311,7 +319,7 @@ def _set_item(frame: Frame, atom: Any, index: Value, new: Value, node: ast.AST) 
     elif isinstance(atom, Live) and atom.obj is os.environ:
         change_environment(frame, index, node)
     elif isinstance(atom, (Live, Made, Object)):
-        done = typed.run_special(frame, atom, "__setitem__", (index, new), node)
+        done = run_special(frame, atom, "__setitem__", (index, new), node)
         if isinstance(atom, Made):
             frame.recorder.grown |= atom.cell.add(new)
         elif not done:
@@ -349,7 +357,7 @@ def delete_item(frame: Frame, value: Value, index: Value, node: ast.AST) -> None
         elif isinstance(atom, Live) and atom.obj is os.environ:
             change_environment(frame, index, node)
         elif isinstance(atom, (Live, Made, Object)):
-            if not typed.run_special(frame, atom, "__delitem__", (index,), node):
+            if not run_special(frame, atom, "__delitem__", (index,), node):
                 change(frame, atom, "del", node, NOTHING)
         elif isinstance(atom, Opaque) and not atom.tame:
             _store_unknown(frame, atom, NOTHING, "deletion", node)
@@ -419,9 +427,9 @@ def enter(frame: Frame, manager: Value, node: ast.AST, *, is_async: bool) -> Val
 def _enter(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value:
     given = frozenset({atom})
     if isinstance(atom, (Live, Made, Object)):
-        cls = typed.class_of(atom)
+        cls = class_of(atom)
         known = _QUIET_MANAGERS.get(f"{cls.__module__}.{cls.__qualname__}")
-        if known is not None and not typed.user_defined(cls):
+        if known is not None and not user_defined(cls):
             return given if known else NONE
         for name in ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__"):
             found = find(cls, name)
@@ -429,7 +437,7 @@ def _enter(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value:
                 break
         else:
             name = "__aenter__" if is_async else "__enter__"
-            return typed.run_special(frame, atom, name, (), node)
+            return run_special(frame, atom, name, (), node)
     return unknown(frame, "enters a context manager", given, node)
 
 
@@ -439,9 +447,9 @@ def leave(frame: Frame, manager: Value, node: ast.AST, *, is_async: bool) -> Val
     found: Value = NOTHING
     for atom in manager:
         if isinstance(atom, (Live, Made, Object)):
-            hook = find(typed.class_of(atom), name)
+            hook = find(class_of(atom), name)
             if hook is not None and is_users(hook[1]):
                 error = join(NONE, frozenset({Object(BaseException, frozenset({GIVEN}))}))
                 given = (error, error, join(NONE, opaque()))
-                found = join(found, typed.run_special(frame, atom, name, given, node))
+                found = join(found, run_special(frame, atom, name, given, node))
     return found

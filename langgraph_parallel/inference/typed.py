@@ -242,7 +242,7 @@ def use_properties(frame: Frame, value: Value, node: ast.AST) -> None:
         for name in sorted(user_defined(class_of(atom))):
             found = find(class_of(atom), name)
             if found is not None and is_a(found[1], property):
-                get_attribute(frame, atom, name, node)
+                load_attr(frame, atom, name, node)
             elif found is not None and name in ("__getattr__", "__getattribute__", "__getitem__"):
                 call_method(frame, atom, found[1], (SCALAR,), node)
 
@@ -273,7 +273,7 @@ def is_users_object(obj: Any) -> bool:
 # -- attributes ------------------------------------------------------------------------------------
 
 
-def get_attribute(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
+def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     """Return what `atom.name` may be, following the code that looking it up runs."""
     where = frame.where(node)
     if isinstance(atom, Live) and is_a(atom.obj, types.ModuleType):
@@ -497,7 +497,7 @@ def _class_attribute(
     return _held_by_class(frame, base, name, attribute, where)
 
 
-def set_attribute(
+def store_attr(
     frame: Frame, atom: Typed, name: str, value: Value, node: ast.AST, *, hooks: bool = True
 ) -> None:
     """Assign `atom.name`, following the code that assigning it runs.
@@ -544,7 +544,7 @@ def _runs_setter(frame: Frame, atom: Typed, attribute: Any, value: Value, node: 
     return False
 
 
-def delete_attribute(frame: Frame, atom: Typed, name: str, node: ast.AST) -> None:
+def delete_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> None:
     """Delete `atom.name`, following the code that deleting it runs."""
     cls = class_of(atom)
     hook = find(cls, "__delattr__")
