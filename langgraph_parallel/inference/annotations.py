@@ -13,8 +13,6 @@ import types
 import uuid
 from collections.abc import (
     Collection,
-    Iterable,
-    Iterator,
     Mapping,
     MutableMapping,
     MutableSequence,
@@ -52,7 +50,6 @@ from langgraph_parallel.inference.values import (
 SCALARS: Final = (str, int, float, bool, bytes)
 LISTS: Final = (list, Sequence, MutableSequence, tuple, set, frozenset, Collection)
 _DICTS: Final = (dict, Mapping, MutableMapping)
-_LAZY: Final = (Iterable, Iterator)
 _WRAPPERS: Final = (Annotated, Required, NotRequired, ReadOnly)
 DATA_CLASSES: Final = (
     *(BaseMessage, Document, datetime.date, datetime.timedelta, datetime.time, decimal.Decimal),
@@ -110,9 +107,13 @@ def is_scalar_type(annotation: Any) -> bool:
     return annotation in SCALARS
 
 
-@functools.lru_cache(maxsize=2048)
 def hints_of(obj: Any) -> Mapping[str, Any]:
     """Return the annotations of a class or function; empty when they cannot be resolved."""
+    return _resolved(obj)
+
+
+@functools.lru_cache(maxsize=2048)
+def _resolved(obj: Any) -> Mapping[str, Any]:
     try:
         return get_type_hints(obj, include_extras=True)
     except Exception:

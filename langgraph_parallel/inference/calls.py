@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 import itertools
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
 from langgraph.types import Command, Overwrite, Send, interrupt
+from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL, Effects, declared_effects
@@ -24,7 +26,14 @@ from langgraph_parallel.inference.builtin_calls import fill_cell, rule_of
 from langgraph_parallel.inference.clients import client_call, make_client
 from langgraph_parallel.inference.construct import make
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
+from langgraph_parallel.inference.datamodel import (
+    find,
+    is_a,
+    is_users,
+    mro_of,
+    names_of,
+    user_defined,
+)
 from langgraph_parallel.inference.door import await_value, iterate, spread_mapping
 from langgraph_parallel.inference.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.files import open_file
@@ -40,6 +49,8 @@ from langgraph_parallel.inference.frame import (
 from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.functions import call_live, collected
 from langgraph_parallel.inference.gentle import library_name
+from langgraph_parallel.inference.handlers import log_to, run_given_handlers
+from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.known import apply_known, describe_call, run_callbacks, use_callee
 from langgraph_parallel.inference.methods import call_builtin_method, method_of
 from langgraph_parallel.inference.runnables import run_runnable
@@ -76,6 +87,7 @@ from langgraph_parallel.inference.values import (
     tame,
 )
 from langgraph_parallel.inference.writing import write_stream
+from langgraph_parallel.locations import world
 
 _NEVER: Final = frozenset(
     {
@@ -127,12 +139,10 @@ def _known_entries(value: Value) -> dict[str, Value] | None:
     if len(value) != 1:
         return None
     atom = next(iter(value))
-    is_dict = hasattr(atom, "kind") and getattr(atom, "kind", None) == "dict"
-    if is_dict:
-        atom.looked = True
-    if not is_dict or atom.open or atom.spread or atom.rest:
+    if not isinstance(atom, Cell) or atom.kind != "dict":
         return None
-    return dict(atom.values)
+    atom.looked = True
+    return None if atom.open or atom.spread or atom.rest else dict(atom.values)
 
 
 @called(Bound)
@@ -166,7 +176,7 @@ def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
         inner = Arguments(given.node, first, given.named, given.unpacked)
         return _call_function(frame, function, inner)
     name = getattr(function, "__name__", "")
-    return call_builtin_method(frame, atom.receiver, function, name, given)
+    return call_builtin_method(frame, atom.receiver, name, given)
 
 
 @called(Made, Object)
@@ -245,7 +255,7 @@ def _shared(frame: Frame, found: Value) -> Value:
 
 
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
-    """Call a built-in method through its class: `dict.get(x, key)`, `object.__setattr__(x, n, v)`."""
+    """Call a built-in method through its class: `dict.get(x, key)`, `list.append(x, part)`."""
     if not given.positional:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
     receiver, *rest = given.positional
@@ -254,7 +264,7 @@ def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
     parts = []
     for atom in receiver:
         if isinstance(atom, (Live, Made, Object)):
-            parts.append(call_builtin_method(frame, atom, obj, name, inner))
+            parts.append(call_builtin_method(frame, atom, name, inner))
         else:
             parts.append(method_of(frame, atom, name, inner))
     return join(*parts)
@@ -277,14 +287,11 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
-    return call_builtin_method(frame, Live(receiver), obj, obj.__name__, given)
+    return call_builtin_method(frame, Live(receiver), obj.__name__, given)
 
 
 def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -> Value:
     """Draw random numbers, which moves the generator on for everybody."""
-    from langgraph_parallel.inference.held import place_of
-    from langgraph_parallel.locations import world
-
     where = frame.where(given.node)
     if isinstance(generator, random.SystemRandom):
         frame.recorder.contact("read", "draws random numbers", where)
@@ -367,8 +374,6 @@ def is_bridge(function: types.FunctionType) -> bool:
 
 def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> Value | None:
     """Return what `logging.info(...)` and the like give; None when it is none of them."""
-    from langgraph_parallel.inference.handlers import log_to
-
     if function is logging.getLogger:
         names = [a.value for v in given.positional for a in v if isinstance(a, Const)]
         if len(names) == 1 and given.positional and len(given.positional[0]) == 1:
@@ -411,8 +416,6 @@ def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
         return client
     external = contact_of_class(cls)
     if external is not None:
-        from langgraph_parallel.inference.handlers import run_given_handlers
-
         run_given_handlers(frame, given.all, given.node)
         frame.escape(given.all, "passed on", frame.where(given.node))
         return frozenset({Chain(external, gives_of(cls))})
@@ -428,10 +431,6 @@ def _call_class(frame: Frame, cls: type, given: Arguments) -> Value:
 
 def is_users_or_simple(cls: type) -> bool:
     """Tell whether a class is the user's, or made of fields or of a built-in exception."""
-    import dataclasses
-
-    from pydantic import BaseModel
-
     if issubclass(cls, (BaseException, BaseModel)) or dataclasses.is_dataclass(cls):
         return True
     return not is_library(_file_of(cls)) or bool(user_defined(cls))
@@ -580,10 +579,10 @@ def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arg
     cls = atom.obj if isinstance(atom, Live) and is_a(atom.obj, type) else None
     if isinstance(atom, (Live, Made, Object)) and owner is not None:
         cls = cls if cls is not None and issubclass(cls, owner) else class_of(atom)
-        mro = list(type.__dict__["__mro__"].__get__(cls))
+        mro = list(mro_of(cls))
         after = mro[mro.index(owner) + 1 :] if owner in mro else []
         for base in after:
-            attribute = type.__dict__["__dict__"].__get__(base).get(name)
+            attribute = names_of(base).get(name)
             if attribute is not None:
                 return _call_super(frame, atom, base, attribute, name, given)
     return unknown(frame, f"calls super().{name}()", involved, given.node)
@@ -605,7 +604,7 @@ def _call_super(
             "model", f"super().{name}() is a model call", frame.where(given.node)
         )
         return tame()
-    return call_builtin_method(frame, atom, attribute, name, given)
+    return call_builtin_method(frame, atom, name, given)
 
 
 def _super_of_object(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
@@ -613,7 +612,7 @@ def _super_of_object(frame: Frame, atom: Typed, name: str, given: Arguments) -> 
     if name == "__new__":
         return frozenset({atom})
     if name == "__setattr__" and len(given.positional) == 2:
-        return call_builtin_method(frame, atom, object.__setattr__, name, given)
+        return call_builtin_method(frame, atom, name, given)
     if name in ("__getattribute__", "__getattr__") and given.positional:
         names = [a.value for a in given.positional[0] if isinstance(a, Const)]
         plain = [own_or_class(frame, atom, str(n), node) for n in names]

@@ -83,11 +83,6 @@ def _name_of_request(function: Any) -> str:
     return name
 
 
-def is_client(obj: Any) -> bool:
-    """Tell whether a live object is an HTTP client, of no class of the user's own."""
-    return _client_name(type(obj)) in _CLIENTS
-
-
 def _client_name(cls: type) -> str:
     name = library_name_of_class(cls)
     return name.replace("httpx._client.", "httpx.").replace("httpx._models.", "httpx.")
@@ -142,7 +137,7 @@ def _client(frame: Frame, atom: Typed, name: str, method: str, given: Arguments)
         where = frame.where(given.node)
         frame.recorder.look(place_of(frame, atom.obj), where)
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
-    elif atom.roots if isinstance(atom, Object) else False:
+    elif isinstance(atom, Object) and atom.roots:
         frame.recorder.mutate(atom.roots, f".{method}()", frame.where(given.node))
     return _request(frame, method, _CLIENTS[name], given)
 
@@ -179,11 +174,6 @@ def _response(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value
         return data()
     what = f"calls .{method}() of a response"
     return unknown(frame, what, join(frozenset({atom}), given.all), given.node)
-
-
-def is_response(cls: type) -> bool:
-    """Tell whether a class is that of an HTTP client's answers, whose attributes are data."""
-    return _client_name(cls) in _RESPONSES
 
 
 def store_method(frame: Frame, method: str, given: Arguments) -> Value:
@@ -224,17 +214,3 @@ def _sdk_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Val
     frame.escape(used, f"passed to .{method}()", frame.where(given.node))
     frame.recorder.contact(external, f".{method}() is a {external} call", frame.where(given.node))
     return tame()
-
-
-def sdk_part(atom: Typed, name: str) -> Value | None:
-    """Return a part of an SDK client, such as `client.chat.completions`; None when it is none."""
-    cls = class_of(atom)
-    if not cls.__module__.startswith(("openai.", "openai", "anthropic")) or user_defined(cls):
-        return None
-    from langgraph_parallel.inference.annotations import hints_of
-    from langgraph_parallel.inference.datamodel import find
-
-    found = find(cls, name)
-    function = getattr(found[1], "func", None) if found else None
-    kind = hints_of(function).get("return") if function is not None else None
-    return frozenset({Object(kind)}) if isinstance(kind, type) else None

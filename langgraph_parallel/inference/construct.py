@@ -311,7 +311,7 @@ def _declared_code(cls: type) -> list[Any]:
 
 
 def run_serializers(frame: Frame, atom: Typed, cls: type, node: ast.AST) -> None:
-    """Run what dumping a pydantic model runs: serializers, of nested models too, computed fields."""
+    """Run what dumping a pydantic model runs: serializers, also of parts, and computed fields."""
     try:
         schema = cls.__pydantic_core_schema__  # type: ignore[attr-defined]
         found = list(_functions_in(schema, set(), 0, serializing=True))
@@ -324,6 +324,11 @@ def run_serializers(frame: Frame, atom: Typed, cls: type, node: ast.AST) -> None
         load_attr(frame, atom, name, node)
 
 
+_QUIET_FACTORIES: Final = (list, dict, set, str, int)
+_RUN_BY_MODELS: Final = ("__init__", "__new__", "model_post_init", "__setattr__", "__del__")
+_RUN_BY_DATACLASSES: Final = ("__post_init__", "__new__", "__setattr__", "__del__")
+
+
 def makes_quietly(cls: type) -> bool:
     """Tell whether making an instance of a class certainly runs no code of the user's."""
     return _is_quiet(cls, 0)
@@ -334,22 +339,20 @@ def _is_quiet(cls: type, depth: int) -> bool:
         return False
     if issubclass(cls, BaseModel):
         factories = (f.default_factory for f in cls.model_fields.values())
-        own = ("__init__", "__new__", "model_post_init", "__setattr__", "__del__")
         return (
             not model_code(cls)
-            and all(f in (None, list, dict, set, str, int) for f in factories)
-            and not any(_is_own(cls, name) for name in own)
+            and all(f is None or f in _QUIET_FACTORIES for f in factories)
+            and not any(_is_own(cls, name) for name in _RUN_BY_MODELS)
         )
     if dataclasses.is_dataclass(cls):
-        own = ("__post_init__", "__new__", "__setattr__", "__del__")
-        factories = (f.default_factory for f in dataclasses.fields(cls))
+        missing = dataclasses.MISSING
+        defaults = (f.default_factory for f in dataclasses.fields(cls))
         init = find(cls, "__init__")
         made = init is not None and (code := code_of(init[1])) is not None and is_generated(code)
-        quiet = (dataclasses.MISSING, list, dict, set, str, int)
         return (
             made
-            and all(f in quiet for f in factories)
-            and not any(_is_own(cls, name) for name in own)
+            and all(f is missing or f in _QUIET_FACTORIES for f in defaults)
+            and not any(_is_own(cls, name) for name in _RUN_BY_DATACLASSES)
         )
     return issubclass(cls, _LEAVES) and not user_defined(cls)
 

@@ -90,7 +90,8 @@ def _own_variables(frame: Frame, generators: list[ast.comprehension]) -> Iterato
     """Let the variables of a comprehension hide those of the same name around it."""
     targets = [part for g in generators for part in ast.walk(g.target)]
     names = {part.id for part in targets if isinstance(part, ast.Name)}
-    hidden = {name: frame.env.pop(name) for name in names if name in (frame.env or {})}
+    around = {} if frame.env is None else frame.env
+    hidden = {name: around.pop(name) for name in names if name in around}
     for name in names - frame.local_names:
         if frame.env is not None and frame.knows(name):
             # An inner function that is run later may mean the one around it.

@@ -6,8 +6,9 @@ Python looks special methods up on the *type* of an object, and falls back from 
 
 from __future__ import annotations
 
+import enum
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from langgraph_parallel.inference.source import is_library
@@ -68,6 +69,19 @@ MUTATING: Final = frozenset(
     | {f"__i{name}__" for name in _BINARY}
 )
 """Special methods that, where they are built in, change the object they are called on."""
+
+
+_SCALARS: Final = (
+    *(str, int, float, bool, bytes, complex),
+    *(type(None), type(...), type(NotImplemented)),
+)
+_NO_ITEMS: Final[dict[Any, Any]] = {}
+_EMPTY: Final[tuple[Iterable[Any], ...]] = (
+    *([], (), _NO_ITEMS, set(), "", b"", range(0)),
+    *(_NO_ITEMS.values(), _NO_ITEMS.items()),
+)
+ITERATORS: Final = tuple(type(iter(made)) for made in _EMPTY)
+"""Types of iterators that run no code of anybody's when they move on."""
 
 
 def in_place(operation: str) -> str:
@@ -158,3 +172,14 @@ def is_users_class(cls: type) -> bool:
 def is_a(obj: Any, kinds: type | tuple[type, ...]) -> bool:
     """Tell what `isinstance` tells, by the real class: it would ask a `__class__` of the user's."""
     return issubclass(type(obj), kinds)
+
+
+def is_constant(obj: Any) -> bool:
+    """Tell whether a live object is built-in and immutable through and through."""
+    if type(obj) is tuple:
+        return all(map(is_constant, obj))
+    if type(obj) is frozenset:
+        return all(map(is_constant, obj))
+    if is_a(obj, enum.Enum):
+        return not user_defined(type(obj)) and is_constant(obj.value)
+    return type(obj) in _SCALARS

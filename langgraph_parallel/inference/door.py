@@ -15,11 +15,13 @@ kind of receiver:
 from __future__ import annotations
 
 import ast
+import itertools
 import types
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.datamodel import (
+    ITERATORS,
     REFLECTED,
     find,
     in_place,
@@ -30,8 +32,8 @@ from langgraph_parallel.inference.datamodel import (
 from langgraph_parallel.inference.frame import Frame, unknown, used
 from langgraph_parallel.inference.held import (
     CONTAINERS,
-    ITERATORS,
     MAPPINGS,
+    held_item,
     held_items,
     held_keys,
     place_of,
@@ -41,6 +43,8 @@ from langgraph_parallel.inference.typed import (
     call_method,
     change_object,
     class_of,
+    is_container,
+    is_instance,
     look_at_object,
     run_special,
     use_object,
@@ -49,6 +53,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Bound,
     Cell,
     Chain,
@@ -210,7 +215,7 @@ _OF_PARTS: Final = frozenset(
 
 def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
     given = frozenset({atom})
-    if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+    if is_instance(atom):
         found = run_special(frame, atom, operation, (), node)
         look_at_object(frame, atom, frame.where(node))
         return found or SCALAR
@@ -227,10 +232,6 @@ def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
     elif isinstance(atom, Data) and atom.roots is not ALL and WORLD in atom.roots:
         frame.recorder.look(ANYWHERE, frame.where(node))
     return SCALAR
-
-
-def _is_container(atom: Any) -> bool:
-    return isinstance(atom, Live) and type(atom.obj) in CONTAINERS
 
 
 def truth(frame: Frame, value: Value, node: ast.AST) -> Value:
@@ -252,19 +253,16 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
         frame.use(right, node)  # it may format
     found: Value = NOTHING
     _use_beside_built_ins(frame, left, right, node)
-    is_typed = False
     for atom, operation_of, other in (
         *((atom, operation, right) for atom in left),
         *((atom, REFLECTED.get(operation, operation), left) for atom in right),
     ):
-        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
-            is_typed = True
+        if is_instance(atom):
             found = join(found, _operator(frame, atom, operation_of, other, node))
         elif isinstance(atom, Opaque) and not atom.tame:
-            is_typed = True
             what = f"runs {operation_of} of an unknown type"
             found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
-        elif _is_container(atom):
+        elif is_container(atom):
             items = held_items(frame, atom.obj, where)
             plain = type(atom.obj) in MAPPINGS
             found = join(found, fresh(roots_of(items), plain=not plain, deep=is_deep(items)))
@@ -273,15 +271,11 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
             found = join(found, opaque(ALL))
     rest = frozenset(a for a in left | right if not isinstance(a, (Live, Made, Object, State)))
     rest = frozenset(a for a in rest if not isinstance(a, Opaque) or a.tame)
-    return (
-        join(found, _computed(frame, rest))
-        if rest and not is_typed
-        else (join(found, _computed(frame, rest)) if rest else found)
-    )
+    return join(found, _computed(rest)) if rest else found
 
 
 def _use_beside_built_ins(frame: Frame, left: Value, right: Value, node: ast.AST) -> None:
-    """What is built in, or a library's, may look at its operand: `"ab" * x`, `path / x`, `a |= x`."""
+    """What is built in, or a library's, may look at its operand: `"ab" * x`, `path / x`."""
     for one, other in ((left, right), (right, left)):
         if all(_is_users(atom) for atom in one):
             continue
@@ -290,9 +284,8 @@ def _use_beside_built_ins(frame: Frame, left: Value, right: Value, node: ast.AST
                 use_object(frame, atom, node)
 
 
-def _is_users(atom: Any) -> bool:
-    is_typed = isinstance(atom, (Live, Made, Object)) and not _is_container(atom)
-    return is_typed and bool(user_defined(class_of(atom)))
+def _is_users(atom: Atom) -> TypeGuard[Typed]:
+    return is_instance(atom) and bool(user_defined(class_of(atom)))
 
 
 def _operator(frame: Frame, atom: Typed, operation: str, other: Value, node: ast.AST) -> Value:
@@ -307,7 +300,7 @@ def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
     found: Value = NOTHING
     _use_beside_built_ins(frame, left, right, node)
     for atom in left:
-        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        if is_instance(atom):
             done = run_special(frame, atom, in_place(operation), (right,), node)
             found = join(found, frozenset({atom}) if done else NOTHING, done)
         elif isinstance(atom, Cell) and atom.kind != "object":
@@ -337,11 +330,10 @@ def _is_immutable(atom: Any) -> bool:
     return isinstance(atom, Const) or (isinstance(atom, Data) and atom.scalar)
 
 
-def _computed(frame: Frame, operands: Value) -> Value:
+def _computed(operands: Value) -> Value:
     """Return the new object that an operator makes of plain operands."""
     if is_scalar(operands):
         return SCALAR
-    del frame
     if all(isinstance(a, (Const, Data)) for a in operands):
         plain = all(isinstance(a, Const) or (isinstance(a, Data) and a.plain) for a in operands)
         parts = [a.parts for a in operands if isinstance(a, Data) and not a.deep]
@@ -356,8 +348,8 @@ def _computed(frame: Frame, operands: Value) -> Value:
         cells = [a.everything() for a in operands if isinstance(a, Cell) and not a.open]
         others = frozenset(a for a in operands if not isinstance(a, Cell))
         if plain and is_deep(others) and len(cells) == len(operands) - len(others):
-            made = join(*cells, data(roots_of(others)))
-            return frozenset({Data(roots_of(operands), True, False, True, False, made)})
+            held = join(*cells, data(roots_of(others)))
+            return frozenset({Data(roots_of(operands), True, False, True, False, held)})
         return fresh(roots_of(operands), plain=plain, deep=False)
     if all(isinstance(a, (Const, Data, Opaque, Chain)) for a in operands):
         return tame(roots_of(operands))
@@ -371,7 +363,7 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
         *((atom, right, operation) for atom in left),
         *((atom, left, REFLECTED[operation]) for atom in right),
     ):
-        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        if is_instance(atom):
             if _compares_by_identity(atom, done):
                 continue
             found = join(found, _operator(frame, atom, done, other, node))
@@ -397,7 +389,7 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
         elif isinstance(atom, Live) and type(atom.obj) in MAPPINGS:
             frame.use(item, node)
             look_at_items(frame, atom.obj, item, node)
-        elif isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        elif is_instance(atom):
             run_special(frame, atom, "__contains__", (item,), node)
             look_at_object(frame, atom, frame.where(node))
             if find(class_of(atom), "__next__") is not None:
@@ -524,7 +516,7 @@ def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
         items: Value = opaque(ALL)
     elif isinstance(atom, Live) and type(atom.obj) in MAPPINGS:
         items = held_items(frame, atom.obj, frame.where(node))
-        if _merge_live(frame, cell, atom.obj, items, node):
+        if _merge_live(frame, cell, atom.obj, node):
             return
     elif isinstance(atom, Const):
         return
@@ -534,30 +526,22 @@ def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
     frame.recorder.grown |= cell.add(items)
 
 
-def _merge_live(frame: Frame, cell: Cell, obj: Any, items: Value, node: ast.AST) -> bool:
+def _merge_live(frame: Frame, cell: Cell, obj: Any, node: ast.AST) -> bool:
     keys = list(obj)
     known = all(isinstance(key, str) for key in keys) and len(keys) <= 64
     if not known or frame.recorder.memory.content(place_of(frame, obj)) != "seen":
         return False
-    del items
     for key in keys:
-        value = held_part_of(frame, obj, key, node)
+        value = held_item(frame, obj, frozenset({key}), frame.where(node))
         frame.recorder.grown |= cell.put(key, value)
     return bool(keys)
 
 
-def held_part_of(frame: Frame, obj: Any, key: str, node: ast.AST) -> Value:
-    """Return what a live mapping holds at one key."""
-    from langgraph_parallel.inference.held import held_item
-
-    return held_item(frame, obj, frozenset({key}), frame.where(node))
-
-
 def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
-    """Return what the entries of a mapping may be that is unpacked: `{**x}`, `f(**x)`, `dict(x)`."""
+    """Return what the entries of an unpacked mapping may be: `{**x}`, `f(**x)`, `dict(x)`."""
     total: Value = NOTHING
     for atom in value:
-        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        if is_instance(atom):
             keys = NOTHING
             hook = find(class_of(atom), "keys")
             if hook is not None and is_users(hook[1]):
@@ -607,7 +591,7 @@ def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value
         return opaque(ALL)
     if isinstance(atom, Cell):
         return _iterate_cell(frame, atom, node)
-    if _is_container(atom):
+    if is_container(atom):
         if is_a(atom.obj, dict):
             return held_keys(frame, atom.obj, where)
         return held_items(frame, atom.obj, where)
@@ -642,7 +626,7 @@ def _iterate_typed(
     frame: Frame, atom: Typed, node: ast.AST, *, is_async: bool, depth: int = 0
 ) -> Value:
     where = frame.where(node)
-    if isinstance(atom, Live) and type(atom.obj) in ITERATORS:
+    if isinstance(atom, Live) and type(atom.obj) in (*ITERATORS, itertools.count):
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
         frame.recorder.look(ANYWHERE, where)
         return SCALAR if type(atom.obj).__name__ == "count" else _world()
@@ -651,7 +635,7 @@ def _iterate_typed(
     look_at_object(frame, atom, where)
     total: Value = NOTHING
     for iterator in made | frozenset({atom}):
-        if isinstance(iterator, (Live, Made, Object)) and not _is_container(iterator):
+        if is_instance(iterator):
             if find(class_of(iterator), then) is None:
                 continue
             run_special(frame, iterator, "__length_hint__", (), node)
@@ -707,7 +691,7 @@ def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:
     """Return what awaiting a value gives; what a call gives is already what it gives in the end."""
     kept: list[Value] = []
     for atom in value:
-        if isinstance(atom, (Live, Made, Object)) and not _is_container(atom):
+        if is_instance(atom):
             special = find(class_of(atom), "__await__")
             if special is None:
                 kept.append(frozenset({atom}))  # an object that a coroutine has given

@@ -258,8 +258,3 @@ def as_chain(frame: Frame, atom: Any, node: ast.AST) -> Chain | None:
 @expression(ast.Lambda)
 def _lambda(frame: Frame, node: ast.Lambda) -> Value:
     return frozenset({Closure(node, parameter_defaults(frame, node.args), frame)})
-
-
-def use_all(frame: Frame, values: tuple[Value, ...], node: ast.AST) -> Value:
-    """Let something look at all of several values."""
-    return frame.use(join(*values), node)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
-import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
 from langgraph_parallel.inference.annotations import value_of_annotation
-from langgraph_parallel.inference.datamodel import is_a, user_defined
+from langgraph_parallel.inference.datamodel import is_constant
 from langgraph_parallel.inference.memory import Content, Memory
 from langgraph_parallel.inference.source import Source
 from langgraph_parallel.inference.values import (
@@ -54,18 +53,6 @@ _BUDGET: Final = 40_000
 """Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
 lines with its helpers takes about 10,000."""
 _DEEPEST_CALL: Final = 12
-_SCALARS: Final = (
-    str,
-    int,
-    float,
-    bool,
-    bytes,
-    complex,
-    type(None),
-    type(...),
-    type(NotImplemented),
-)
-
 Env: TypeAlias = dict[str, Value]
 
 
@@ -280,8 +267,6 @@ class Frame:
     history: Env = field(default_factory=dict)
     """Everything each variable was ever bound to, for functions that run later."""
     depth: int = 0
-    owner: Any = None
-    """The class whose body defines the function, for `super()`; None when not known."""
 
     def where(self, node: ast.AST) -> str:
         """Return `file:line` of a syntax node."""
@@ -547,17 +532,6 @@ def call_unknown(frame: Frame, atom: Atom, given: Arguments) -> Value:
     """Call something of which nothing is known."""
     involved = join(frozenset({atom}), given.all)
     return unknown(frame, f"calls {given.callee}", involved, given.node)
-
-
-def is_constant(obj: Any) -> bool:
-    """Tell whether a live object is built-in and immutable through and through."""
-    if type(obj) is tuple:
-        return all(map(is_constant, obj))
-    if type(obj) is frozenset:
-        return all(map(is_constant, obj))
-    if is_a(obj, enum.Enum):
-        return not user_defined(type(obj)) and is_constant(obj.value)
-    return type(obj) in _SCALARS
 
 
 _Rule = TypeVar("_Rule", bound=Callable[..., Any])

@@ -33,23 +33,19 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
         local_names=scope_of(closure.node).assigned,
         outer_names=scope_of(closure.node).outer,
         depth=frame.depth + 1,
-        owner=home.owner,
     )
     inner.check_depth()
     bind_parameters(inner, closure.node.args, closure.defaults, arguments)
     return run_body(inner, closure.node)
 
 
-def call_live(
-    frame: Frame, function: types.FunctionType, arguments: Arguments, owner: Any = None
-) -> Value | None:
+def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) -> Value | None:
     """Return what a user's function gives, following its body; None when it has no source."""
     source = find_source(function)
     trail = frame.recorder.trail
     if source is None or function.__code__ in trail:
         return None
     inner = frame_for(frame.recorder, function, source, depth=frame.depth + 1)
-    inner.owner = owner
     trail.append(function.__code__)
     try:
         inner.check_depth()

@@ -12,7 +12,7 @@ import sys
 import types
 from typing import Any, Final
 
-from langgraph_parallel.inference.datamodel import is_a
+from langgraph_parallel.inference.datamodel import ITERATORS, is_a
 from langgraph_parallel.inference.source import is_library
 
 _GENTLE_MODULES: Final = frozenset(
@@ -46,17 +46,13 @@ def is_gentle(cls: type) -> bool:
 
 
 _BUILTIN_KINDS: Final = frozenset(
-    kind
-    for kind in (
+    {
         *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
         *(types.MappingProxyType, types.SimpleNamespace, types.CellType, types.GenericAlias),
-        *(type(iter(made)) for made in ([], (), {}, set(), "", b"", range(0))),
-        *(type(made) for made in ({}.keys(), {}.values(), {}.items())),
-        *(type(iter(view)) for view in ({}.values(), {}.items())),
-        type(None),
-        type(...),
-        type(NotImplemented),
-    )
+        *(type(None), type(...), type(NotImplemented)),
+        *(type({}.keys()), type({}.values()), type({}.items())),
+        *ITERATORS,
+    }
 )
 """Built-in types that no module names."""
 

@@ -18,7 +18,7 @@ from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_de
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.typed import Typed, call_method, class_of
-from langgraph_parallel.inference.values import Live, Made, Object, Value, tame
+from langgraph_parallel.inference.values import Cell, Live, Made, Object, Value, tame
 from langgraph_parallel.locations import HANDLERS, LOG
 
 
@@ -59,7 +59,7 @@ def run_given_handlers(frame: Frame, value: Value, node: ast.AST) -> None:
         elif isinstance(atom, Live) and is_a(atom.obj, (dict, list)):
             parts = atom.obj.values() if is_a(atom.obj, dict) else atom.obj
             pending.extend(Live(part) for part in list(parts)[:64])
-        elif not isinstance(atom, (Live, Made, Object)) and hasattr(atom, "everything"):
+        elif isinstance(atom, Cell):
             pending.extend(atom.everything())
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import collections
-import itertools
 from typing import Any, Final
 
-from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.frame import Frame, is_constant
+from langgraph_parallel.inference.datamodel import is_a, is_constant
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.memory import part_of_item
 from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
-    Live,
     Value,
-    is_deep,
     join,
     opaque,
     rooted,
@@ -26,12 +23,6 @@ MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, colle
 SEQUENCES: Final = (list, tuple, set, frozenset, collections.deque)
 CONTAINERS: Final = (*MAPPINGS, *SEQUENCES)
 """Types, of exactly which a live object is a container without code of its own."""
-ITERATORS: Final = (
-    itertools.count,
-    *(type(iter(made)) for made in ([], (), {}, set(), "", b"", range(0))),
-    *(type(iter(view)) for view in ({}.values(), {}.items())),
-)
-"""Types of iterators that run no code of anybody's when they move on."""
 _MOST_PARTS: Final = 64
 """Parts of a live container up to which each of them is looked at by itself."""
 _MOST_PLAIN: Final = 4096
@@ -128,24 +119,3 @@ def _parts(obj: Any) -> list[Any]:
 
 def _kind_of(part: Any, frame: Frame) -> Value:
     return SCALAR if is_constant(part) else frame.live(part)
-
-
-def is_plain_now(value: Value) -> bool:
-    """Tell whether a value is certainly data, where live containers of data count."""
-    return all(_is_plain_atom(atom, 0) for atom in value)
-
-
-def _is_plain_atom(atom: Any, depth: int) -> bool:
-    if isinstance(atom, Live):
-        return _is_plain_object(atom.obj, depth)
-    return is_deep(frozenset({atom}))
-
-
-def _is_plain_object(obj: Any, depth: int) -> bool:
-    if is_constant(obj):
-        return True
-    if type(obj) not in CONTAINERS or depth > 4 or len(obj) > _MOST_PLAIN:
-        return False
-    parts = _parts(obj)
-    keys = list(obj) if is_a(obj, dict) else []
-    return all(_is_plain_object(part, depth + 1) for part in (*parts, *keys))

@@ -1,12 +1,14 @@
-"""Calls that are in the table: what each looks at, changes and gives; and callbacks they may run."""
+"""From a call that is in the table to what it looks at, changes and gives, and calls back."""
 
 from __future__ import annotations
 
 import types
 from typing import Any
 
+from langchain_core.runnables import Runnable
+
 from langgraph_parallel.effects import union
-from langgraph_parallel.inference.datamodel import is_a
+from langgraph_parallel.inference.datamodel import is_a, is_users_class
 from langgraph_parallel.inference.door import iterate
 from langgraph_parallel.inference.frame import Arguments, Frame
 from langgraph_parallel.inference.functions import call_closure, collected
@@ -24,6 +26,8 @@ from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
     SCALAR,
+    Atom,
+    Cell,
     Closure,
     Injected,
     Live,
@@ -123,26 +127,22 @@ def run_callbacks(frame: Frame, given: Arguments) -> None:
 
 def _anything(frame: Frame, passed: Value) -> Value:
     """Return what a library may call back with that was given `passed`."""
-    parts = join(*(iterate_quietly(frame, atom) for atom in passed))
+    parts = join(*(_parts_quietly(frame, atom) for atom in passed))
     return join(passed, parts, tame(union(roots_of(passed), frame.recorder.leaked)))
 
 
-def iterate_quietly(frame: Frame, atom: Any) -> Value:
+def _parts_quietly(frame: Frame, atom: Atom) -> Value:
     """Return what parts a value may have, without running anything."""
-    everything = getattr(atom, "everything", None)
-    if everything is not None:
-        return everything()  # type: ignore[no-any-return]
-    return frame.part_of(frozenset({atom})) if is_deep(frozenset({atom})) else NOTHING
+    if isinstance(atom, Cell):
+        return atom.everything()
+    given = frozenset({atom})
+    return frame.part_of(given) if is_deep(given) else NOTHING
 
 
 def _is_worth_running(obj: Any) -> bool:
     """Tell whether calling something that is passed on may do anything."""
     if is_a(obj, type):
-        from langgraph_parallel.inference.datamodel import is_users_class
-
         return is_users_class(obj) or is_users_class(type(obj))
-    from langchain_core.runnables import Runnable
-
     return not is_a(obj, Runnable) and describe_call(obj) is None
 
 

@@ -170,7 +170,7 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
         roots = union(roots_of(receiver), frame.recorder.leaked)
         known = parts if name == "values" else join(parts, SCALAR)
         if name in ("items", "values", "copy"):
-            pairs = known if name != "items" else _pair_of(known, roots)
+            pairs = known if name != "items" else holding(known, roots)
             return holding(pairs, roots)
         return opaque(roots)
     roots = union(union(roots_of(receiver), roots_of(used)), frame.recorder.leaked)
@@ -181,10 +181,6 @@ def _data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Ar
 
 
 _SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})
-
-
-def _pair_of(parts: Value, roots: Any) -> Value:
-    return holding(parts, roots)
 
 
 def _opaque_method(frame: Frame, atom: Opaque, name: str, given: Arguments) -> Value | None:
@@ -439,10 +435,10 @@ def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Va
         run_hooks(frame, Live(receiver), "process", given.node)
         inner = receiver.logger
         return _live_method(frame, inner, name, given)
-    if is_a(receiver, logging.Logger) and name in _LOG_METHODS:
-        if not user_defined(type(receiver)):
-            return _log(frame, receiver, given)
-    if is_a(receiver, framework().stores) and not user_defined(type(receiver)):
+    is_own = bool(user_defined(type(receiver)))
+    if is_a(receiver, logging.Logger) and name in _LOG_METHODS and not is_own:
+        return _log(frame, receiver, given)
+    if is_a(receiver, framework().stores) and not is_own:
         return store_method(frame, name, given)
     if is_a(receiver, type):
         return _class_method(frame, receiver, name, given)
@@ -529,7 +525,7 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
         use_hashed(frame, name, given)
         frame.escape(given.all, f"stored by .{name}()", where)
         for place in _changed_places(frame, obj, name, given):
-            frame.recorder.change(place, where, _stored_by(frame, name, given))
+            frame.recorder.change(place, where, _stored_by(name, given))
         if name in ("pop", "popleft", "popitem", "setdefault"):
             return join(held_items(frame, obj, where), *given.positional[1:], NONE)
         return NONE
@@ -545,8 +541,7 @@ def _container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Va
     return None
 
 
-def _stored_by(frame: Frame, name: str, given: Arguments) -> Value:
-    del frame
+def _stored_by(name: str, given: Arguments) -> Value:
     if name in ("sort", "remove", "discard", "pop", "popleft", "clear", "reverse", "rotate"):
         return SCALAR
     return given.all
@@ -579,11 +574,9 @@ def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Valu
     return None
 
 
-def call_builtin_method(
-    frame: Frame, atom: Typed, function: Any, name: str, given: Arguments
-) -> Value:
+def call_builtin_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     """Call a method that a library or Python itself defines on an object of known class."""
-    node, where = given.node, frame.where(given.node)
+    node = given.node
     involved = join(frozenset({atom}), given.all)
     if isinstance(atom, Object) and atom.cls is type(os.environ):
         return _environment_method(frame, name, given) or SCALAR
@@ -600,8 +593,7 @@ def call_builtin_method(
         return _dump(frame, atom, name, given)
     base = _defining(class_of(atom), name)
     if base is not None and is_gentle(base):
-        return _gentle_method(frame, atom, base, name, given)
-    del function, where
+        return _gentle_method(frame, atom, name, given)
     return unknown(frame, f"calls .{name}()", involved, node)
 
 
@@ -626,7 +618,7 @@ def _dump(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     return data(roots_of(frozenset({atom})))
 
 
-def _gentle_method(frame: Frame, atom: Typed, base: type, name: str, given: Arguments) -> Value:
+def _gentle_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     """Call a method of a library's class that only touches the object itself."""
     node = given.node
     if name.startswith("__"):
@@ -637,12 +629,12 @@ def _gentle_method(frame: Frame, atom: Typed, base: type, name: str, given: Argu
             _change_all(frame, atom, given)
         look_at_object(frame, atom, frame.where(node))
         frame.use(given.all, node)
-        return parts_of(frame, atom)
+        return parts_of(atom)
     run_callbacks(frame, given)
     if name not in READING_METHODS and not _is_value_class(class_of(atom)):
         _change_all(frame, atom, given)
         use_object(frame, atom, node)
-        return join(parts_of(frame, atom), given.all, NONE)
+        return join(parts_of(atom), given.all, NONE)
     frame.use(given.all, node)
     if user_defined(class_of(atom)):
         run_own_hooks(frame, atom, name, node)
@@ -651,7 +643,7 @@ def _gentle_method(frame: Frame, atom: Typed, base: type, name: str, given: Argu
         look_at_object(frame, atom, frame.where(node))
     if _is_value_class(class_of(atom)):
         return data()
-    return join(parts_of(frame, atom), given.all, NONE)
+    return join(parts_of(atom), given.all, NONE)
 
 
 def _is_value_class(cls: type) -> bool:

@@ -86,8 +86,8 @@ def _run_listed(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
 
 
 def _results(gives: Value, used: Value) -> Value:
-    """Return what a run gives; a message or text is new, anything else may hold what it is given."""
-    if all(isinstance(a, Data) or (isinstance(a, Object)) for a in gives):
+    """Return what a run gives: a message or text is new, else it may hold what it is given."""
+    if all(isinstance(a, (Data, Object)) for a in gives):
         return gives
     quiet = is_deep(used) or all(isinstance(a, Opaque) and a.tame for a in used)
     is_tame = all(not isinstance(a, Opaque) or a.tame for a in gives)

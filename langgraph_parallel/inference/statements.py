@@ -54,6 +54,7 @@ from langgraph_parallel.inference.values import (
     WORLD,
     Cell,
     Live,
+    Made,
     Object,
     State,
     Value,
@@ -458,7 +459,7 @@ def _match_mapping(frame: Frame, pattern: ast.MatchMapping, subject: Value) -> N
 def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Value:
     if isinstance(atom, State):
         return from_state(frame, index, pattern)
-    if isinstance(atom, (Live, Object)) or hasattr(atom, "cls"):
+    if isinstance(atom, (Live, Made, Object)):
         frame.use(frozenset({atom}), pattern)  # `keys`, `get`
     return get_item(frame, frozenset({atom}), index, pattern)
 

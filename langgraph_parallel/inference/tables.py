@@ -47,9 +47,6 @@ FILES: Final = Known("scalar", frozenset({"read"}), looks=("files",))
 LISTING: Final = Known("fresh", frozenset({"read"}), looks=("files",))
 WRITES_FILES: Final = Known("scalar", frozenset({"write"}), changes=("files",))
 ENVIRONMENT: Final = Known("scalar", looks=("environment",))
-READ: Final = Known("data", frozenset({"read"}))
-WRITE: Final = Known("data", frozenset({"write"}))
-LOGS: Final = Known("none", changes=("log",))
 
 
 def _all(known: Known, module: str, names: str) -> dict[str, Known]:

@@ -13,7 +13,7 @@ import ast
 import enum
 import functools
 import types
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic import BaseModel
 
@@ -34,7 +34,7 @@ from langgraph_parallel.inference.datamodel import (
 )
 from langgraph_parallel.inference.frame import Arguments, Frame, unknown
 from langgraph_parallel.inference.gentle import is_gentle
-from langgraph_parallel.inference.held import held_part, place_of
+from langgraph_parallel.inference.held import CONTAINERS, held_part, place_of
 from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
@@ -67,6 +67,16 @@ _ROUTINES: Final = (
 def class_of(atom: Typed) -> type:
     """Return the class on which special methods are looked up."""
     return type(atom.obj) if isinstance(atom, Live) else atom.cls
+
+
+def is_container(atom: Any) -> TypeGuard[Live]:
+    """Tell whether an atom is a live built-in container, which has no code of its own."""
+    return isinstance(atom, Live) and type(atom.obj) in CONTAINERS
+
+
+def is_instance(atom: Any) -> TypeGuard[Typed]:
+    """Tell whether an atom is an object whose class says what touching it does."""
+    return isinstance(atom, (Live, Made, Object)) and not is_container(atom)
 
 
 def call_method(
@@ -349,7 +359,11 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         look_at_object(frame, atom, where)
         return opaque(_roots(atom))
     if (getter := find(type(descriptor), "__get__")) is not None and is_users(getter[1]):
-        given = (frozenset({Live(descriptor)}), frozenset({atom}), _class_value(atom))
+        given = (
+            frozenset({Live(descriptor)}),
+            frozenset({atom}),
+            frozenset({Live(class_of(atom))}),
+        )
         return frame.call(frame.live(getter[1]), Arguments(node, given))
     if is_a(descriptor, types.DynamicClassAttribute) or is_gentle(type(descriptor)):
         look_at_object(frame, atom, where)
@@ -384,10 +398,6 @@ def _slot(
     return held_part(frame, atom.obj, f".{name}", seen, where)
 
 
-def _class_value(atom: Typed) -> Value:
-    return frozenset({Live(class_of(atom))})
-
-
 def _from_class(
     frame: Frame, atom: Typed, name: str, found: tuple[type, Any], node: ast.AST
 ) -> Value:
@@ -402,7 +412,7 @@ def _from_class(
         return frame.live(types.MethodType(attribute.__func__, class_of(atom)))
     if is_a(attribute, _ROUTINES):
         if isinstance(atom, Live):
-            return frame.live(attribute.__get__(atom.obj, class_of(atom)))  # type: ignore[union-attr]
+            return frame.live(attribute.__get__(atom.obj, class_of(atom)))
         return frozenset({Method(atom, attribute)})
     if is_a(attribute, functools.cached_property):
         change_object(frame, atom, name, where, _WORLDLY)
@@ -415,12 +425,8 @@ def _from_class(
         # An instance may get an attribute of its own that hides the one of its class.
         frame.recorder.look(place_of(frame, atom.obj, f".{name}"), where)
         own = frame.recorder.memory.content(place_of(frame, atom.obj, f".{name}"))
-        return frame.as_content(own, _held_by_class(frame, base, name, attribute, where))
-    return _held_by_class(frame, base, name, attribute, where)
-
-
-def _held_by_class(frame: Frame, base: type, name: str, seen: Any, where: str) -> Value:
-    return held_part(frame, base, f".{name}", seen, where)
+        return frame.as_content(own, held_part(frame, base, f".{name}", attribute, where))
+    return held_part(frame, base, f".{name}", attribute, where)
 
 
 def _partial_method(
@@ -487,14 +493,14 @@ def _class_attribute(
     if is_a(attribute, staticmethod):
         return frame.live(attribute.__func__)
     if is_a(attribute, (classmethod, types.ClassMethodDescriptorType)):
-        bound = attribute.__get__(None, cls)  # type: ignore[call-overload]
+        bound = attribute.__get__(None, cls)
         return frame.live(bound)
     if is_a(attribute, types.BuiltinFunctionType):
         return frame.live(attribute)
     if (getter := find(type(attribute), "__get__")) is not None and is_users(getter[1]):
         given = (frozenset({Live(attribute)}), NONE, frozenset({Live(cls)}))
         return frame.call(frame.live(getter[1]), Arguments(node, given))
-    return _held_by_class(frame, base, name, attribute, where)
+    return held_part(frame, base, f".{name}", attribute, where)
 
 
 def store_attr(
@@ -616,11 +622,10 @@ def _roots(atom: Typed) -> Any:
     return atom.cell.roots if isinstance(atom, Made) else atom.roots
 
 
-def parts_of(frame: Frame, atom: Typed) -> Value:
+def parts_of(atom: Typed) -> Value:
     """Return what an object with a built-in base, such as a list or a dict, may hold."""
     if isinstance(atom, Made) and not atom.cell.open:
         return atom.cell.everything() or opaque(_roots(atom))
-    del frame
     return opaque(_roots(atom))
 
 

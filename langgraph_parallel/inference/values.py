@@ -12,7 +12,6 @@ Of an object three things may be known: which one it is (`Live`), that it was ma
 from __future__ import annotations
 
 import ast
-import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
@@ -106,10 +105,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A function of the user's bound to a receiver that is no live object."""
+    """A function or routine of a class, bound to a receiver that is no live object."""
 
     receiver: Made | Object
-    function: types.FunctionType
+    function: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _fence_reason(step: Step, effects: Effects) -> str:
 
 def _memory_verdict(earlier: Step, later: Step, place: str, effects: Mapping[str, Effects]) -> str:
     """Return which place outside the state two nodes both touch, with both lines."""
-    parts = []
+    parts: list[str] = []
     for step in (later, earlier):
         changes = place in map(str, step.changes)
         verb = "changes" if changes else "looks at"
