@@ -471,40 +471,56 @@ _OPERATORS: Final = (
 )
 _COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne")
 
+OPERATIONS: Final[tuple[tuple[Any, Rule], ...]] = (
+    *((len, _one("__len__")), (hash, _one("__hash__")), (str, _one("__str__"))),
+    *((repr, _one("__repr__")), (ascii, _one("__repr__")), (format, _one("__format__"))),
+    *((int, _one("__int__")), (float, _one("__float__")), (complex, _one("__complex__"))),
+    *((bytes, _one("__bytes__")), (bytearray, _one("__bytes__")), (abs, _one("__abs__"))),
+    *((round, _one("__round__")), (bin, _one("__index__")), (hex, _one("__index__"))),
+    *((oct, _one("__index__")), (chr, _one("__index__")), (bool, _truth), (id, _identity)),
+    *((divmod, _two("__divmod__")), (pow, _two("__pow__"))),
+    *((getattr(operator, name), _two(f"__{name.rstrip('_')}__")) for name in _OPERATORS),
+    *(
+        (getattr(operator, f"i{name.rstrip('_')}"), _in_place(f"__{name.rstrip('_')}__"))
+        for name in _OPERATORS
+    ),
+    *((getattr(operator, name), _comparison(f"__{name}__")) for name in _COMPARISONS),
+    *((operator.getitem, _get_item), (operator.setitem, _set_item)),
+    *((operator.delitem, _delete_item), (operator.contains, _contains)),
+    *((operator.is_, _is), (operator.is_not, _is), (operator.truth, _truth)),
+    *((operator.not_, _truth), (operator.concat, _two("__add__"))),
+    *((operator.iconcat, _in_place("__add__")), (operator.index, _one("__index__"))),
+    *((operator.neg, _one("__neg__")), (operator.pos, _one("__pos__"))),
+    *((operator.abs, _one("__abs__")), (operator.inv, _one("__invert__"))),
+    *((operator.invert, _one("__invert__")), (operator.length_hint, _length_hint)),
+    *((operator.countOf, _contains), (operator.indexOf, _contains)),
+)
+"""The rule for each built-in that is an operation, or a few of them."""
+
+ITERATIONS: Final[tuple[tuple[Any, Rule], ...]] = (
+    *((all, _quantifier), (any, _quantifier), (sum, _total), (min, _best), (max, _best)),
+    *((sorted, _sorted), (list, _collect), (tuple, _collect), (set, _collect_set)),
+    *((frozenset, _collect_set), (enumerate, _enumerate), (zip, _zip), (map, _map)),
+    *((filter, _filter), (reversed, _reversed), (iter, _iter), (aiter, _iter), (next, _next)),
+    (functools.reduce, _reduce),
+)
+"""The rule for each built-in that iterates."""
+
+INSPECTIONS: Final[tuple[tuple[Any, Rule], ...]] = (
+    *((isinstance, _isinstance), (issubclass, _issubclass), (type, _type)),
+    *((getattr, _getattr), (hasattr, _hasattr), (setattr, _setattr), (delattr, _delattr)),
+)
+"""The rule for each built-in that asks for the class or an attribute of something."""
+
 RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
     id(function): (function, rule)
     for function, rule in (
-        *((len, _one("__len__")), (hash, _one("__hash__")), (str, _one("__str__"))),
-        *((repr, _one("__repr__")), (ascii, _one("__repr__")), (format, _one("__format__"))),
-        *((int, _one("__int__")), (float, _one("__float__")), (complex, _one("__complex__"))),
-        *((bytes, _one("__bytes__")), (bytearray, _one("__bytes__")), (abs, _one("__abs__"))),
-        *((round, _one("__round__")), (bin, _one("__index__")), (hex, _one("__index__"))),
-        *((oct, _one("__index__")), (chr, _one("__index__")), (ord, _used(SCALAR))),
-        *((bool, _truth), (all, _quantifier), (any, _quantifier), (sum, _total)),
-        *((min, _best), (max, _best), (sorted, _sorted), (list, _collect), (tuple, _collect)),
-        *((set, _collect_set), (frozenset, _collect_set), (enumerate, _enumerate), (zip, _zip)),
-        *((map, _map), (filter, _filter), (reversed, _reversed), (iter, _iter), (next, _next)),
-        *((functools.reduce, _reduce), (print, _print), (isinstance, _isinstance)),
-        *((issubclass, _issubclass), (type, _type), (getattr, _getattr), (hasattr, _hasattr)),
-        *((setattr, _setattr), (delattr, _delattr), (dict, _dict), (dir, _dir), (id, _identity)),
-        *((callable, _untouched(SCALAR)), (divmod, _two("__divmod__")), (pow, _two("__pow__"))),
-        *((range, _used(fresh(plain=True))), (slice, _used(SCALAR)), (object, _untouched(tame()))),
-        *((aiter, _iter), (memoryview, _used(SCALAR))),
-        *((getattr(operator, name), _two(f"__{name.rstrip('_')}__")) for name in _OPERATORS),
-        *(
-            (getattr(operator, f"i{name.rstrip('_')}"), _in_place(f"__{name.rstrip('_')}__"))
-            for name in _OPERATORS
-        ),
-        *((getattr(operator, name), _comparison(f"__{name}__")) for name in _COMPARISONS),
-        *((operator.getitem, _get_item), (operator.setitem, _set_item)),
-        *((operator.delitem, _delete_item), (operator.contains, _contains)),
-        *((operator.is_, _is), (operator.is_not, _is), (operator.truth, _truth)),
-        *((operator.not_, _truth), (operator.concat, _two("__add__"))),
-        *((operator.iconcat, _in_place("__add__")), (operator.index, _one("__index__"))),
-        *((operator.neg, _one("__neg__")), (operator.pos, _one("__pos__"))),
-        *((operator.abs, _one("__abs__")), (operator.inv, _one("__invert__"))),
-        *((operator.invert, _one("__invert__")), (operator.length_hint, _length_hint)),
-        *((operator.countOf, _contains), (operator.indexOf, _contains)),
+        *OPERATIONS,
+        *ITERATIONS,
+        *INSPECTIONS,
+        *((print, _print), (dict, _dict), (dir, _dir), (callable, _untouched(SCALAR))),
+        *((ord, _used(SCALAR)), (range, _used(fresh(plain=True))), (slice, _used(SCALAR))),
+        *((memoryview, _used(SCALAR)), (object, _untouched(tame()))),
     )
 }
 """The rule for each built-in, by the identity of the function; the function is kept with it."""

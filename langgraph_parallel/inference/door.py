@@ -46,6 +46,7 @@ from langgraph_parallel.inference.typed import (
     is_container,
     is_instance,
     look_at_object,
+    look_behind,
     run_special,
     use_object,
 )
@@ -69,6 +70,7 @@ from langgraph_parallel.inference.values import (
     Routed,
     State,
     Value,
+    constants_of,
     data,
     fresh,
     is_deep,
@@ -76,6 +78,7 @@ from langgraph_parallel.inference.values import (
     join,
     opaque,
     roots_of,
+    strings_of,
     tame,
 )
 from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location
@@ -155,8 +158,7 @@ def _use_opaque(frame: Frame, atom: Opaque, node: ast.AST) -> Value:
 @used(Data)
 def _use_data(frame: Frame, atom: Data, node: ast.AST) -> Value:
     given = frozenset({atom})
-    if atom.roots is not ALL and WORLD in atom.roots:
-        frame.recorder.look(ANYWHERE, frame.where(node))
+    look_behind(frame, atom, node)
     if not atom.deep:
         frame.use(frame.part_of(given), node)
     return given
@@ -229,8 +231,8 @@ def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
         frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
     elif isinstance(atom, Cell) and atom.spread:
         use_state(frame, node)
-    elif isinstance(atom, Data) and atom.roots is not ALL and WORLD in atom.roots:
-        frame.recorder.look(ANYWHERE, frame.where(node))
+    elif isinstance(atom, Data):
+        look_behind(frame, atom, node)
     return SCALAR
 
 
@@ -435,28 +437,16 @@ def _from_state(value: Value) -> bool:
 
 def from_state(frame: Frame, index: Value, node: ast.AST) -> Value:
     """Read the state at `index`."""
-    from_keys = _strings(index)
+    from_keys = strings_of(index)
     if from_keys is None:
         frame.recorder.read_all("the key is not a known string", frame.where(node))
         return opaque(ALL)
     return join(*(frame.recorder.read(key, frame.where(node)) for key in from_keys))
 
 
-def _strings(index: Value) -> frozenset[str] | None:
-    if index and all(isinstance(a, Const) and isinstance(a.value, str) for a in index):
-        return frozenset(a.value for a in index if isinstance(a, Const))
-    return None
-
-
-def _keys(index: Value) -> frozenset[Any] | None:
-    if index and all(isinstance(a, Const) for a in index):
-        return frozenset(a.value for a in index if isinstance(a, Const))
-    return None
-
-
 def look_at_items(frame: Frame, obj: Any, index: Value, node: ast.AST) -> None:
     """Record a look at some keys of a live mapping."""
-    keys = _keys(index)
+    keys = constants_of(index)
     where = frame.where(node)
     if keys is None:
         frame.recorder.look(place_of(frame, obj), where)
@@ -476,7 +466,7 @@ def add_to(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
 
 def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) -> None:
     """Put a value into a dictionary made in this call."""
-    keys = _strings(index)
+    keys = strings_of(index)
     if cell.open:
         frame.escape(value, "put into a dictionary", frame.where(node))
         frame.leak(value)
@@ -604,8 +594,7 @@ def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value
             return unknown(frame, "iterates over an object of unknown type", given, node)
         return frame.part_of(given)
     if isinstance(atom, Data):
-        if atom.roots is not ALL and WORLD in atom.roots:
-            frame.recorder.look(ANYWHERE, where)
+        look_behind(frame, atom, node)
         return SCALAR if atom.scalar else frame.part_of(given)
     return opaque(frame.escape(given, "iterated over", where))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
@@ -91,6 +92,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Cell,
     Chain,
     Closure,
@@ -115,25 +117,6 @@ from langgraph_parallel.inference.values import (
     tame,
 )
 from langgraph_parallel.inference.writing import write_stream
-
-
-def method_of(frame: Frame, atom: Any, name: str, given: Arguments) -> Value:
-    """Return what `atom.name(...)` gives."""
-    if isinstance(atom, State):
-        return frame.call(attribute_of(frame, atom, name, given.node), given)
-    if isinstance(atom, (Data, Opaque, Const)):
-        return _data_method(frame, atom, name, given)
-    if isinstance(atom, Cell):
-        return _cell_method(frame, atom, name, given)
-    if isinstance(atom, Chain):
-        return _chain_method(frame, atom, name, given)
-    if isinstance(atom, Injected):
-        return _injected_method(frame, atom, name, given)
-    if isinstance(atom, (Live, Made, Object)):
-        return _typed_method(frame, atom, name, given)
-    involved = join(frozenset({atom}), given.all)
-    return unknown(frame, f"calls .{name}()", involved, given.node)
-
 
 # -- data ------------------------------------------------------------------------------------------
 
@@ -665,3 +648,27 @@ def _change_all(frame: Frame, atom: Typed, given: Arguments) -> None:
         frame.recorder.grown |= atom.cell.add(given.all)
     change_object(frame, atom, None, frame.where(given.node), given.all)
     run_own_hooks(frame, atom, "change", given.node)
+
+
+def _state_method(frame: Frame, atom: State, name: str, given: Arguments) -> Value:
+    return frame.call(attribute_of(frame, atom, name, given.node), given)
+
+
+_METHODS: Final[Mapping[type[Atom], Callable[[Frame, Any, str, Arguments], Value]]] = {
+    State: _state_method,
+    **dict.fromkeys((Const, Data, Opaque), _data_method),
+    Cell: _cell_method,
+    Chain: _chain_method,
+    Injected: _injected_method,
+    **dict.fromkeys((Live, Made, Object), _typed_method),
+}
+"""The rule for calling a method of each kind of atom."""
+
+
+def method_of(frame: Frame, atom: Atom, name: str, given: Arguments) -> Value:
+    """Return what `atom.name(...)` gives."""
+    rule = _METHODS.get(type(atom))
+    if rule is not None:
+        return rule(frame, atom, name, given)
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls .{name}()", involved, given.node)

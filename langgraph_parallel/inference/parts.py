@@ -29,6 +29,7 @@ from langgraph_parallel.inference.typed import (
     delete_attr,
     load_attr,
     look_at_object,
+    look_behind,
     run_special,
     store_attr,
 )
@@ -62,7 +63,7 @@ from langgraph_parallel.inference.values import (
     strings_of,
     tame,
 )
-from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location, any_attribute, world
+from langgraph_parallel.locations import ANY_ITEM, Location, any_attribute, world
 
 STATE_METHODS: Final = frozenset(
     {
@@ -95,7 +96,7 @@ def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Opaque) and not atom.tame:
         return unknown(frame, f"looks up .{name} of an unknown type", given, node)
     if isinstance(atom, (Data, Opaque)):
-        _look_behind(frame, atom, node)
+        look_behind(frame, atom, node)
         return SCALAR if isinstance(atom, Data) and atom.scalar else frame.part_of(given)
     if isinstance(atom, Const):
         return _attribute_of_constant(frame, atom, name)
@@ -110,11 +111,6 @@ def _attribute_of_constant(frame: Frame, atom: Const, name: str) -> Value:
     if isinstance(atom.value, enum.Enum) and name in ("value", "name"):
         return frame.live(getattr(atom.value, name))
     return SCALAR
-
-
-def _look_behind(frame: Frame, atom: Data | Opaque, node: ast.AST) -> None:
-    if atom.roots is not ALL and WORLD in atom.roots:
-        frame.recorder.look(ANYWHERE, frame.where(node))
 
 
 def _state_attribute(frame: Frame, name: str, node: ast.AST) -> Value:
@@ -218,7 +214,7 @@ def item_of(
     if isinstance(atom, Opaque) and not atom.tame:
         return unknown(frame, "takes an item of an unknown type", join(given, index), node)
     if isinstance(atom, (Data, Opaque)):
-        _look_behind(frame, atom, node)
+        look_behind(frame, atom, node)
         if not is_scalar(index):
             frame.use(index, node)
         if isinstance(atom, Data) and (atom.scalar or is_slice):

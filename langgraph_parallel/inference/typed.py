@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic import BaseModel
 
+from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.datamodel import (
     MISSING,
@@ -40,10 +41,12 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Data,
     Live,
     Made,
     Method,
     Object,
+    Opaque,
     Value,
     const,
     join,
@@ -582,6 +585,12 @@ def look_at_object(frame: Frame, atom: Typed, where: str) -> None:
             frame.recorder.look(place_of(frame, atom.obj), where)
     elif isinstance(atom, Object) and _reaches_memory(atom):
         frame.recorder.look(ANYWHERE, where)
+
+
+def look_behind(frame: Frame, atom: Data | Opaque, node: ast.AST) -> None:
+    """Record a look at memory where data or an object may live outside of the node."""
+    if atom.roots is not ALL and WORLD in atom.roots:
+        frame.recorder.look(ANYWHERE, frame.where(node))
 
 
 def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value: Value) -> None:
