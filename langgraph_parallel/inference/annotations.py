@@ -36,16 +36,8 @@ from pydantic import BaseModel
 from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from langgraph_parallel.effects import Keys
-from langgraph_parallel.inference.values import (
-    NONE,
-    SCALAR,
-    Data,
-    Object,
-    Opaque,
-    Value,
-    is_deep,
-    join,
-)
+from langgraph_parallel.inference.certainty import is_deep
+from langgraph_parallel.inference.values import NONE, SCALAR, Data, Object, Opaque, Value, join
 
 SCALARS: Final = (str, int, float, bool, bytes)
 LISTS: Final = (list, Sequence, MutableSequence, tuple, set, frozenset, Collection)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.runnables import Runnable, RunnableLambda
 
@@ -47,3 +48,19 @@ def unwrap_callable(
     if isinstance(call, types.FunctionType):
         return call, (function,), {}
     return None
+
+
+_BRIDGES: Final = frozenset({"langsmith.run_helpers", "tenacity", "tenacity.asyncio"})
+"""Modules whose decorators run the function they wrap and tell a service of it, or run it again."""
+
+
+def is_bridge(function: types.FunctionType) -> bool:
+    """Tell whether a function only runs the one that it wraps, and tells a service of it."""
+    for name in _BRIDGES:
+        module = sys.modules.get(name)
+        if (
+            module is not None
+            and getattr(module, "__file__", None) == function.__code__.co_filename
+        ):
+            return True
+    return False

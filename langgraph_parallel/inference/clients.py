@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langgraph_parallel.effects import External
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.datamodel import user_defined
 from langgraph_parallel.inference.files import file_method
-from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.frame import Frame, unknown
 from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.gentle import found_under, library_name, library_name_of_class
 from langgraph_parallel.inference.held import place_of
-from langgraph_parallel.inference.typed import Typed, class_of
+from langgraph_parallel.inference.objects import Typed, class_of
 from langgraph_parallel.inference.values import (
     NONE,
     SCALAR,

@@ -18,6 +18,7 @@ from pydantic import BaseModel, PydanticUserError
 from pydantic.fields import FieldInfo
 
 from langgraph_parallel.inference.annotations import DATA_CLASSES, value_of_annotation
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.datamodel import (
     code_of,
     find,
@@ -25,10 +26,11 @@ from langgraph_parallel.inference.datamodel import (
     is_users,
     user_defined,
 )
-from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.gentle import is_gentle
 from langgraph_parallel.inference.handlers import call_hook
-from langgraph_parallel.inference.typed import Typed, call_method, class_of, load_attr
+from langgraph_parallel.inference.object_attributes import load_attr
+from langgraph_parallel.inference.objects import Typed, call_method, class_of
 from langgraph_parallel.inference.values import (
     NOTHING,
     Cell,

@@ -6,17 +6,14 @@ import ast
 import contextlib
 from collections.abc import Iterator
 
-from langgraph_parallel.inference.door import iterate, merge_into, put_at, truth
-from langgraph_parallel.inference.frame import Frame, GiveUpError, expression
+from langgraph_parallel.inference.certainty import constants_of
+from langgraph_parallel.inference.filling import merge_into, put_at
+from langgraph_parallel.inference.frame import Frame, expression
 from langgraph_parallel.inference.functions import collected
-from langgraph_parallel.inference.values import (
-    NOTHING,
-    Cell,
-    Value,
-    const,
-    constants_of,
-    join,
-)
+from langgraph_parallel.inference.iteration import iterate
+from langgraph_parallel.inference.operators import truth
+from langgraph_parallel.inference.recorder import GiveUpError
+from langgraph_parallel.inference.values import NOTHING, Cell, Value, const, join
 
 
 @expression(ast.Dict)

@@ -6,22 +6,22 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Final
 
-from langgraph_parallel.inference.door import (
-    await_value,
+from langgraph_parallel.inference.attributes import get_attribute
+from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
+from langgraph_parallel.inference.filling import merge_into
+from langgraph_parallel.inference.frame import Frame, expression
+from langgraph_parallel.inference.functions import parameter_defaults
+from langgraph_parallel.inference.held import MAPPINGS
+from langgraph_parallel.inference.items import get_item
+from langgraph_parallel.inference.iteration import await_value, iterate
+from langgraph_parallel.inference.operators import (
     binary,
     compare,
     contains,
     identical,
-    iterate,
-    merge_into,
     truth,
     unary,
 )
-from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
-from langgraph_parallel.inference.frame import Frame, expression
-from langgraph_parallel.inference.functions import parameter_defaults
-from langgraph_parallel.inference.held import MAPPINGS
-from langgraph_parallel.inference.parts import get_attribute, get_item
 from langgraph_parallel.inference.values import (
     NONE,
     SCALAR,

@@ -35,8 +35,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.vectorstores import VectorStore
 
 from langgraph_parallel.effects import External
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.datamodel import is_a, is_users, mro_of, names_of, user_defined
-from langgraph_parallel.inference.frame import Arguments, Frame, unknown
+from langgraph_parallel.inference.frame import Frame, unknown
 from langgraph_parallel.inference.handlers import call_hook, run_handlers
 from langgraph_parallel.inference.held import place_of
 from langgraph_parallel.inference.source import is_library

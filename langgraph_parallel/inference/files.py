@@ -5,17 +5,10 @@ from __future__ import annotations
 import io
 from typing import Final
 
-from langgraph_parallel.inference.frame import Arguments, Frame, unknown
-from langgraph_parallel.inference.values import (
-    NONE,
-    NOTHING,
-    SCALAR,
-    Object,
-    Value,
-    const,
-    fresh,
-    strings_of,
-)
+from langgraph_parallel.inference.arguments import Arguments
+from langgraph_parallel.inference.certainty import strings_of
+from langgraph_parallel.inference.frame import Frame, unknown
+from langgraph_parallel.inference.values import NONE, NOTHING, SCALAR, Object, Value, const, fresh
 from langgraph_parallel.locations import world
 
 _READS: Final = frozenset({"read", "readline", "tell", "seek", "readable", "fileno", "isatty"})

@@ -7,17 +7,11 @@ import types
 from functools import lru_cache
 from typing import Any
 
-from langgraph_parallel.inference.frame import Arguments, Frame, called, statement
+from langgraph_parallel.inference.arguments import Arguments
+from langgraph_parallel.inference.frame import Frame, called, statement
 from langgraph_parallel.inference.scopes import scope_of
 from langgraph_parallel.inference.source import FunctionNode, Source, find_source
-from langgraph_parallel.inference.values import (
-    NONE,
-    NOTHING,
-    Cell,
-    Closure,
-    Value,
-    join,
-)
+from langgraph_parallel.inference.values import NONE, NOTHING, Cell, Closure, Value, join
 
 
 @called(Closure)

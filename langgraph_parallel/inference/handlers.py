@@ -14,10 +14,11 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.datamodel import find, is_a, is_users, user_defined
-from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.held import place_of
-from langgraph_parallel.inference.typed import Typed, call_method, class_of
+from langgraph_parallel.inference.objects import Typed, call_method, class_of
 from langgraph_parallel.inference.values import Cell, Live, Made, Object, Value, tame
 from langgraph_parallel.locations import HANDLERS, LOG
 

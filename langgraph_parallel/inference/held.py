@@ -5,18 +5,11 @@ from __future__ import annotations
 import collections
 from typing import Any, Final
 
+from langgraph_parallel.inference.certainty import rooted
 from langgraph_parallel.inference.datamodel import is_a, is_constant
 from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.memory import part_of_item
-from langgraph_parallel.inference.values import (
-    NOTHING,
-    SCALAR,
-    WORLD,
-    Value,
-    join,
-    opaque,
-    rooted,
-)
+from langgraph_parallel.inference.values import NOTHING, SCALAR, WORLD, Value, join, opaque
 from langgraph_parallel.locations import Location
 
 MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)

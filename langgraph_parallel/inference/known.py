@@ -8,11 +8,14 @@ from typing import Any
 from langchain_core.runnables import Runnable
 
 from langgraph_parallel.effects import union
+from langgraph_parallel.inference.arguments import Arguments
+from langgraph_parallel.inference.certainty import is_deep
 from langgraph_parallel.inference.datamodel import is_a, is_users_class
-from langgraph_parallel.inference.door import iterate
-from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.functions import call_closure, collected
 from langgraph_parallel.inference.gentle import library_name
+from langgraph_parallel.inference.iteration import iterate
+from langgraph_parallel.inference.special_methods import use_properties
 from langgraph_parallel.inference.tables import (
     FUNCTIONS,
     MUTATORS,
@@ -20,7 +23,6 @@ from langgraph_parallel.inference.tables import (
     PURE_MODULES,
     Known,
 )
-from langgraph_parallel.inference.typed import use_properties
 from langgraph_parallel.inference.values import (
     MESSAGE,
     NONE,
@@ -35,7 +37,6 @@ from langgraph_parallel.inference.values import (
     Opaque,
     Value,
     fresh,
-    is_deep,
     join,
     opaque,
     roots_of,

@@ -20,9 +20,10 @@ from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
 
 from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.callables import functions_of, unwrap_callable
+from langgraph_parallel.inference.certainty import is_deep
 from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.door import from_state, merge_into
 from langgraph_parallel.inference.external import (
     contact_of,
     gives_of,
@@ -31,10 +32,12 @@ from langgraph_parallel.inference.external import (
     run_unknown,
     runs_more_than_its_body,
 )
-from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.filling import merge_into
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.framework import framework
 from langgraph_parallel.inference.handlers import run_handlers
 from langgraph_parallel.inference.source import is_library
+from langgraph_parallel.inference.state_keys import from_state
 from langgraph_parallel.inference.values import (
     NOTHING,
     Cell,
@@ -48,7 +51,6 @@ from langgraph_parallel.inference.values import (
     Value,
     const,
     data,
-    is_deep,
     join,
     opaque,
     roots_of,

@@ -13,7 +13,7 @@ from typing_extensions import get_type_hints
 
 from langgraph_parallel.inference.annotations import LISTS, SCALARS, strip, value_of_annotation
 from langgraph_parallel.inference.datamodel import user_defined
-from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.recorder import Shape
 from langgraph_parallel.inference.values import Data, Value
 
 

@@ -1,70 +1,40 @@
-"""What each kind of statement does to the variables and to the state."""
+"""From simple statements and assignments to what they do to the variables and to the state."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import enum
-import importlib
-import importlib.util
-import sys
 import typing
-from typing import Any, Final
+from typing import Any
 
 import typing_extensions
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
-from langgraph_parallel.inference.builtin_calls import iterate_classes
-from langgraph_parallel.inference.containers import bind_target, iterate_over, unpack
-from langgraph_parallel.inference.datamodel import find, is_a
-from langgraph_parallel.inference.door import (
-    augment,
-    compare,
-    from_state,
-    iterate,
-    merge_into,
-    truth,
-)
+from langgraph_parallel.inference.arguments import Arguments
+from langgraph_parallel.inference.attributes import delete_attribute, get_attribute, set_attribute
+from langgraph_parallel.inference.containers import bind_target, unpack
+from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.expressions import OPERATORS, chained, condition
-from langgraph_parallel.inference.frame import (
-    Arguments,
-    Env,
-    Frame,
-    GiveUpError,
-    join_envs,
-    statement,
-    unknown,
-)
+from langgraph_parallel.inference.frame import Frame, statement
 from langgraph_parallel.inference.functions import collected
-from langgraph_parallel.inference.parts import (
-    delete_attribute,
-    delete_item,
-    enter,
-    get_attribute,
-    get_item,
-    leave,
-    set_attribute,
-    set_item,
-    store_in_state,
-)
+from langgraph_parallel.inference.items import delete_item, get_item, set_item
+from langgraph_parallel.inference.iteration import iterate
+from langgraph_parallel.inference.operators import augment
+from langgraph_parallel.inference.recorder import GiveUpError
+from langgraph_parallel.inference.state_keys import store_in_state
 from langgraph_parallel.inference.values import (
     NOTHING,
     STATE,
     WORLD,
-    Cell,
     Live,
-    Made,
-    Object,
     State,
     Value,
     join,
     opaque,
     tame,
 )
-
-_MOST_ROUNDS: Final = 12
-"""Rounds of a loop before its variables must be stable; a chain of n copies needs n rounds."""
 
 
 @statement(ast.Pass, ast.Global, ast.Nonlocal)
@@ -141,9 +111,6 @@ def _is_field(part: ast.stmt) -> bool:
     if isinstance(part, ast.Expr):
         return isinstance(part.value, ast.Constant)
     return isinstance(part, (ast.AnnAssign, ast.Assign, ast.Pass))
-
-
-# -- assignment ----------------------------------------------------------------------------------
 
 
 @statement(ast.Assign)
@@ -247,288 +214,3 @@ def store(frame: Frame, target: ast.expr, value: Value) -> None:
         store(frame, target.value, collected(frame, target, value))
     else:
         bind_target(frame, target, value)
-
-
-# -- flow ----------------------------------------------------------------------------------------
-
-
-@statement(ast.If)
-def _if(frame: Frame, node: ast.If) -> None:
-    condition(frame, node.test)
-    before = dict(frame.env or {})
-    frame.run(node.body)
-    after_body, frame.env = frame.env, before
-    frame.run(node.orelse)
-    frame.env = join_envs(after_body, frame.env)
-
-
-@statement(ast.For, ast.AsyncFor)
-def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
-    def head() -> None:
-        store(
-            frame,
-            node.target,
-            iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor)),
-        )
-
-    _loop(frame, node, head)
-
-
-@statement(ast.While)
-def _while(frame: Frame, node: ast.While) -> None:
-    def head() -> None:
-        condition(frame, node.test)
-
-    _loop(frame, node, head)
-
-
-def _loop(frame: Frame, node: ast.For | ast.AsyncFor | ast.While, head: Any) -> None:
-    """Run a loop until its variables no longer change, then everything that can follow it."""
-    entry: Env = dict(frame.env or {})
-    for _ in range(_MOST_ROUNDS):
-        frame.env = dict(entry)
-        frame.loops.append([])
-        head()
-        frame.run(node.body)
-        jumps = frame.loops.pop()
-        again = join_envs(entry, frame.env, *jumps)
-        if again is None or again == entry:
-            break
-        entry = again
-    else:
-        msg = "a loop does not settle"
-        raise GiveUpError(msg)
-    frame.env = dict(entry)
-    head()  # the loop ends in its head, whose last evaluation may bind too
-    frame.env = join_envs(frame.env, entry)
-    frame.run(node.orelse)
-    frame.env = join_envs(frame.env, *jumps)
-
-
-@statement(ast.Break, ast.Continue)
-def _jump(frame: Frame, node: ast.Break | ast.Continue) -> None:
-    del node
-    if frame.env is not None:
-        frame.loops[-1].append(dict(frame.env))
-    frame.env = None
-
-
-def _caught(kinds: Value) -> Value:
-    """Return the exception that a handler binds; what it holds may come from anywhere."""
-    classes = [
-        atom.obj
-        for atom in iterate_classes(kinds)
-        if isinstance(atom, Live) and is_a(atom.obj, type)
-    ]
-    return join(*(frozenset({Object(cls, ALL)}) for cls in classes or [BaseException]))
-
-
-@statement(ast.Try, ast.TryStar)
-def _try(frame: Frame, node: ast.Try | ast.TryStar) -> None:
-    may_raise: list[Env] = [dict(frame.env or {})]
-    frame.snapshots.append(may_raise)
-    frame.weak += 1
-    frame.run(node.body)
-    frame.run(node.orelse)
-    frame.weak -= 1
-    frame.snapshots.pop()
-    ends = [frame.env]
-    for handler in node.handlers:
-        frame.env = join_envs(*may_raise)
-        kinds = frame.evaluate(handler.type) if handler.type is not None else NOTHING
-        if handler.name:
-            frame.bind(handler.name, join(_caught(kinds), frame.recorder.raised))
-        frame.run(handler.body)
-        ends.append(frame.env)
-    if node.finalbody:
-        # It also runs on the way out, after a `return`, `break` or error: check that flow too.
-        out = join_envs(*may_raise, *(end for end in ends if end is not None))
-        frame.env = out
-        frame.run(node.finalbody)
-        leaves = frame.env is None
-        frame.env = None if leaves else join_envs(*ends)
-        if frame.env is not None:
-            frame.weak += 1
-            frame.run(node.finalbody)
-            frame.weak -= 1
-    else:
-        frame.env = join_envs(*ends)
-
-
-@statement(ast.With, ast.AsyncWith)
-def _with(frame: Frame, node: ast.With | ast.AsyncWith) -> None:
-    is_async = isinstance(node, ast.AsyncWith)
-    before = dict(frame.env or {})
-    managers = []
-    for item in node.items:
-        manager = frame.evaluate(item.context_expr)
-        managers.append(manager)
-        given = enter(frame, manager, item.context_expr, is_async=is_async)
-        if item.optional_vars is not None:
-            store(frame, item.optional_vars, given)
-    snapshots: list[Env] = [before]
-    frame.snapshots.append(snapshots)
-    frame.weak += 1
-    frame.run(node.body)
-    frame.weak -= 1
-    frame.snapshots.pop()
-    ends = frame.env
-    frame.env = join_envs(ends, *snapshots)
-    for manager in reversed(managers):
-        truth(frame, leave(frame, manager, node, is_async=is_async), node)
-    if frame.env is not None:
-        frame.env = join_envs(frame.env, ends)  # the manager may swallow an error
-
-
-@statement(ast.Match)
-def _match(frame: Frame, node: ast.Match) -> None:
-    subject = frame.evaluate(node.subject)
-    before = dict(frame.env or {})
-    ends: list[Env | None] = []
-    for case in node.cases:
-        frame.env = dict(before)
-        match_pattern(frame, case.pattern, subject)
-        if case.guard is not None:
-            condition(frame, case.guard)
-        # Names stay bound when the guard, or a later part of the pattern, fails.
-        before = join_envs(before, frame.env) or before
-        frame.run(case.body)
-        ends.append(frame.env)
-    frame.env = join_envs(before, *ends)
-
-
-def match_pattern(frame: Frame, pattern: ast.pattern, subject: Value) -> None:
-    """Bind the names of a pattern; what it looks at in the subject is looked at."""
-    rule = _PATTERNS.get(type(pattern))
-    if rule is None:
-        msg = f"{type(pattern).__name__} is not understood"
-        raise GiveUpError(msg)
-    rule(frame, pattern, subject)
-
-
-def _match_as(frame: Frame, pattern: ast.MatchAs, subject: Value) -> None:
-    if pattern.pattern is not None:
-        match_pattern(frame, pattern.pattern, subject)
-    if pattern.name is not None:
-        frame.bind(pattern.name, subject)
-
-
-def _match_or(frame: Frame, pattern: ast.MatchOr, subject: Value) -> None:
-    frame.weak += 1
-    for part in pattern.patterns:
-        match_pattern(frame, part, subject)
-    frame.weak -= 1
-
-
-def _match_value(frame: Frame, pattern: ast.MatchValue, subject: Value) -> None:
-    compare(frame, "__eq__", subject, frame.evaluate(pattern.value), pattern)
-
-
-def _match_singleton(frame: Frame, pattern: ast.MatchSingleton, subject: Value) -> None:
-    del frame, pattern, subject  # `is None`: there is only one
-
-
-def _match_sequence(frame: Frame, pattern: ast.MatchSequence, subject: Value) -> None:
-    parts = iterate(frame, subject, pattern)
-    for atom in subject:
-        if isinstance(atom, (Live, Object)):
-            frame.use(frozenset({atom}), pattern)  # its length and items
-    for part in pattern.patterns:
-        match_pattern(frame, part, parts)
-
-
-def _match_star(frame: Frame, pattern: ast.MatchStar, subject: Value) -> None:
-    if pattern.name is not None:
-        frame.bind(pattern.name, collected(frame, pattern, subject))
-
-
-def _match_mapping(frame: Frame, pattern: ast.MatchMapping, subject: Value) -> None:
-    for key, inner in zip(pattern.keys, pattern.patterns, strict=True):
-        index = frame.evaluate(key)
-        found = join(*(_matched(frame, atom, index, pattern) for atom in subject))
-        match_pattern(frame, inner, found)
-    if pattern.rest is not None:
-        cell = frame.recorder.cells.setdefault(id(pattern), Cell())
-        for atom in subject:
-            merge_into(frame, cell, atom, pattern)
-            if isinstance(atom, State):
-                from_state(frame, opaque(), pattern)
-        frame.bind(pattern.rest, frozenset({cell}))
-
-
-def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Value:
-    if isinstance(atom, State):
-        return from_state(frame, index, pattern)
-    if isinstance(atom, (Live, Made, Object)):
-        frame.use(frozenset({atom}), pattern)  # `keys`, `get`
-    return get_item(frame, frozenset({atom}), index, pattern)
-
-
-def _match_class(frame: Frame, pattern: ast.MatchClass, subject: Value) -> None:
-    classes = frame.evaluate(pattern.cls)
-    frame.call(frozenset({Live(isinstance)}), Arguments(pattern, (subject, classes)))
-    names = list(pattern.kwd_attrs)
-    places: list[str] = []
-    for atom in classes:
-        if isinstance(atom, Live) and is_a(atom.obj, type):
-            found = find(atom.obj, "__match_args__")
-            places += list(found[1]) if found and is_a(found[1], tuple) else []
-        else:
-            unknown(frame, "matches an unknown class", join(classes, subject), pattern)
-    for index, part in enumerate(pattern.patterns):
-        if index < len(places):
-            match_pattern(frame, part, get_attribute(frame, subject, places[index], pattern))
-        else:
-            match_pattern(frame, part, subject)  # `str(x)` and the like match the subject itself
-    for name, part in zip(names, pattern.kwd_patterns, strict=True):
-        match_pattern(frame, part, get_attribute(frame, subject, name, pattern))
-
-
-_PATTERNS: Final[dict[type[ast.pattern], Any]] = {
-    ast.MatchAs: _match_as,
-    ast.MatchOr: _match_or,
-    ast.MatchValue: _match_value,
-    ast.MatchSingleton: _match_singleton,
-    ast.MatchSequence: _match_sequence,
-    ast.MatchStar: _match_star,
-    ast.MatchMapping: _match_mapping,
-    ast.MatchClass: _match_class,
-}
-"""The rule for each kind of pattern."""
-
-
-# -- imports -------------------------------------------------------------------------------------
-
-
-@statement(ast.Import)
-def _import(frame: Frame, node: ast.Import) -> None:
-    for alias in node.names:
-        name = alias.name if alias.asname else alias.name.split(".")[0]
-        bound = alias.asname or name
-        frame.bind(bound, _module(frame, name, node))
-
-
-@statement(ast.ImportFrom)
-def _import_from(frame: Frame, node: ast.ImportFrom) -> None:
-    package = frame.namespace.get("__package__") or ""
-    try:
-        relative = "." * node.level + (node.module or "")
-        name = importlib.util.resolve_name(relative, package)
-    except (ImportError, ValueError):
-        name = ""
-    module = sys.modules.get(name)
-    for alias in node.names:
-        if alias.name == "*":
-            msg = "it imports *"
-            raise GiveUpError(msg)
-        known = module is not None and alias.name in vars(module)
-        value = frame.live(vars(module)[alias.name]) if known else _module(frame, "", node)
-        frame.bind(alias.asname or alias.name, value)
-
-
-def _module(frame: Frame, name: str, node: ast.stmt) -> Value:
-    module = sys.modules.get(name)
-    if module is not None:
-        return frozenset({Live(module)})
-    frame.recorder.contact("unknown", "imports a module not loaded yet", frame.where(node))
-    return opaque(frozenset({WORLD}))

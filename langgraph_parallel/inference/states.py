@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.arguments import Arguments
 from langgraph_parallel.inference.containers import cell_at
-from langgraph_parallel.inference.door import from_state
-from langgraph_parallel.inference.frame import Arguments, Frame
-from langgraph_parallel.inference.parts import store_in_state
+from langgraph_parallel.inference.frame import Frame
+from langgraph_parallel.inference.state_keys import from_state, store_in_state
 from langgraph_parallel.inference.values import NONE, STATE, Value, join, opaque
 
 

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, External, Keys, union
 
 WORLD: Final = "\0world"
+
+
 GIVEN: Final = "\0given"
 """Marks what the graph's caller passed in (`config`, `context`): data that outlives the node."""
+
+
 _MOST_CONSTANTS: Final = 16
-_DEEPEST: Final = 4
-"""Levels of containers made in this call that are looked into for something that is no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,37 +248,31 @@ class Closure:
         return hash((id(self.node), id(self.home)))
 
 
-Atom: TypeAlias = (
-    State
-    | Const
-    | Data
-    | Opaque
-    | Live
-    | Object
-    | Made
-    | Method
-    | Chain
-    | Bound
-    | Injected
-    | Cell
-    | Routed
-    | Closure
-)
+_Found: TypeAlias = State | Live | Object | Bound | Injected
+_Built: TypeAlias = Made | Method | Chain | Cell | Routed | Closure
+Atom: TypeAlias = Const | Data | Opaque | _Found | _Built
 Value: TypeAlias = frozenset[Atom]
 
+
 NOTHING: Final[frozenset[Any]] = frozenset()
+
+
+NONE: Final[Value] = frozenset({Const(None, type(None))})
 STATE: Final[Value] = frozenset({State()})
+
+
 SCALAR: Final[Value] = frozenset({Data(scalar=True, plain=True)})
+
+
 MESSAGE: Final[Value] = frozenset({Data(plain=True)})
+
+
 _OVERWRITE_KEYS: Final = frozenset({"__overwrite__", "type"})
 
 
 def const(value: Any) -> Value:
     """Return the value of one known constant."""
     return frozenset({Const(value, type(value))})
-
-
-NONE: Final[Value] = const(None)
 
 
 def data(roots: Keys = frozenset()) -> Value:
@@ -287,14 +283,6 @@ def data(roots: Keys = frozenset()) -> Value:
 def fresh(roots: Keys = frozenset(), *, plain: bool = False, deep: bool = True) -> Value:
     """Return a container made in this call, whose elements may alias `roots`."""
     return frozenset({Data(roots, own=True, plain=plain, deep=deep)})
-
-
-def holding(parts: Value, roots: Keys = frozenset(), *, plain: bool = True) -> Value:
-    """Return a container made in this call that holds `parts`, and not only data like them."""
-    by_value = all(isinstance(a, Const) or (isinstance(a, Data) and a.deep) for a in parts)
-    if by_value:
-        return frozenset({Data(union(roots, roots_of(parts)), own=True, plain=plain)})
-    return frozenset({Data(union(roots, roots_of(parts)), True, False, plain, False, parts)})
 
 
 def opaque(roots: Keys = frozenset()) -> Value:
@@ -358,58 +346,9 @@ def _one_object_a_class(atoms: frozenset[Any]) -> Value:
     return atoms.difference(mine) | {Object(cls, roots) for cls, roots in objects.items()}
 
 
-def rooted(value: Value, roots: Keys) -> Value:
-    """Return `value` as something that may also alias `roots`."""
-    if not roots:
-        return value
-    kept: list[Any] = []
-    for atom in value:
-        if (isinstance(atom, Data) and not atom.scalar) or isinstance(atom, Opaque):
-            kept.append(replace(atom, roots=union(atom.roots, roots)))
-        elif isinstance(atom, Object):
-            kept.append(Object(atom.cls, union(atom.roots, roots)))
-        else:
-            kept.append(atom)
-    return join(frozenset(kept))
-
-
 def roots_of(value: Value) -> Keys:
     """Return the state keys (and `WORLD`) that `value` may alias or contain."""
     return _union_all(_atom_roots(atom) for atom in value)
-
-
-def constants_of(value: Value) -> frozenset[Any] | None:
-    """Return the constants that `value` may be, or None when it may be something else."""
-    if value and all(isinstance(atom, Const) for atom in value):
-        return frozenset(atom.value for atom in value if isinstance(atom, Const))
-    return None
-
-
-def strings_of(value: Value) -> frozenset[str] | None:
-    """Return the strings that `value` may be, or None when it may be something else."""
-    constants = constants_of(value)
-    if constants is None or not all(isinstance(c, str) for c in constants):
-        return None
-    return constants
-
-
-def is_scalar(value: Value) -> bool:
-    """Tell whether `value` is certainly immutable and without parts."""
-    return all(isinstance(a, Const) or (isinstance(a, Data) and a.scalar) for a in value)
-
-
-def is_deep(value: Value, depth: int = 0) -> bool:
-    """Tell whether `value` is certainly built-in data through and through."""
-    return all(_is_deep(atom, depth) for atom in value)
-
-
-def _is_deep(atom: Atom, depth: int) -> bool:
-    if isinstance(atom, Cell) and depth < _DEEPEST:
-        closed = not atom.open and not atom.spread and atom.kind != "object"
-        return closed and is_deep(atom.everything(), depth + 1)
-    if isinstance(atom, Data) and atom.parts is not None and depth < _DEEPEST:
-        return is_deep(atom.parts, depth + 1)
-    return isinstance(atom, Const) or (isinstance(atom, Data) and atom.deep)
 
 
 def is_plain(value: Value) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from langgraph_parallel.inference.frame import Arguments, Frame
+from langgraph_parallel.inference.arguments import Arguments
+from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.values import NONE, Value
 
 
