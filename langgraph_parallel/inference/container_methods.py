@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.effects import union
 from langgraph_parallel.inference.arguments import Arguments
@@ -51,19 +51,20 @@ def cell_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
     return _dict_method(frame, cell, name, given)
 
 
+_PUTS: Final = frozenset({"append", "appendleft", "add", "insert"})
+_PUTS_ALL: Final = frozenset({"extend", "update", "extendleft"})
+_TAKES: Final = frozenset({"send", "throw", "__next__", "asend"})
+_QUIET: Final = frozenset({"clear", "reverse", "close", "aclose"})
+_MAKES: Final = frozenset({"copy", "union", "intersection", "difference", "symmetric_difference"})
+_COMPARES: Final = frozenset({"issubset", "issuperset", "isdisjoint"})
+
+
 def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
     node = given.node
     whole = frozenset({cell})
     use_hashed(frame, name, given)
-    if name in ("append", "appendleft", "add", "insert", "extend", "update", "extendleft"):
-        if name == "insert" and given.positional:
-            unary(frame, "__index__", given.positional[0], node)
-        value = join(*given.positional[1:] if name == "insert" else given.positional)
-        value = join(value, given.unpacked)
-        if name in ("extend", "update", "extendleft"):
-            value = iterate(frame, value, node)
-        add_to(frame, cell, value, node)
-        return NONE
+    if name in _PUTS | _PUTS_ALL:
+        return _add_arguments(frame, cell, name, given)
     if name in ("pop", "popleft", "rotate"):
         frame.use(given.all, node)
         return cell_item(frame, cell, SCALAR, node)
@@ -74,23 +75,38 @@ def _list_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
     if name in ("index", "count", "remove", "discard"):
         frame.use(whole, node)
         return join(SCALAR, NONE)
-    if name in ("clear", "reverse"):
+    if name in _QUIET:
         return NONE
-    if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
-        made = frame.recorder.cells.setdefault((id(node), "copy"), Cell("list"))
-        parts = join(iterate(frame, whole, node), iterate(frame, given.all, node))
-        frame.use(parts if name != "copy" else NOTHING, node)
-        add_to(frame, made, parts, node)
-        return frozenset({made})
-    if name in ("issubset", "issuperset", "isdisjoint"):
+    if name in _MAKES:
+        return _made_of(frame, whole, name, given)
+    if name in _COMPARES:
         frame.use(join(whole, given.all), node)
         return SCALAR
-    if name in ("close", "aclose"):
-        return NONE
-    if name in ("send", "throw", "__next__", "asend"):
+    if name in _TAKES:
         return cell_item(frame, cell, SCALAR, node)
     change(frame, cell, f".{name}()", node, given.all)
     return unknown(frame, f"calls .{name}()", join(whole, given.all), node)
+
+
+def _add_arguments(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
+    if name == "insert" and given.positional:
+        unary(frame, "__index__", given.positional[0], given.node)
+    value = join(*given.positional[1:] if name == "insert" else given.positional)
+    value = join(value, given.unpacked)
+    if name in _PUTS_ALL:
+        value = iterate(frame, value, given.node)
+    add_to(frame, cell, value, given.node)
+    return NONE
+
+
+def _made_of(frame: Frame, whole: Value, name: str, given: Arguments) -> Value:
+    """Return the container that a method makes of this one and of its arguments."""
+    node = given.node
+    made = frame.recorder.cells.setdefault((id(node), "copy"), Cell("list"))
+    parts = join(iterate(frame, whole, node), iterate(frame, given.all, node))
+    frame.use(parts if name != "copy" else NOTHING, node)
+    add_to(frame, made, parts, node)
+    return frozenset({made})
 
 
 def _dict_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value:
@@ -142,10 +158,10 @@ def container_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Val
         return NONE
     if is_a(obj, dict):
         return _mapping_method(frame, obj, name, given)
-    if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
+    if name in _COMPARES | {"index", "count"}:
         frame.use(join(frozenset({Live(obj)}), given.all), node)
         return SCALAR
-    if name in ("copy", "union", "intersection", "difference", "symmetric_difference"):
+    if name in _MAKES:
         frame.use(given.all, node)
         parts = join(held_items(frame, obj, where), iterate(frame, given.all, node))
         return holding(parts, frozenset({WORLD}))

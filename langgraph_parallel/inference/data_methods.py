@@ -57,25 +57,31 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arg
     if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
         return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
-    if isinstance(atom, Data) and not atom.deep and name in ("count", "index"):
-        frame.use(receiver, node)
-        return SCALAR
     if isinstance(atom, Data) and not atom.deep:
-        parts = frame.part_of(receiver)
-        rest = given.all if name == "get" else NOTHING
-        if name == "get":
-            return join(parts, rest, NONE)
-        roots = union(roots_of(receiver), frame.recorder.leaked)
-        known = parts if name == "values" else join(parts, SCALAR)
-        if name in ("items", "values", "copy"):
-            pairs = known if name != "items" else holding(known, roots)
-            return holding(pairs, roots)
-        return opaque(roots)
+        return _read_parts(frame, atom, name, given)
     roots = union(union(roots_of(receiver), roots_of(used)), frame.recorder.leaked)
     if isinstance(atom, Opaque):
         return tame(roots)
     deep = is_deep(used) and not frame.recorder.leaked_opaque
     return data(roots) if deep else join(data(roots), given.all, opaque(roots))
+
+
+def _read_parts(frame: Frame, atom: Data, name: str, given: Arguments) -> Value:
+    """Return what a reading method gives of a container that may hold more than data."""
+    receiver = frozenset({atom})
+    if name in ("count", "index"):
+        frame.use(receiver, given.node)
+        return SCALAR
+    parts = frame.part_of(receiver)
+    if name == "get":
+        return join(parts, given.all, NONE)
+    roots = union(roots_of(receiver), frame.recorder.leaked)
+    if name == "values":
+        return holding(parts, roots)
+    with_keys = join(parts, SCALAR)
+    if name == "items":
+        return holding(holding(with_keys, roots), roots)
+    return holding(with_keys, roots) if name == "copy" else opaque(roots)
 
 
 _SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})

@@ -13,7 +13,6 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
 from langchain_core.output_parsers import (
     BaseOutputParser,
-    CommaSeparatedListOutputParser,
     JsonOutputParser,
     ListOutputParser,
     PydanticOutputParser,
@@ -220,8 +219,6 @@ def gives_of(obj: Any) -> Value:
         listed = issubclass(cls, PydanticToolsParser) and not getattr(obj, "first_tool_only", False)
         return frozenset({Data(deep=False, parts=made)}) if listed else made or tame()
     if issubclass(cls, (JsonOutputParser, JsonOutputToolsParser, ListOutputParser)):
-        return data()
-    if issubclass(cls, CommaSeparatedListOutputParser):
         return data()
     if issubclass(cls, BaseRetriever):
         return fresh(plain=True)

@@ -36,6 +36,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Cell,
     Const,
     Data,
@@ -60,37 +61,49 @@ def spread_mapping(frame: Frame, value: Value, node: ast.AST) -> Value:
     """Return what the entries of an unpacked mapping may be: `{**x}`, `f(**x)`, `dict(x)`."""
     total: Value = NOTHING
     for atom in value:
-        if is_instance(atom):
-            keys = NOTHING
-            hook = find(class_of(atom), "keys")
-            if hook is not None and is_users(hook[1]):
-                keys = iterate(frame, call_method(frame, atom, hook[1], (), node), node)
-            else:
-                keys = iterate(frame, frozenset({atom}), node)
-            if isinstance(atom, Live) and is_a(atom.obj, dict):
-                frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
-            got = run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
-            total = join(total, got or opaque(roots_of(frozenset({atom}))))
-        elif isinstance(atom, State):
-            use_state(frame, node)
-            total = join(total, opaque(ALL))
-        elif isinstance(atom, Opaque) and not atom.tame:
-            total = join(total, unknown(frame, "unpacks an unknown type", frozenset({atom}), node))
-        elif isinstance(atom, Live):
-            total = join(total, held_items(frame, atom.obj, frame.where(node)))
-        elif isinstance(atom, Cell):
-            if atom.spread:
-                use_state(frame, node)
-                total = join(total, opaque(ALL))
-            total = join(total, atom.everything(), opaque(atom.roots) if atom.open else NOTHING)
-        elif isinstance(atom, Const):
-            continue
-        elif isinstance(atom, (Data, Opaque)):
-            total = join(total, frame.part_of(frozenset({atom})))
-        else:
-            frame.escape(frozenset({atom}), "unpacked", frame.where(node))
-            total = join(total, opaque(roots_of(frozenset({atom}))))
+        total = join(total, _entries_of(frame, atom, node))
     return total
+
+
+def _entries_of(frame: Frame, atom: Atom, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if is_instance(atom):
+        return _entries_of_instance(frame, atom, node)
+    if isinstance(atom, State):
+        use_state(frame, node)
+        return opaque(ALL)
+    if isinstance(atom, Opaque) and not atom.tame:
+        return unknown(frame, "unpacks an unknown type", given, node)
+    if isinstance(atom, Live):
+        return held_items(frame, atom.obj, frame.where(node))
+    if isinstance(atom, Cell):
+        return _entries_of_cell(frame, atom, node)
+    if isinstance(atom, Const):
+        return NOTHING
+    if isinstance(atom, (Data, Opaque)):
+        return frame.part_of(given)
+    return opaque(frame.escape(given, "unpacked", frame.where(node)))
+
+
+def _entries_of_instance(frame: Frame, atom: Typed, node: ast.AST) -> Value:
+    hook = find(class_of(atom), "keys")
+    given = frozenset({atom})
+    if hook is not None and is_users(hook[1]):
+        keys = iterate(frame, call_method(frame, atom, hook[1], (), node), node)
+    else:
+        keys = iterate(frame, given, node)
+    if isinstance(atom, Live) and is_a(atom.obj, dict):
+        frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
+    got = run_special(frame, atom, "__getitem__", (keys or SCALAR,), node)
+    return got or opaque(roots_of(given))
+
+
+def _entries_of_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
+    copied: Value = NOTHING
+    if cell.spread:
+        use_state(frame, node)
+        copied = opaque(ALL)
+    return join(copied, cell.everything(), opaque(cell.roots) if cell.open else NOTHING)
 
 
 def iterate(frame: Frame, value: Value, node: ast.AST, *, is_async: bool = False) -> Value:
@@ -102,30 +115,38 @@ def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value
     given = frozenset({atom})
     where = frame.where(node)
     if isinstance(atom, Const):
-        if isinstance(atom.value, (tuple, frozenset)):
-            return join(*(frame.live(part) for part in atom.value))
-        return SCALAR
+        return _iterate_constant(frame, atom)
     if isinstance(atom, State):
         frame.recorder.read_all("iterated over", where)
         return opaque(ALL)
     if isinstance(atom, Cell):
         return _iterate_cell(frame, atom, node)
     if is_container(atom):
-        if is_a(atom.obj, dict):
-            return held_keys(frame, atom.obj, where)
-        return held_items(frame, atom.obj, where)
+        parts = held_keys if is_a(atom.obj, dict) else held_items
+        return parts(frame, atom.obj, where)
     if isinstance(atom, (Live, Made, Object)):
         return _iterate_typed(frame, atom, node, is_async=is_async)
     if isinstance(atom, Opaque):
-        if atom.spent and atom.roots:
-            frame.recorder.mutate(atom.roots, "may use up an iterator", where)
-        if not atom.tame:
-            return unknown(frame, "iterates over an object of unknown type", given, node)
-        return frame.part_of(given)
+        return _iterate_opaque(frame, atom, node)
     if isinstance(atom, Data):
         look_behind(frame, atom, node)
         return SCALAR if atom.scalar else frame.part_of(given)
     return opaque(frame.escape(given, "iterated over", where))
+
+
+def _iterate_constant(frame: Frame, atom: Const) -> Value:
+    if isinstance(atom.value, (tuple, frozenset)):
+        return join(*(frame.live(part) for part in atom.value))
+    return SCALAR
+
+
+def _iterate_opaque(frame: Frame, atom: Opaque, node: ast.AST) -> Value:
+    given = frozenset({atom})
+    if atom.spent and atom.roots:
+        frame.recorder.mutate(atom.roots, "may use up an iterator", frame.where(node))
+    if not atom.tame:
+        return unknown(frame, "iterates over an object of unknown type", given, node)
+    return frame.part_of(given)
 
 
 def _iterate_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:

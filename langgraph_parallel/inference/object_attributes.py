@@ -255,21 +255,23 @@ def _class_attribute(
             return _from_class(frame, Live(cls), name, meta, node)
         return _not_found(frame, Live(cls), name, node)
     base, attribute = found
-    if is_a(attribute, (types.FunctionType, types.MethodDescriptorType)):
-        return frame.live(attribute)
-    if is_a(attribute, (types.WrapperDescriptorType, property)):
+    if is_a(attribute, _AS_THEY_ARE):
         return frozenset({Live(attribute)})
     if is_a(attribute, staticmethod):
         return frame.live(attribute.__func__)
     if is_a(attribute, (classmethod, types.ClassMethodDescriptorType)):
-        bound = attribute.__get__(None, cls)
-        return frame.live(bound)
-    if is_a(attribute, types.BuiltinFunctionType):
-        return frame.live(attribute)
+        return frame.live(attribute.__get__(None, cls))
     if (getter := find(type(attribute), "__get__")) is not None and is_users(getter[1]):
         given = (frozenset({Live(attribute)}), NONE, frozenset({Live(cls)}))
         return frame.call(frame.live(getter[1]), Arguments(node, given))
     return held_part(frame, base, f".{name}", attribute, where)
+
+
+_AS_THEY_ARE: Final = (
+    *(types.FunctionType, types.BuiltinFunctionType, property),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType),
+)
+"""What a class gives as it is defined in it."""
 
 
 def store_attr(
