@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import enum
 import os
-from typing import Any, Final
+from typing import Final
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.filling import change, store_unknown
@@ -17,6 +17,7 @@ from langgraph_parallel.inference.state_keys import from_state, store_in_state
 from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
+    Atom,
     Bound,
     Chain,
     Closure,
@@ -51,7 +52,7 @@ def get_attribute(frame: Frame, value: Value, name: str, node: ast.AST) -> Value
     return join(*(attribute_of(frame, atom, name, node) for atom in value))
 
 
-def attribute_of(frame: Frame, atom: Any, name: str, node: ast.AST) -> Value:
+def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     """Return what `atom.name` may be."""
     given = frozenset({atom})
     if isinstance(atom, State):

@@ -16,6 +16,7 @@ from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
     SCALAR,
+    Atom,
     Cell,
     Const,
     Data,
@@ -49,7 +50,7 @@ def _isinstance(frame: Frame, given: Arguments) -> Value:
     return SCALAR
 
 
-def _check_unknown_class(frame: Frame, atom: Any, given: Arguments) -> None:
+def _check_unknown_class(frame: Frame, atom: Atom, given: Arguments) -> None:
     """A class that is not known may say by code of its own what its instances are."""
     if not isinstance(atom, (Const, Data)) and not (isinstance(atom, Opaque) and atom.tame):
         what = "asks for the class of something"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from langgraph_parallel.inference.datamodel import find, is_users, user_defined
 from langgraph_parallel.inference.frame import Frame, unknown
@@ -14,6 +14,7 @@ from langgraph_parallel.inference.values import (
     GIVEN,
     NONE,
     NOTHING,
+    Atom,
     Live,
     Made,
     Object,
@@ -55,7 +56,7 @@ def enter(frame: Frame, manager: Value, node: ast.AST, *, is_async: bool) -> Val
     return join(*(_enter(frame, atom, node, is_async=is_async) for atom in manager))
 
 
-def _enter(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value:
+def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
     given = frozenset({atom})
     if isinstance(atom, (Live, Made, Object)):
         cls = class_of(atom)

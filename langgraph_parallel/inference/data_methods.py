@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from langgraph_parallel.effects import union
 from langgraph_parallel.inference.arguments import Arguments
@@ -24,6 +24,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Const,
     Data,
     Opaque,
@@ -102,7 +103,7 @@ def _opaque_method(frame: Frame, atom: Opaque, name: str, given: Arguments) -> V
     return unknown(frame, f"calls .{name}() of an unknown type", involved, given.node)
 
 
-def dunder_method(frame: Frame, atom: Any, name: str, given: Arguments) -> Value:
+def dunder_method(frame: Frame, atom: Atom, name: str, given: Arguments) -> Value:
     """Return what calling a special method by its name gives."""
     if name == "__getitem__" and given.positional:
         return item_of(frame, atom, given.positional[0], given.node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from langgraph_parallel.inference.attributes import get_attribute
 from langgraph_parallel.inference.external import contact_of, gives_of, is_runnable
@@ -25,6 +25,7 @@ from langgraph_parallel.inference.operators import (
 from langgraph_parallel.inference.values import (
     NONE,
     SCALAR,
+    Atom,
     Cell,
     Chain,
     Closure,
@@ -228,7 +229,7 @@ def pipe(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | None
     return None
 
 
-def _is_mapping(atom: Any) -> bool:
+def _is_mapping(atom: Atom) -> bool:
     """Tell whether something is certainly a dictionary that runs nobody's code."""
     if isinstance(atom, Live):
         return type(atom.obj) in MAPPINGS
@@ -245,7 +246,7 @@ def chained(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value | N
     return frozenset({Chain(external, join(*(c.gives for c in ends if c)))})
 
 
-def as_chain(frame: Frame, atom: Any, node: ast.AST) -> Chain | None:
+def as_chain(frame: Frame, atom: Atom, node: ast.AST) -> Chain | None:
     """Return the runnable of known parts that `atom` is, or None."""
     if isinstance(atom, Chain):
         return atom

@@ -20,6 +20,7 @@ from langgraph_parallel.inference.objects import (
     change_object,
 )
 from langgraph_parallel.inference.values import (
+    Atom,
     Cell,
     Closure,
     Const,
@@ -37,7 +38,7 @@ from langgraph_parallel.inference.values import (
 from langgraph_parallel.locations import ANY_ITEM, Location
 
 
-def is_immutable(atom: Any) -> bool:
+def is_immutable(atom: Atom) -> bool:
     """Tell whether an atom is certainly immutable and without parts."""
     return isinstance(atom, Const) or (isinstance(atom, Data) and atom.scalar)
 
@@ -91,7 +92,7 @@ def change_open(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
         frame.recorder.change(ANY_ITEM, frame.where(node), value)
 
 
-def merge_into(frame: Frame, cell: Cell, atom: Any, node: ast.AST) -> None:
+def merge_into(frame: Frame, cell: Cell, atom: Atom, node: ast.AST) -> None:
     """Copy every entry of a mapping into a dictionary made in this call."""
     if isinstance(atom, Cell) and atom.kind == "dict":
         frame.recorder.grown |= cell.merge(atom)
@@ -127,7 +128,7 @@ def _merge_live(frame: Frame, cell: Cell, obj: Any, node: ast.AST) -> bool:
 
 def change(
     frame: Frame,
-    atom: Any,
+    atom: Atom,
     what: str,
     node: ast.AST,
     value: Value,

@@ -314,7 +314,7 @@ def join_envs(*envs: Env | None) -> Env | None:
     return {name: join(*(env.get(name, NOTHING) for env in arriving)) for name in names}
 
 
-def _known_parts(atom: Any) -> Value | None:
+def _known_parts(atom: Atom) -> Value | None:
     """Return what a part of something may be, as far as it is known; None when it is not."""
     if isinstance(atom, Data) and atom.deep:
         return data(atom.roots)

@@ -54,6 +54,7 @@ from langgraph_parallel.inference.source import find_source
 from langgraph_parallel.inference.values import (
     NOTHING,
     STATE,
+    Atom,
     Const,
     Data,
     Injected,
@@ -214,7 +215,7 @@ def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
     return names
 
 
-def _is_one(atom: Any) -> bool:
+def _is_one(atom: Atom) -> bool:
     if isinstance(atom, Const):
         return not isinstance(atom.value, (tuple, frozenset))
     return isinstance(atom, Data) and atom.scalar

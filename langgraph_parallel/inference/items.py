@@ -32,6 +32,7 @@ from langgraph_parallel.inference.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
     Cell,
     Const,
     Data,
@@ -57,7 +58,7 @@ def get_item(
     return join(*(part(frame, atom, index, node) for atom in value))
 
 
-def item_of(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
+def item_of(frame: Frame, atom: Atom, index: Value, node: ast.AST) -> Value:
     """Return what `atom[index]` may be."""
     given = frozenset({atom})
     if isinstance(atom, State):
@@ -79,7 +80,7 @@ def item_of(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
     return opaque(frame.escape(given, "subscript", frame.where(node)))
 
 
-def _slice_of(frame: Frame, atom: Any, index: Value, node: ast.AST) -> Value:
+def _slice_of(frame: Frame, atom: Atom, index: Value, node: ast.AST) -> Value:
     """Return what a slice of `atom` may be: a new container, where it is one itself."""
     if isinstance(atom, Cell):
         atom.looked = True
@@ -195,7 +196,7 @@ def set_item(frame: Frame, value: Value, index: Value, new: Value, node: ast.AST
         _set_item(frame, atom, index, new, node)
 
 
-def _set_item(frame: Frame, atom: Any, index: Value, new: Value, node: ast.AST) -> None:
+def _set_item(frame: Frame, atom: Atom, index: Value, new: Value, node: ast.AST) -> None:
     where = frame.where(node)
     if isinstance(atom, State):
         store_in_state(frame, index, new, where)
@@ -252,7 +253,7 @@ def delete_item(frame: Frame, value: Value, index: Value, node: ast.AST) -> None
         _delete_item(frame, atom, index, node)
 
 
-def _delete_item(frame: Frame, atom: Any, index: Value, node: ast.AST) -> None:
+def _delete_item(frame: Frame, atom: Atom, index: Value, node: ast.AST) -> None:
     if isinstance(atom, State):
         from_state(frame, index, node)  # it fails when the key has no value
     elif isinstance(atom, Live) and atom.obj is os.environ:

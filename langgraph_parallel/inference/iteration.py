@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-from typing import Any
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.datamodel import (
@@ -111,7 +110,7 @@ def iterate(frame: Frame, value: Value, node: ast.AST, *, is_async: bool = False
     return join(*(_iterate(frame, atom, node, is_async=is_async) for atom in value))
 
 
-def _iterate(frame: Frame, atom: Any, node: ast.AST, *, is_async: bool) -> Value:
+def _iterate(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
     given = frozenset({atom})
     where = frame.where(node)
     if isinstance(atom, Const):

@@ -105,7 +105,7 @@ def without_callbacks(value: Value) -> Value:
     )
 
 
-def _is_callback(atom: Any) -> bool:
+def _is_callback(atom: Atom) -> bool:
     if isinstance(atom, (Closure, Method)):
         return True
     kinds = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, type)

@@ -21,6 +21,7 @@ from langgraph_parallel.inference.frame import Frame
 from langgraph_parallel.inference.held import CONTAINERS, place_of
 from langgraph_parallel.inference.values import (
     WORLD,
+    Atom,
     Data,
     Live,
     Made,
@@ -51,12 +52,12 @@ def class_of(atom: Typed) -> type:
     return type(atom.obj) if isinstance(atom, Live) else atom.cls
 
 
-def is_container(atom: Any) -> TypeGuard[Live]:
+def is_container(atom: Atom) -> TypeGuard[Live]:
     """Tell whether an atom is a live built-in container, which has no code of its own."""
     return isinstance(atom, Live) and type(atom.obj) in CONTAINERS
 
 
-def is_instance(atom: Any) -> TypeGuard[Typed]:
+def is_instance(atom: Atom) -> TypeGuard[Typed]:
     """Tell whether an atom is an object whose class says what touching it does."""
     return isinstance(atom, (Live, Made, Object)) and not is_container(atom)
 

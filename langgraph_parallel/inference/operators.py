@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 import types
-from typing import Any, Final, TypeGuard
+from typing import Final, TypeGuard
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.certainty import is_deep, is_scalar
@@ -92,7 +92,7 @@ _OF_PARTS: Final = frozenset(
 """Operations of one operand by which a built-in container looks at its parts."""
 
 
-def _unary(frame: Frame, operation: str, atom: Any, node: ast.AST) -> Value:
+def _unary(frame: Frame, operation: str, atom: Atom, node: ast.AST) -> Value:
     given = frozenset({atom})
     if is_instance(atom):
         found = run_special(frame, atom, operation, (), node)

@@ -18,6 +18,7 @@ from langgraph_parallel.inference.operators import compare
 from langgraph_parallel.inference.recorder import GiveUpError
 from langgraph_parallel.inference.state_keys import from_state
 from langgraph_parallel.inference.values import (
+    Atom,
     Cell,
     Live,
     Made,
@@ -105,7 +106,7 @@ def _match_mapping(frame: Frame, pattern: ast.MatchMapping, subject: Value) -> N
         frame.bind(pattern.rest, frozenset({cell}))
 
 
-def _matched(frame: Frame, atom: Any, index: Value, pattern: ast.pattern) -> Value:
+def _matched(frame: Frame, atom: Atom, index: Value, pattern: ast.pattern) -> Value:
     if isinstance(atom, State):
         return from_state(frame, index, pattern)
     if isinstance(atom, (Live, Made, Object)):

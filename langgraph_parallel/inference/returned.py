@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from langgraph_parallel.effects import (
     ALL,
@@ -18,6 +18,7 @@ from langgraph_parallel.inference.datamodel import is_a
 from langgraph_parallel.inference.recorder import Recorder, Shape
 from langgraph_parallel.inference.values import (
     WORLD,
+    Atom,
     Cell,
     Const,
     Live,
@@ -60,7 +61,7 @@ def effects_of(outcome: Outcome) -> Effects:
     )
 
 
-def _expose(atom: Any, recorder: Recorder) -> None:
+def _expose(atom: Atom, recorder: Recorder) -> None:
     """Remember which state keys are given objects that live outside the state."""
     if isinstance(atom, Routed):
         for part in atom.update:
@@ -93,7 +94,7 @@ def _places_behind(value: Value, depth: int) -> set[Location]:
 _DEEPEST_PLACES: Final = 4
 
 
-def _with_update(effects: Effects, atom: Any, recorder: Recorder) -> Effects:
+def _with_update(effects: Effects, atom: Atom, recorder: Recorder) -> Effects:
     """Add what returning `atom` from the node writes."""
     if isinstance(atom, Const) and atom.value is None:
         return effects

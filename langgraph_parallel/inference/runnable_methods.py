@@ -32,6 +32,7 @@ from langgraph_parallel.inference.tables import (
 from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
+    Atom,
     Cell,
     Chain,
     Closure,
@@ -114,7 +115,7 @@ def _run_chain(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value
     return calls_give(name, chain.gives)
 
 
-def _is_live_runnable(atom: Any) -> bool:
+def _is_live_runnable(atom: Atom) -> bool:
     return isinstance(atom, Live) and is_runnable(atom.obj)
 
 

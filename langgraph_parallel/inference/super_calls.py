@@ -22,6 +22,7 @@ from langgraph_parallel.inference.objects import Typed, class_of
 from langgraph_parallel.inference.values import (
     NONE,
     NOTHING,
+    Atom,
     Const,
     Live,
     Made,
@@ -68,7 +69,7 @@ def _defining_class(frame: Frame) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _super_of(frame: Frame, atom: Any, owner: type | None, name: str, given: Arguments) -> Value:
+def _super_of(frame: Frame, atom: Atom, owner: type | None, name: str, given: Arguments) -> Value:
     involved = join(frozenset({atom}), given.all)
     cls = atom.obj if isinstance(atom, Live) and is_a(atom.obj, type) else None
     if isinstance(atom, (Live, Made, Object)) and owner is not None:
