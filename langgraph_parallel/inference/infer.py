@@ -20,23 +20,8 @@ from langgraph_parallel.effects import (
 )
 
 # The tables of rules fill when these are imported.
-from langgraph_parallel.inference import (  # noqa: F401
-    calls,
-    containers,
-    expressions,
-    flow,
-    imports,
-    live_calls,
-    looking,
-    patterns,
-    statements,
-)
-from langgraph_parallel.inference.arguments import Arguments
-from langgraph_parallel.inference.callables import functions_of, is_bridge, unwrap_callable
-from langgraph_parallel.inference.certainty import strings_of
-from langgraph_parallel.inference.frame import Frame
-from langgraph_parallel.inference.framework import framework
-from langgraph_parallel.inference.functions import (
+from langgraph_parallel.inference.calls import calls, live_calls  # noqa: F401
+from langgraph_parallel.inference.calls.functions import (
     bind_parameters,
     frame_for,
     live_defaults,
@@ -44,14 +29,18 @@ from langgraph_parallel.inference.functions import (
     run_body,
     run_late,
 )
-from langgraph_parallel.inference.memory import Memory
-from langgraph_parallel.inference.recorder import GiveUpError, Recorder, Shape
-from langgraph_parallel.inference.returned import Outcome, effects_of
-from langgraph_parallel.inference.runnables import run_runnable
-from langgraph_parallel.inference.scopes import scope_of
-from langgraph_parallel.inference.shape import read_by_coercion
-from langgraph_parallel.inference.source import find_source
-from langgraph_parallel.inference.values import (
+from langgraph_parallel.inference.calls.runnables import run_runnable
+from langgraph_parallel.inference.code.callables import functions_of, is_bridge, unwrap_callable
+from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.code.scopes import scope_of
+from langgraph_parallel.inference.code.source import find_source
+from langgraph_parallel.inference.door import looking  # noqa: F401
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.frame import Frame
+from langgraph_parallel.inference.machine.memory import Memory
+from langgraph_parallel.inference.machine.recorder import GiveUpError, Recorder, Shape
+from langgraph_parallel.inference.machine.values import (
     NOTHING,
     STATE,
     Atom,
@@ -61,6 +50,16 @@ from langgraph_parallel.inference.values import (
     Live,
     data,
     tame,
+)
+from langgraph_parallel.inference.returned import Outcome, effects_of
+from langgraph_parallel.inference.shape import read_by_coercion
+from langgraph_parallel.inference.syntax import (  # noqa: F401
+    containers,
+    expressions,
+    flow,
+    imports,
+    patterns,
+    statements,
 )
 
 _MOST_PASSES: Final = 12

@@ -12,11 +12,10 @@ from langgraph_parallel.effects import (
     Keys,
     union,
 )
-from langgraph_parallel.inference import statements as _statements  # noqa: F401
-from langgraph_parallel.inference.certainty import strings_of
-from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.recorder import Recorder, Shape
-from langgraph_parallel.inference.values import (
+from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.recorder import Recorder, Shape
+from langgraph_parallel.inference.machine.values import (
     WORLD,
     Atom,
     Cell,

@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.construct import makes_quietly
+from langgraph_parallel.inference.calls.construct import makes_quietly
 from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
 from langgraph_parallel.ordering.dependence import Step, fence_of

@@ -1,0 +1,1 @@
+"""The one door: what an operation of Python does to whatever it is applied to."""
