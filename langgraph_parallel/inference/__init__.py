@@ -4,7 +4,7 @@
                             v
                           syntax    which operation is it?
                             v
-                 calls <─> door     what does it do to this kind of receiver?
+                 calls ──> door     what does it do to this kind of receiver?
                             v
                           objects   what do its class and its place in memory say?
                             v

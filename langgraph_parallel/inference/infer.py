@@ -11,13 +11,7 @@ from typing import Any, Final
 
 from langgraph.graph.message import add_messages
 
-from langgraph_parallel.effects import (
-    ALL,
-    Effects,
-    Evidence,
-    declared_effects,
-    union,
-)
+from langgraph_parallel.effects import ALL, Effects, Evidence, declared_effects, union
 
 # The tables of rules fill when these are imported.
 from langgraph_parallel.inference.calls import calls, live_calls  # noqa: F401

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from langgraph_parallel.effects import (
-    ALL,
-    Effects,
-    Evidence,
-    Keys,
-    union,
-)
+from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, union
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape

@@ -9,18 +9,10 @@ from langgraph_parallel.inference.calls.builtin_inspection import INSPECTIONS
 from langgraph_parallel.inference.calls.builtin_iteration import ITERATIONS
 from langgraph_parallel.inference.calls.builtin_operators import OPERATIONS, Rule
 from langgraph_parallel.inference.door.filling import cell_at, fill_cell
-from langgraph_parallel.inference.door.operators import (
-    unary,
-)
+from langgraph_parallel.inference.door.operators import unary
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
-from langgraph_parallel.inference.machine.values import (
-    NONE,
-    SCALAR,
-    Value,
-    fresh,
-    tame,
-)
+from langgraph_parallel.inference.machine.values import NONE, SCALAR, Value, fresh, tame
 from langgraph_parallel.locations import SCREEN
 
 

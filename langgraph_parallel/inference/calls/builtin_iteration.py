@@ -9,11 +9,7 @@ from langgraph_parallel.inference.calls.builtin_operators import Rule, first_of
 from langgraph_parallel.inference.code.datamodel import find, is_users
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.door.iteration import iterate
-from langgraph_parallel.inference.door.operators import (
-    binary,
-    compare,
-    truth,
-)
+from langgraph_parallel.inference.door.operators import binary, compare, truth
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of, holding, is_scalar
 from langgraph_parallel.inference.machine.frame import Frame, unknown

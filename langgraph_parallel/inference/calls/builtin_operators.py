@@ -18,13 +18,7 @@ from langgraph_parallel.inference.door.operators import (
 )
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
-from langgraph_parallel.inference.machine.values import (
-    NONE,
-    SCALAR,
-    Value,
-    fresh,
-    join,
-)
+from langgraph_parallel.inference.machine.values import NONE, SCALAR, Value, fresh, join
 
 Rule: TypeAlias = Callable[[Frame, Arguments], Value]
 

@@ -12,9 +12,7 @@ from langgraph_parallel.inference.calls.object_methods import call_builtin_metho
 from langgraph_parallel.inference.calls.states import state_method
 from langgraph_parallel.inference.calls.super_calls import is_super, super_method
 from langgraph_parallel.inference.calls.writing import write_stream
-from langgraph_parallel.inference.code.datamodel import (
-    is_users,
-)
+from langgraph_parallel.inference.code.datamodel import is_users
 from langgraph_parallel.inference.door.iteration import spread_mapping
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, call_unknown, called, expression
@@ -99,8 +97,6 @@ def _call_opaque(frame: Frame, atom: Opaque, given: Arguments) -> Value:
 def _call_bound(frame: Frame, atom: Method, given: Arguments) -> Value:
     function = atom.function
     if isinstance(function, types.FunctionType) and is_users(function):
-        first = (frozenset({atom.receiver}), *given.positional)
-        inner = Arguments(given.node, first, given.named, given.unpacked)
-        return call_function(frame, function, inner)
+        return call_function(frame, function, given.after(frozenset({atom.receiver})))
     name = getattr(function, "__name__", "")
     return call_builtin_method(frame, atom.receiver, name, given)

@@ -7,15 +7,7 @@ import ast
 from langgraph_parallel.inference.calls.external import contact_of, gives_of, is_runnable
 from langgraph_parallel.inference.door.filling import merge_into
 from langgraph_parallel.inference.machine.frame import Frame
-from langgraph_parallel.inference.machine.values import (
-    Atom,
-    Cell,
-    Chain,
-    Live,
-    State,
-    Value,
-    join,
-)
+from langgraph_parallel.inference.machine.values import Atom, Cell, Chain, Live, State, Value, join
 from langgraph_parallel.inference.objects.held import MAPPINGS
 
 

@@ -15,9 +15,7 @@ from langgraph_parallel.inference.calls.external import contact_of_class, gives_
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
 from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.tables import PURE_CLASSES
-from langgraph_parallel.inference.code.datamodel import (
-    user_defined,
-)
+from langgraph_parallel.inference.code.datamodel import user_defined
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.annotations import DATA_CLASSES

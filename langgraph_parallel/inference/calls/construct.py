@@ -53,9 +53,7 @@ def make(frame: Frame, cls: type, arguments: Arguments) -> Value | None:
     """Return the instance that calling a class gives; None when that is not understood."""
     hook = find(type(cls), "__call__")
     if hook is not None and is_users(hook[1]):
-        given = (frozenset({Live(cls)}), *arguments.positional)
-        inner = Arguments(arguments.node, given, arguments.named, arguments.unpacked)
-        made = frame.call(frame.live(hook[1]), inner)
+        made = frame.call(frame.live(hook[1]), arguments.after(frozenset({Live(cls)})))
         # It may call `super().__call__`, and so all of what follows.
         return join(made, _make(frame, cls, arguments) or opaque(roots_of(arguments.all)))
     return _make(frame, cls, arguments)
@@ -71,9 +69,8 @@ def _make(frame: Frame, cls: type, arguments: Arguments) -> Value | None:
     new = find(cls, "__new__")
     if new is not None and is_users(new[1]):
         function = getattr(new[1], "__func__", new[1])
-        given = (frozenset({Live(cls)}), *arguments.positional)
-        inner = Arguments(arguments.node, given, arguments.named, arguments.unpacked)
-        made = join(made, frame.call(frame.live(function), inner))
+        given = arguments.after(frozenset({Live(cls)}))
+        made = join(made, frame.call(frame.live(function), given))
     elif new is not None and new[0] is not object and not _is_harmless(new[0], new[1]):
         return None
     init = find(cls, "__init__")
@@ -92,11 +89,7 @@ def _initialize(frame: Frame, atom: Made, init: tuple[type, Any], arguments: Arg
     """Run `__init__`; return False when it is a library's that is not understood."""
     base, function = init
     if is_users(function):
-        given = (frozenset({atom}), *arguments.positional)
-        frame.call(
-            frame.live(function),
-            Arguments(arguments.node, given, arguments.named, arguments.unpacked),
-        )
+        frame.call(frame.live(function), arguments.after(frozenset({atom})))
         return True
     code = code_of(function)
     if code is not None and is_generated(code):
@@ -194,9 +187,7 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
         _call_validator(frame, atom, function, node)
     init = find(cls, "__init__")
     if init is not None and is_users(init[1]):
-        given = (frozenset({atom}), *arguments.positional)
-        inner = Arguments(node, given, arguments.named, arguments.unpacked)
-        frame.call(frame.live(init[1]), inner)
+        frame.call(frame.live(init[1]), arguments.after(frozenset({atom})))
     _run_finalizer(frame, atom, node)
     return frozenset({atom})
 

@@ -8,12 +8,8 @@ from langgraph_parallel.effects import union
 from langgraph_parallel.inference.calls.builtin_iteration import run_key
 from langgraph_parallel.inference.calls.data_methods import dunder_method, use_hashed
 from langgraph_parallel.inference.calls.known import run_callbacks
-from langgraph_parallel.inference.calls.tables import (
-    MUTATING_METHODS,
-)
-from langgraph_parallel.inference.code.datamodel import (
-    is_a,
-)
+from langgraph_parallel.inference.calls.tables import MUTATING_METHODS
+from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.door.filling import add_to, cell_at, change, fill_cell, put_at
 from langgraph_parallel.inference.door.items import cell_item
 from langgraph_parallel.inference.door.iteration import iterate

@@ -87,11 +87,7 @@ def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> V
         names = [a.value for v in given.positional for a in v if isinstance(a, Const)]
         if len(names) == 1 and given.positional and len(given.positional[0]) == 1:
             return frame.live(logging.getLogger(names[0]))
-        return (
-            frame.live(logging.getLogger())
-            if not given.all
-            else frozenset({Object(logging.Logger)})
-        )
+        return frozenset({Object(logging.Logger)}) if given.all else frame.live(logging.getLogger())
     if library_name(function) in _LOG_FUNCTIONS:
         frame.use(given.all, given.node)
         log_to(frame, logging.getLogger(), given.node)
@@ -113,8 +109,7 @@ def _call_async_helper(frame: Frame, function: types.FunctionType, given: Argume
     if function in (asyncio.wait_for, asyncio.shield) and given.positional:
         return await_value(frame, given.positional[0], given.node)
     if function is asyncio.to_thread and given.positional:
-        callee, *rest = given.positional
-        return frame.call(callee, Arguments(given.node, tuple(rest), given.named, given.unpacked))
+        return frame.call(given.positional[0], given.rest())
     return unknown(frame, f"calls {given.callee}", given.all, given.node)
 
 

@@ -17,17 +17,12 @@ from langgraph_parallel.inference.calls.methods import method_of
 from langgraph_parallel.inference.calls.object_methods import call_builtin_method
 from langgraph_parallel.inference.calls.runnables import run_runnable
 from langgraph_parallel.inference.calls.special_calls import special_call
-from langgraph_parallel.inference.code.datamodel import (
-    find,
-    is_a,
-    is_users,
-    user_defined,
-)
+from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_deep, rooted
-from langgraph_parallel.inference.machine.frame import Frame, called, unknown
+from langgraph_parallel.inference.machine.frame import Frame, call_unknown, called, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
@@ -58,13 +53,9 @@ def _call_instance(frame: Frame, atom: Typed, given: Arguments) -> Value:
     cls = class_of(atom)
     found = find(cls, "__call__")
     if found is not None and is_users(found[1]):
-        inner = Arguments(
-            given.node, (frozenset({atom}), *given.positional), given.named, given.unpacked
-        )
         function = getattr(found[1], "__func__", found[1])
-        return call_function(frame, function, inner)
-    involved = join(frozenset({atom}), given.all)
-    return unknown(frame, f"calls {given.callee}", involved, given.node)
+        return call_function(frame, function, given.after(frozenset({atom})))
+    return call_unknown(frame, atom, given)
 
 
 def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
@@ -131,11 +122,9 @@ def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call a built-in method through its class: `dict.get(x, key)`, `list.append(x, part)`."""
     if not given.positional:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
-    receiver, *rest = given.positional
-    inner = Arguments(given.node, tuple(rest), given.named, given.unpacked)
-    name = obj.__name__
+    name, inner = obj.__name__, given.rest()
     parts = []
-    for atom in receiver:
+    for atom in given.positional[0]:
         if isinstance(atom, (Live, Made, Object)):
             parts.append(call_builtin_method(frame, atom, name, inner))
         else:
@@ -146,15 +135,11 @@ def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
 def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
     receiver = obj.__self__
     if is_a(obj, types.MethodType):
-        function = obj.__func__
+        function, inner = obj.__func__, given.after(frame.live(receiver))
         if isinstance(function, types.FunctionType):
             if is_users(function):
-                first = (frame.live(receiver), *given.positional)
-                inner = Arguments(given.node, first, given.named, given.unpacked)
                 return call_function(frame, function, inner)
         elif not isinstance(function, types.BuiltinFunctionType):
-            first = (frame.live(receiver), *given.positional)
-            inner = Arguments(given.node, first, given.named, given.unpacked)
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)

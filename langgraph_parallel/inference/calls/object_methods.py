@@ -12,11 +12,7 @@ from pydantic import BaseModel
 from langgraph_parallel.inference.calls.clients import client_method, store_method
 from langgraph_parallel.inference.calls.construct import run_serializers
 from langgraph_parallel.inference.calls.container_methods import container_method
-from langgraph_parallel.inference.calls.external import (
-    contact_of_class,
-    gives_of,
-    is_runnable,
-)
+from langgraph_parallel.inference.calls.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
 from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.runnable_methods import (
@@ -24,9 +20,7 @@ from langgraph_parallel.inference.calls.runnable_methods import (
     class_method,
     runnable_method,
 )
-from langgraph_parallel.inference.calls.tables import (
-    READING_METHODS,
-)
+from langgraph_parallel.inference.calls.tables import READING_METHODS
 from langgraph_parallel.inference.code.datamodel import (
     find,
     is_a,
@@ -37,9 +31,7 @@ from langgraph_parallel.inference.code.datamodel import (
 )
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.gentle import is_gentle
-from langgraph_parallel.inference.door.environment import (
-    environment_method,
-)
+from langgraph_parallel.inference.door.environment import environment_method
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -54,9 +46,7 @@ from langgraph_parallel.inference.machine.values import (
     join,
     roots_of,
 )
-from langgraph_parallel.inference.objects.held import (
-    CONTAINERS,
-)
+from langgraph_parallel.inference.objects.held import CONTAINERS
 from langgraph_parallel.inference.objects.object_attributes import load_attr, store_attr
 from langgraph_parallel.inference.objects.objects import (
     Typed,

@@ -21,12 +21,8 @@ from langgraph_parallel.inference.calls.external import (
 )
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
 from langgraph_parallel.inference.calls.runnables import run_runnable
-from langgraph_parallel.inference.calls.tables import (
-    PROMPT_CALLS,
-)
-from langgraph_parallel.inference.code.datamodel import (
-    is_a,
-)
+from langgraph_parallel.inference.calls.tables import PROMPT_CALLS
+from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (

@@ -12,9 +12,7 @@ from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.files import open_file
-from langgraph_parallel.inference.code.datamodel import (
-    is_a,
-)
+from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.door.filling import cell_at, fill_cell
 from langgraph_parallel.inference.machine.arguments import Arguments

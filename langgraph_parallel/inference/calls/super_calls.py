@@ -9,12 +9,7 @@ from langchain_core.language_models import BaseLanguageModel
 
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.object_methods import call_builtin_method
-from langgraph_parallel.inference.code.datamodel import (
-    is_a,
-    is_users,
-    mro_of,
-    names_of,
-)
+from langgraph_parallel.inference.code.datamodel import is_a, is_users, mro_of, names_of
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
@@ -89,8 +84,7 @@ def _call_super(
     if is_users(attribute):
         static = is_a(attribute, staticmethod)
         function = getattr(attribute, "__func__", attribute)
-        first = given.positional if static else (frozenset({atom}), *given.positional)
-        inner = Arguments(given.node, first, given.named, given.unpacked)
+        inner = given if static else given.after(frozenset({atom}))
         return call_function(frame, function, inner)
     if base is object or name in ("__init__", "__init_subclass__", "__set_name__"):
         return _super_of_object(frame, atom, name, given)

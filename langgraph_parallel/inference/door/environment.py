@@ -5,18 +5,9 @@ from __future__ import annotations
 import ast
 
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.certainty import (
-    strings_of,
-)
+from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.frame import Frame
-from langgraph_parallel.inference.machine.values import (
-    NONE,
-    SCALAR,
-    Value,
-    fresh,
-    join,
-    opaque,
-)
+from langgraph_parallel.inference.machine.values import NONE, SCALAR, Value, fresh, join, opaque
 from langgraph_parallel.locations import world
 
 

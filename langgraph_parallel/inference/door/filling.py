@@ -26,15 +26,8 @@ from langgraph_parallel.inference.machine.values import (
     join,
     opaque,
 )
-from langgraph_parallel.inference.objects.held import (
-    MAPPINGS,
-    held_item,
-    held_items,
-    place_of,
-)
-from langgraph_parallel.inference.objects.objects import (
-    change_object,
-)
+from langgraph_parallel.inference.objects.held import MAPPINGS, held_item, held_items, place_of
+from langgraph_parallel.inference.objects.objects import change_object
 from langgraph_parallel.locations import ANY_ITEM, Location
 
 

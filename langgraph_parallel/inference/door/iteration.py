@@ -33,11 +33,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
-from langgraph_parallel.inference.objects.held import (
-    held_items,
-    held_keys,
-    place_of,
-)
+from langgraph_parallel.inference.objects.held import held_items, held_keys, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     call_method,

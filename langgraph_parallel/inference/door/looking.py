@@ -7,10 +7,7 @@ import types
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL
-from langgraph_parallel.inference.code.datamodel import (
-    find,
-    is_a,
-)
+from langgraph_parallel.inference.code.datamodel import find, is_a
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.state_keys import use_values
 from langgraph_parallel.inference.machine.certainty import is_deep
@@ -27,16 +24,8 @@ from langgraph_parallel.inference.machine.values import (
     Value,
     roots_of,
 )
-from langgraph_parallel.inference.objects.held import (
-    CONTAINERS,
-    held_items,
-    held_keys,
-)
-from langgraph_parallel.inference.objects.objects import (
-    Typed,
-    class_of,
-    look_behind,
-)
+from langgraph_parallel.inference.objects.held import CONTAINERS, held_items, held_keys
+from langgraph_parallel.inference.objects.objects import Typed, class_of, look_behind
 from langgraph_parallel.inference.objects.special_methods import use_object
 from langgraph_parallel.locations import ANYWHERE
 

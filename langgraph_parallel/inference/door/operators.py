@@ -1,17 +1,4 @@
-"""From an operator to what it does to its operands, by their kinds.
-
-    operation x receiver -> what it gives, with everything that it may run, look at and change
-
-This module and those for iterating, filling, attributes, items and contexts are the one door: every
-rule for a piece of syntax, and every known call that is an operation in disguise (`len`,
-`operator.add`, `str.format`), comes here; nothing else decides what touching an object does. By the
-kind of receiver:
-
-    State              the keys that are looked at
-    Const, Data, Cell  built-in data: no code of anybody's, but for parts that are no data
-    Live, Made, Object the special methods of the class (`special_methods`)
-    Opaque             unknown, unless a library has made it out of plain data
-"""
+"""From an operator to what it does to its operands, by their kinds."""
 
 from __future__ import annotations
 
@@ -20,12 +7,7 @@ import types
 from typing import Final, TypeGuard
 
 from langgraph_parallel.effects import ALL
-from langgraph_parallel.inference.code.datamodel import (
-    REFLECTED,
-    find,
-    in_place,
-    user_defined,
-)
+from langgraph_parallel.inference.code.datamodel import REFLECTED, find, in_place, user_defined
 from langgraph_parallel.inference.door.filling import (
     add_to,
     change,
@@ -63,11 +45,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
-from langgraph_parallel.inference.objects.held import (
-    MAPPINGS,
-    held_items,
-    place_of,
-)
+from langgraph_parallel.inference.objects.held import MAPPINGS, held_items, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     class_of,

@@ -8,13 +8,7 @@ from typing import Final
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.frame import Frame, used
-from langgraph_parallel.inference.machine.values import (
-    Data,
-    State,
-    Value,
-    join,
-    opaque,
-)
+from langgraph_parallel.inference.machine.values import Data, State, Value, join, opaque
 
 _STATE_OPERATORS: Final = frozenset(
     f"__{name}__"

@@ -11,13 +11,7 @@ import functools
 import pathlib
 import types
 import uuid
-from collections.abc import (
-    Collection,
-    Mapping,
-    MutableMapping,
-    MutableSequence,
-    Sequence,
-)
+from collections.abc import Collection, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import (
     Annotated,
     Any,

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from langgraph_parallel.inference.machine.values import (
-    NOTHING,
-    Value,
-    join,
-)
+from langgraph_parallel.inference.machine.values import NOTHING, Value, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +19,14 @@ class Arguments:
     named: Mapping[str, Value] = field(default_factory=dict)
     unpacked: Value = NOTHING
     """What `*args` and `**kwargs` may hold, together."""
+
+    def after(self, *first: Value) -> Arguments:
+        """Return the arguments behind others, such as the receiver of a method."""
+        return replace(self, positional=(*first, *self.positional))
+
+    def rest(self) -> Arguments:
+        """Return the arguments without the first one."""
+        return replace(self, positional=self.positional[1:])
 
     @property
     def callee(self) -> str:

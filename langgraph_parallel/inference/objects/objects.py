@@ -12,10 +12,7 @@ import types
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from langgraph_parallel.effects import ALL, Keys
-from langgraph_parallel.inference.code.datamodel import (
-    is_a,
-    user_defined,
-)
+from langgraph_parallel.inference.code.datamodel import is_a, user_defined
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (

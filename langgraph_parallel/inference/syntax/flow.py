@@ -12,13 +12,7 @@ from langgraph_parallel.inference.door.contexts import enter, leave
 from langgraph_parallel.inference.door.operators import truth
 from langgraph_parallel.inference.machine.frame import Env, Frame, join_envs, statement
 from langgraph_parallel.inference.machine.recorder import GiveUpError
-from langgraph_parallel.inference.machine.values import (
-    NOTHING,
-    Live,
-    Object,
-    Value,
-    join,
-)
+from langgraph_parallel.inference.machine.values import NOTHING, Live, Object, Value, join
 from langgraph_parallel.inference.syntax.containers import iterate_over
 from langgraph_parallel.inference.syntax.expressions import condition
 from langgraph_parallel.inference.syntax.statements import store

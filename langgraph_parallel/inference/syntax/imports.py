@@ -9,12 +9,7 @@ import sys
 
 from langgraph_parallel.inference.machine.frame import Frame, statement
 from langgraph_parallel.inference.machine.recorder import GiveUpError
-from langgraph_parallel.inference.machine.values import (
-    WORLD,
-    Live,
-    Value,
-    opaque,
-)
+from langgraph_parallel.inference.machine.values import WORLD, Live, Value, opaque
 
 
 @statement(ast.Import)
