@@ -58,8 +58,6 @@ from langgraph_parallel.inference.syntax import (  # noqa: F401
 
 _MOST_PASSES: Final = 12
 """Passes over a node until nothing it builds or leaks grows any more; each pass adds or ends."""
-
-
 RAISES_OWN_ERRORS = False
 """Set by our tests: what goes wrong in the analysis itself is raised, and not taken for a node that
 cannot be read."""

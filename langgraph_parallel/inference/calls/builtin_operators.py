@@ -125,10 +125,7 @@ _OPERATORS: Final = (
     *("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift"),
     *("and_", "xor", "or_"),
 )
-
-
 _COMPARISONS: Final = ("lt", "le", "gt", "ge", "eq", "ne")
-
 
 OPERATIONS: Final[tuple[tuple[Any, Rule], ...]] = (
     *((len, _one("__len__")), (hash, _one("__hash__")), (str, _one("__str__"))),

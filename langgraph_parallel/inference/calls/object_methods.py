@@ -70,7 +70,7 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
     cls = class_of(atom)
     if isinstance(atom, Object) and issubclass(cls, logging.Logger) and not user_defined(cls):
         return _log(frame, logging.getLogger(), given)
-    if isinstance(atom, Object) and issubclass(cls, (Runnable,)):
+    if isinstance(atom, Object) and issubclass(cls, Runnable):
         external = contact_of_class(cls)
         if external is not None:
             return chain_method(frame, Chain(external, gives_of(cls)), name, given)
@@ -184,15 +184,10 @@ def _gentle_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Va
 
 def _is_value_class(cls: type) -> bool:
     """Tell whether a class is immutable and holds plain data: a match, a pattern, a template."""
-    return cls.__module__ in (
-        "re",
-        "string",
-        "datetime",
-        "decimal",
-        "uuid",
-        "fractions",
-        "zoneinfo",
-    )
+    return cls.__module__ in _VALUE_MODULES
+
+
+_VALUE_MODULES: Final = ("re", "string", "datetime", "decimal", "uuid", "fractions", "zoneinfo")
 
 
 def _change_all(frame: Frame, atom: Typed, given: Arguments) -> None:

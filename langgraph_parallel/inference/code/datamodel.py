@@ -69,8 +69,6 @@ MUTATING: Final = frozenset(
     | {f"__i{name}__" for name in _BINARY}
 )
 """Special methods that, where they are built in, change the object they are called on."""
-
-
 _SCALARS: Final = (
     *(str, int, float, bool, bytes, complex),
     *(type(None), type(...), type(NotImplemented)),

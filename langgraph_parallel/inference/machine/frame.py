@@ -50,7 +50,6 @@ from langgraph_parallel.locations import Location
 
 _DEEPEST_CALL: Final = 12
 
-
 Env: TypeAlias = dict[str, Value]
 
 
@@ -351,19 +350,12 @@ def call_unknown(frame: Frame, atom: Atom, given: Arguments) -> Value:
 
 _Rule = TypeVar("_Rule", bound=Callable[..., Any])
 
-
 EXPRESSIONS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {}
 """The rule for each kind of expression."""
-
-
 STATEMENTS: dict[type[ast.stmt], Callable[[Frame, Any], None]] = {}
 """The rule for each kind of statement."""
-
-
 CALLS: dict[type[Atom], Callable[[Frame, Any, Arguments], Value]] = {}
 """The rule for calling each kind of atom; without one, nothing is known of the call."""
-
-
 USES: dict[type[Atom], Callable[[Frame, Any, ast.AST], Value]] = {}
 """The rule for looking at all of each kind of atom; without one, there is nothing to look at."""
 

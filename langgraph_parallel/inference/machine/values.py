@@ -19,12 +19,8 @@ from typing import Any, Final, Literal, TypeAlias
 from langgraph_parallel.effects import ALL, External, Keys, union
 
 WORLD: Final = "\0world"
-
-
 GIVEN: Final = "\0given"
 """Marks what the graph's caller passed in (`config`, `context`): data that outlives the node."""
-
-
 _MOST_CONSTANTS: Final = 16
 
 
@@ -253,20 +249,11 @@ _Built: TypeAlias = Made | Method | Chain | Cell | Routed | Closure
 Atom: TypeAlias = Const | Data | Opaque | _Found | _Built
 Value: TypeAlias = frozenset[Atom]
 
-
 NOTHING: Final[frozenset[Any]] = frozenset()
-
-
 NONE: Final[Value] = frozenset({Const(None, type(None))})
 STATE: Final[Value] = frozenset({State()})
-
-
 SCALAR: Final[Value] = frozenset({Data(scalar=True, plain=True)})
-
-
 MESSAGE: Final[Value] = frozenset({Data(plain=True)})
-
-
 _OVERWRITE_KEYS: Final = frozenset({"__overwrite__", "type"})
 
 

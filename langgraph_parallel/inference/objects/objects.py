@@ -30,11 +30,7 @@ from langgraph_parallel.inference.objects.held import CONTAINERS, place_of
 from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location, any_attribute
 
 Typed: TypeAlias = Live | Made | Object
-
-
 WORLDLY: Final = opaque(frozenset({WORLD}))
-
-
 ROUTINES: Final = (
     types.BuiltinFunctionType,
     types.MethodDescriptorType,

@@ -187,8 +187,6 @@ _ONE_OPERAND: Final = frozenset(
         *("__deepcopy__", "__reduce_ex__", "__instancecheck__", "__subclasscheck__"),
     }
 )
-
-
 _IMPLICIT: Final = _ONE_OPERAND | {
     *("__repr__", "__str__", "__hash__", "__bool__", "__len__", "__iter__", "__next__"),
     *("__int__", "__float__", "__index__", "__complex__", "__bytes__", "__fspath__"),

@@ -46,14 +46,11 @@ OPERATORS: Final[Mapping[type[ast.operator], str]] = {
     ast.BitAnd: "__and__",
 }
 
-
 _UNARY: Final[Mapping[type[ast.unaryop], str]] = {
     ast.USub: "__neg__",
     ast.UAdd: "__pos__",
     ast.Invert: "__invert__",
 }
-
-
 _COMPARISONS: Final[Mapping[type[ast.cmpop], str]] = {
     ast.Eq: "__eq__",
     ast.NotEq: "__ne__",
@@ -62,8 +59,6 @@ _COMPARISONS: Final[Mapping[type[ast.cmpop], str]] = {
     ast.Gt: "__gt__",
     ast.GtE: "__ge__",
 }
-
-
 _CONVERSIONS: Final = {ord("r"): "__repr__", ord("s"): "__str__", ord("a"): "__repr__"}
 
 
