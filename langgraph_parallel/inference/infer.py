@@ -6,28 +6,16 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from langgraph.graph.message import add_messages
 
-from langgraph_parallel.effects import (
-    ALL,
-    Effects,
-    Evidence,
-    Keys,
-    declared_effects,
-    union,
-)
+from langgraph_parallel.effects import ALL, Effects, Evidence, declared_effects, union
 
-# The rule tables fill when `calls` and `statements` are imported.
-from langgraph_parallel.inference import statements as _statements  # noqa: F401
-from langgraph_parallel.inference.callables import functions_of, unwrap_callable
-from langgraph_parallel.inference.calls import is_bridge
-from langgraph_parallel.inference.datamodel import is_a
-from langgraph_parallel.inference.frame import Arguments, Frame, GiveUpError, Recorder, Shape
-from langgraph_parallel.inference.framework import framework
-from langgraph_parallel.inference.functions import (
+# The tables of rules fill when these are imported.
+from langgraph_parallel.inference.calls import calls, live_calls  # noqa: F401
+from langgraph_parallel.inference.calls.functions import (
     bind_parameters,
     frame_for,
     live_defaults,
@@ -35,46 +23,44 @@ from langgraph_parallel.inference.functions import (
     run_body,
     run_late,
 )
-from langgraph_parallel.inference.memory import Memory
-from langgraph_parallel.inference.runnables import run_runnable
-from langgraph_parallel.inference.scopes import scope_of
-from langgraph_parallel.inference.shape import read_by_coercion
-from langgraph_parallel.inference.source import find_source
-from langgraph_parallel.inference.values import (
+from langgraph_parallel.inference.calls.runnables import run_runnable
+from langgraph_parallel.inference.code.callables import functions_of, is_bridge, unwrap_callable
+from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.code.scopes import scope_of
+from langgraph_parallel.inference.code.source import find_source
+from langgraph_parallel.inference.door import looking  # noqa: F401
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.frame import Frame
+from langgraph_parallel.inference.machine.memory import Memory
+from langgraph_parallel.inference.machine.recorder import GiveUpError, Recorder, Shape
+from langgraph_parallel.inference.machine.values import (
     NOTHING,
     STATE,
-    WORLD,
-    Cell,
+    Atom,
     Const,
     Data,
     Injected,
     Live,
-    Routed,
-    State,
-    Value,
     data,
-    opaque,
-    roots_of,
-    strings_of,
     tame,
 )
-from langgraph_parallel.locations import ANYWHERE, Location
+from langgraph_parallel.inference.returned import Outcome, effects_of
+from langgraph_parallel.inference.shape import read_by_coercion
+from langgraph_parallel.inference.syntax import (  # noqa: F401
+    containers,
+    expressions,
+    flow,
+    imports,
+    patterns,
+    statements,
+)
 
 _MOST_PASSES: Final = 12
 """Passes over a node until nothing it builds or leaks grows any more; each pass adds or ends."""
-
-
 RAISES_OWN_ERRORS = False
 """Set by our tests: what goes wrong in the analysis itself is raised, and not taken for a node that
 cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What interpreting one function gave."""
-
-    recorder: Recorder
-    returned: Value
 
 
 def infer_alone(node: Any, shape: Shape, schema: Any) -> Effects:
@@ -130,7 +116,7 @@ def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool, memory: M
             returned = run_runnable(frame, runnable, STATE, frame.source.node)
             run_late(frame)
             if before == recorder.settled_by and not recorder.grown:
-                return _effects_of(Outcome(recorder, returned))
+                return effects_of(Outcome(recorder, returned))
     except Exception as error:
         return _unanalyzed(error)
     return Effects.top(Evidence(what="not analyzed: its data flow does not settle"))
@@ -156,7 +142,7 @@ def router_effects(path: Any, shape: Shape) -> Effects:
             return _unanalyzed(error)
         if outcome is None:
             return Effects.top(Evidence(what="its source code is not available"))
-        total = either(total, _effects_of(Outcome(outcome.recorder, NOTHING)))
+        total = either(total, effects_of(Outcome(outcome.recorder, NOTHING)))
     return total
 
 
@@ -220,7 +206,7 @@ def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
     return names
 
 
-def _is_one(atom: Any) -> bool:
+def _is_one(atom: Atom) -> bool:
     if isinstance(atom, Const):
         return not isinstance(atom.value, (tuple, frozenset))
     return isinstance(atom, Data) and atom.scalar
@@ -243,7 +229,7 @@ def _static_effects(
         return _unanalyzed(error)
     if outcome is None:
         return Effects.top(Evidence(what="its source code is not available"))
-    effects = _effects_of(outcome)
+    effects = effects_of(outcome)
     coerced = read_by_coercion(schema, shape.keys)
     return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
 
@@ -299,130 +285,6 @@ def _bind_node_parameters(
     defaults = live_defaults(frame, function)
     given = Arguments(frame.source.node, positional, named)
     bind_parameters(frame, frame.source.node.args, defaults, given)
-
-
-def _effects_of(outcome: Outcome) -> Effects:
-    recorder = outcome.recorder
-    effects = Effects(
-        reads=recorder.reads,
-        mutates=recorder.mutates,
-        looks_at=frozenset(recorder.looks_at),
-        changes=frozenset(recorder.changes),
-        external=frozenset(recorder.external),
-        control=frozenset(recorder.control),
-        goto=recorder.goto,
-        resources=recorder.resources,
-        evidence=tuple(recorder.evidence.values()),
-    )
-    for atom in outcome.returned:
-        effects = _with_update(effects, atom, recorder)
-        _expose(atom, recorder)
-    return (
-        effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
-    )
-
-
-def _expose(atom: Any, recorder: Recorder) -> None:
-    """Remember which state keys are given objects that live outside the state."""
-    if isinstance(atom, Routed):
-        for part in atom.update:
-            _expose(part, recorder)
-    if not isinstance(atom, Cell):
-        return
-    for key, value in atom.values.items():
-        places = _places_behind(value, 0)
-        if places:
-            recorder.memory.expose([key], places)
-
-
-def _places_behind(value: Value, depth: int) -> set[Location]:
-    """Return the objects outside the state that a value may be, or hold."""
-    places: set[Location] = set()
-    for atom in value:
-        if isinstance(atom, Live):
-            places.add(Location(atom.obj, None, type(atom.obj).__name__))
-            if not is_a(atom.obj, type):
-                places.add(ANYWHERE)  # and what it holds
-        elif isinstance(atom, Cell) and depth < _DEEPEST_PLACES:
-            places |= _places_behind(atom.everything(), depth + 1)
-        else:
-            roots = roots_of(frozenset({atom}))
-            if roots is not ALL and WORLD in roots:
-                places.add(ANYWHERE)
-    return places
-
-
-_DEEPEST_PLACES: Final = 4
-
-
-def _with_update(effects: Effects, atom: Any, recorder: Recorder) -> Effects:
-    """Add what returning `atom` from the node writes."""
-    if isinstance(atom, Const) and atom.value is None:
-        return effects
-    if isinstance(atom, Cell) and atom.kind == "dict":
-        return _with_cell(effects, atom, recorder)
-    if isinstance(atom, State):
-        whole = Cell(open=recorder.stored is ALL or recorder.shape.attributes, spread=True)
-        for key in recorder.stored if recorder.stored is not ALL else ():
-            whole.put(key, opaque(recorder.overlay))
-        return _with_cell(effects, whole, recorder)
-    if isinstance(atom, Routed):
-        return _with_command(effects, atom, recorder)
-    note = Evidence(what="its return value is not understood")
-    return replace(
-        Effects.top(),
-        external=effects.external | {"unknown"},
-        evidence=(*effects.evidence, note),
-    )
-
-
-def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
-    written: Keys = ALL if cell.open or cell.rest else frozenset(cell.keys)
-    if cell.spread:
-        written = union(written, recorder.stored)
-        effects, written = _with_copy(effects, written, recorder.shape)
-    plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
-    spoiled = frozenset(cell.keys) - plain
-    unknown = written is ALL or effects.writes is ALL
-    folds = frozenset() if unknown else (effects.folds | plain) - spoiled
-    earlier = effects.writes - effects.folds if effects.writes is not ALL else frozenset()
-    return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
-
-
-def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, Keys]:
-    """Account for returning a copy of the whole state.
-
-    A key that keeps the last value is only given back to itself. A key with a reducer takes its
-    value in once more; and what is not known may be one.
-    """
-    if written is ALL or shape.plain is None:
-        return replace(effects, reads=ALL), ALL
-    again = shape.keys - shape.plain
-    kept = (shape.keys & shape.plain) - written
-    return (
-        replace(effects, reads=union(effects.reads, again), keeps=effects.keeps | kept),
-        written | again,
-    )
-
-
-def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effects:
-    for atom in command.update:
-        is_dict = (isinstance(atom, Cell) and atom.kind == "dict") or (
-            isinstance(atom, Const) and atom.value is None
-        )
-        if is_dict:
-            effects = _with_update(effects, atom, recorder)
-        else:  # a list of pairs, say: any key, and any of them an `Overwrite`
-            effects = replace(effects, writes=ALL, folds=frozenset())
-    if not command.goto and not command.elsewhere:
-        return effects
-    names = strings_of(command.goto)
-    known = names is not None and not command.elsewhere
-    return replace(
-        effects,
-        control=effects.control | ({"goto"} if known else {"goto", "send"}),
-        goto=union(effects.goto, names if known and names is not None else ALL),
-    )
 
 
 def either(a: Effects, b: Effects) -> Effects:

@@ -27,8 +27,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from langgraph_parallel.asking import ask_structured
 from langgraph_parallel.effects import ALL, Control, Effects, Evidence, External, Keys
-from langgraph_parallel.inference.callables import functions_of, unwrap_callable
-from langgraph_parallel.inference.source import find_source
+from langgraph_parallel.inference.code.callables import functions_of, unwrap_callable
+from langgraph_parallel.inference.code.source import find_source
 
 _FORMAT: Final = "1"
 """Part of every cache key; changes with the prompt or the schema."""

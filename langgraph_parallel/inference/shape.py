@@ -11,10 +11,15 @@ from langgraph.graph.message import add_messages
 from pydantic import BaseModel
 from typing_extensions import get_type_hints
 
-from langgraph_parallel.inference.annotations import LISTS, SCALARS, strip, value_of_annotation
-from langgraph_parallel.inference.datamodel import user_defined
-from langgraph_parallel.inference.frame import Shape
-from langgraph_parallel.inference.values import Data, Value
+from langgraph_parallel.inference.code.datamodel import user_defined
+from langgraph_parallel.inference.machine.annotations import (
+    LISTS,
+    SCALARS,
+    strip,
+    value_of_annotation,
+)
+from langgraph_parallel.inference.machine.recorder import Shape
+from langgraph_parallel.inference.machine.values import Data, Value
 
 
 def describe_schema(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from langgraph_parallel.effects import Effects, Evidence
-from langgraph_parallel.inference.frame import Shape
 from langgraph_parallel.inference.infer import node_effects, router_effects, router_targets
-from langgraph_parallel.inference.memory import Memory
+from langgraph_parallel.inference.machine.memory import Memory
+from langgraph_parallel.inference.machine.recorder import Shape
 
 
 class Subject(Protocol):

@@ -273,8 +273,8 @@ class _Builder:
         self._commit(index, level, strict)
 
     def _constrain_keys(self, step: Step, strict: set[int], weak: set[int]) -> None:
-        for places in self._near(step):
-            strict |= places.before(step)
+        for place in self._near(step):
+            strict |= place.before(step)
         for key in step.reads:
             strict.update(self._use(key).writers)
         for key in step.writes:

@@ -12,7 +12,7 @@ from langgraph_parallel._compat.builder import defaults_of
 from langgraph_parallel._compat.channels import read_channels
 from langgraph_parallel._compat.runnables import find_plain, find_projectable
 from langgraph_parallel.effects import METADATA_KEY
-from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.machine.recorder import Shape
 from langgraph_parallel.inference.shape import describe_schema
 from langgraph_parallel.reading.model import Graph, Node, Router
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from langgraph.graph import END as END
 from langgraph.graph import START as START
 
-from langgraph_parallel.inference.frame import Shape
+from langgraph_parallel.inference.machine.recorder import Shape
 
 ROOT: Final = "__root__"
 """The channel of a state that is one value without keys."""

@@ -26,7 +26,7 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference.framework import Framework, use_framework
+from langgraph_parallel.inference.code.framework import Framework, use_framework
 from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
 from langgraph_parallel.inference.shape import describe_schema
 from langgraph_parallel.inference.whole import (

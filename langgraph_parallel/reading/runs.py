@@ -9,8 +9,9 @@ from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel._compat.events import failed_tasks, fold_key
-from langgraph_parallel._compat.runnables import is_async_only
+from langgraph_parallel._compat.events import failed_tasks
+from langgraph_parallel._compat.events import fold_key as fold_key
+from langgraph_parallel._compat.runnables import is_async_only as is_async_only
 
 
 def stream_run(graph: CompiledStateGraph[Any, Any, Any, Any], given: Any, config: Any) -> list[Any]:

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from langgraph_parallel.inference.frame import EXPRESSIONS, STATEMENTS
+from langgraph_parallel.inference.machine.frame import EXPRESSIONS, STATEMENTS
 
 REFUSED = {
     "TemplateStr": "t-strings, from Python 3.14",

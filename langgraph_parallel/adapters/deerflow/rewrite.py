@@ -17,7 +17,7 @@ from langgraph_parallel.adapters.deerflow.steps import Merge, Sees, merge_by_url
 from langgraph_parallel.adapters.deerflow.team import PROGRESS, Team, join_progress
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference.callables import functions_of, unwrap_callable
+from langgraph_parallel.inference.code.callables import functions_of, unwrap_callable
 from langgraph_parallel.plan.dependencies import DependencyAnalyzer
 from langgraph_parallel.plan.planner import ParallelPlanner
 

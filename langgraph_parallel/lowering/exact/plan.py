@@ -8,8 +8,8 @@ strict:
 
 * A node whose effects are not known, or which changes values in place or memory, writes to the
   world or may pause, never starts early.
-* Nothing starts before a node of unknown effects, or one that writes to the world, changes values in
-  place, pauses or routes, has ended: it may fail, and then nothing after it may have happened.
+* Nothing starts before a node of unknown effects, or one that writes to the world, changes values
+  in place, pauses or routes, has ended: it may fail, and then nothing after it may have happened.
 * A node that looks at a place in memory starts after every earlier node that changes it, and not
   early at all where a reducer changes it, which runs when LangGraph commits.
 * Users of one resource follow one another.
@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.construct import makes_quietly
+from langgraph_parallel.inference.calls.construct import makes_quietly
 from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
 from langgraph_parallel.ordering.dependence import Step, fence_of

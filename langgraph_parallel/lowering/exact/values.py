@@ -27,7 +27,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from pydantic import BaseModel
 
-from langgraph_parallel.inference.source import is_library
+from langgraph_parallel.inference.code.source import is_library
 
 ATOMS: Final[frozenset[Any]] = frozenset(
     {

@@ -1,0 +1,73 @@
+"""From a built-in function to its rule: the operations that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langgraph_parallel.inference.calls.builtin_inspection import INSPECTIONS
+from langgraph_parallel.inference.calls.builtin_iteration import ITERATIONS
+from langgraph_parallel.inference.calls.builtin_operators import OPERATIONS, Rule
+from langgraph_parallel.inference.door.filling import cell_at, fill_cell
+from langgraph_parallel.inference.door.operators import unary
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.frame import Frame, unknown
+from langgraph_parallel.inference.machine.values import NONE, SCALAR, Value, fresh, tame
+from langgraph_parallel.locations import SCREEN
+
+
+def _print(frame: Frame, given: Arguments) -> Value:
+    for value in (*given.positional, given.unpacked):
+        unary(frame, "__str__", value, given.node)
+    frame.recorder.change(SCREEN, frame.where(given.node))
+    file = given.named.get("file", NONE) - NONE
+    if file:
+        unknown(frame, "prints to a file object", file, given.node)
+    return NONE
+
+
+def _dict(frame: Frame, given: Arguments) -> Value:
+    cell = cell_at(frame, given.node)
+    fill_cell(frame, cell, given)
+    return frozenset({cell})
+
+
+def _dir(frame: Frame, given: Arguments) -> Value:
+    frame.use(given.all, given.node)
+    return fresh(plain=True)
+
+
+def _used(result: Value) -> Rule:
+    def rule(frame: Frame, given: Arguments) -> Value:
+        frame.use(given.all, given.node)
+        return result
+
+    return rule
+
+
+def _untouched(result: Value) -> Rule:
+    def rule(frame: Frame, given: Arguments) -> Value:
+        del frame, given
+        return result
+
+    return rule
+
+
+RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
+    id(function): (function, rule)
+    for function, rule in (
+        *OPERATIONS,
+        *ITERATIONS,
+        *INSPECTIONS,
+        *((print, _print), (dict, _dict), (dir, _dir), (callable, _untouched(SCALAR))),
+        *((ord, _used(SCALAR)), (range, _used(fresh(plain=True))), (slice, _used(SCALAR))),
+        *((memoryview, _used(SCALAR)), (object, _untouched(tame()))),
+    )
+}
+"""The rule for each built-in, by the identity of the function; the function is kept with it."""
+
+
+def rule_of(obj: Any) -> Rule | None:
+    """Return the rule for calling a built-in function or class; None when it has none here."""
+    found = RULES.get(id(obj))
+    return found[1] if found is not None and found[0] is obj else None

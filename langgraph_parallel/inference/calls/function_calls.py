@@ -1,0 +1,144 @@
+"""From the call of a function to its declared effects, its body or what its library does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import types
+from typing import Any, Final
+
+from langgraph_parallel.effects import ALL, Effects, declared_effects
+from langgraph_parallel.inference.calls.functions import call_live
+from langgraph_parallel.inference.calls.handlers import log_to
+from langgraph_parallel.inference.code.callables import is_bridge
+from langgraph_parallel.inference.code.gentle import library_name
+from langgraph_parallel.inference.code.source import is_library
+from langgraph_parallel.inference.door.filling import cell_at, collected
+from langgraph_parallel.inference.door.iteration import await_value
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.frame import Frame, unknown
+from langgraph_parallel.inference.machine.values import (
+    MESSAGE,
+    NONE,
+    SCALAR,
+    Chain,
+    Const,
+    Object,
+    State,
+    Value,
+    join,
+    opaque,
+    tame,
+)
+
+
+def _init_chat_model() -> Any:
+    module = sys.modules.get("langchain.chat_models.base")
+    return getattr(module, "init_chat_model", None)
+
+
+def call_function(frame: Frame, function: Any, given: Arguments) -> Value:
+    """Call a function written in Python."""
+    declared = declared_effects(function)
+    if declared is not None:
+        return _call_declared(frame, declared, function.__name__, given)
+    if not isinstance(function, types.FunctionType):
+        return frame.call(frame.live(function), given)
+    if is_library(function.__code__.co_filename):
+        return _call_library(frame, function, given)
+    found = call_live(frame, function, given)
+    if found is not None:
+        return found
+    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+
+
+def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is not None and function.__code__ is _CONTEXT_HELPER:
+        return frame.call(frame.live(wrapped), given)
+    if wrapped is not None and is_bridge(function):
+        return frame.call(frame.live(wrapped), given)
+    if function is _init_chat_model():
+        frame.use(given.all, given.node)
+        return frozenset({Chain(frozenset({"model"}), MESSAGE)})
+    logged = _log_call(frame, function, given)
+    if logged is not None:
+        return logged
+    return _call_async_helper(frame, function, given)
+
+
+def _helper_code() -> types.CodeType:
+    @contextlib.contextmanager
+    def nothing() -> Any:
+        yield
+
+    return nothing.__code__
+
+
+_CONTEXT_HELPER: Final = _helper_code()
+"""The code of what `contextlib.contextmanager` makes of a generator."""
+
+
+def _log_call(frame: Frame, function: types.FunctionType, given: Arguments) -> Value | None:
+    """Return what `logging.info(...)` and the like give; None when it is none of them."""
+    if function is logging.getLogger:
+        names = [a.value for v in given.positional for a in v if isinstance(a, Const)]
+        if len(names) == 1 and given.positional and len(given.positional[0]) == 1:
+            return frame.live(logging.getLogger(names[0]))
+        return frozenset({Object(logging.Logger)}) if given.all else frame.live(logging.getLogger())
+    if library_name(function) in _LOG_FUNCTIONS:
+        frame.use(given.all, given.node)
+        log_to(frame, logging.getLogger(), given.node)
+        return NONE
+    return None
+
+
+_LOG_FUNCTIONS: Final = frozenset(
+    f"logging.{name}"
+    for name in ("debug", "info", "warning", "error", "critical", "exception", "log")
+)
+
+
+def _call_async_helper(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
+    """Call the functions of asyncio that run or await what they are given."""
+    if function is asyncio.gather:
+        parts = await_value(frame, join(*given.positional, given.unpacked), given.node)
+        return collected(frame, given.node, parts)
+    if function in (asyncio.wait_for, asyncio.shield) and given.positional:
+        return await_value(frame, given.positional[0], given.node)
+    if function is asyncio.to_thread and given.positional:
+        return frame.call(given.positional[0], given.rest())
+    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+
+
+def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments) -> Value:
+    """Return what a helper gives that its author declared with `@effects`."""
+    where = frame.where(given.node)
+    passed = given.all
+    takes_state = State() in passed
+    if takes_state:
+        if declared.reads is ALL:
+            frame.recorder.read_all(f"passed to {name}()", where)
+        for key in declared.reads if declared.reads is not ALL else ():
+            frame.recorder.read(key, where)
+        passed = passed - {State()}
+    reached = frame.escape(passed, f"passed to {name}()", where)
+    if declared.mutates:
+        frame.recorder.mutate(reached, f"{name}() was declared to", where)
+    for contact in sorted(declared.external):
+        frame.recorder.contact(contact, f"{name}() was declared a {contact} call", where)
+    for control in sorted(declared.control):
+        what = f"{name}() was declared to {control}"
+        frame.recorder.leave(control, what, where, declared.goto)
+    frame.recorder.resources |= declared.resources
+    if not takes_state or declared.goto:
+        return tame(reached)
+    update = cell_at(frame, given.node)  # it works like a node: it gives an update
+    update.open = declared.writes is ALL
+    for key in declared.writes if declared.writes is not ALL else ():
+        frame.recorder.grown |= update.put(
+            key, SCALAR if key in declared.folds else opaque(reached)
+        )
+    return frozenset({update, Const(None, type(None))})

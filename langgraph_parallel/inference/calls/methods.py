@@ -1,0 +1,70 @@
+"""From `x.name(...)` to what the method gives, by the kind of receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from langgraph_parallel.inference.calls.clients import store_method
+from langgraph_parallel.inference.calls.container_methods import cell_method
+from langgraph_parallel.inference.calls.data_methods import data_method
+from langgraph_parallel.inference.calls.object_methods import object_method
+from langgraph_parallel.inference.calls.runnable_methods import chain_method
+from langgraph_parallel.inference.calls.writing import write_stream
+from langgraph_parallel.inference.door.attributes import attribute_of
+from langgraph_parallel.inference.door.injected import injected_part
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import constants_of
+from langgraph_parallel.inference.machine.frame import Frame, unknown
+from langgraph_parallel.inference.machine.values import (
+    Atom,
+    Cell,
+    Chain,
+    Const,
+    Data,
+    Injected,
+    Live,
+    Made,
+    Object,
+    Opaque,
+    State,
+    Value,
+    join,
+)
+
+
+def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) -> Value:
+    """Return what a method of `config`, `runtime` or `store` gives."""
+    if atom.name == "store":
+        return store_method(frame, name, given)
+    if atom.name == "runtime" and name == "stream_writer":
+        return write_stream(frame, given)
+    if atom.name in ("config", "settings") and name == "get" and given.positional:
+        names = constants_of(given.positional[0])
+        known = frozenset(map(str, names)) if names is not None else None
+        return join(injected_part(frame, atom, known, given.node), *given.positional[1:])
+    return unknown(frame, f"calls {atom.name}.{name}()", given.all, given.node)
+
+
+def _state_method(frame: Frame, atom: State, name: str, given: Arguments) -> Value:
+    return frame.call(attribute_of(frame, atom, name, given.node), given)
+
+
+_METHODS: Final[Mapping[type[Atom], Callable[[Frame, Any, str, Arguments], Value]]] = {
+    State: _state_method,
+    **dict.fromkeys((Const, Data, Opaque), data_method),
+    Cell: cell_method,
+    Chain: chain_method,
+    Injected: _injected_method,
+    **dict.fromkeys((Live, Made, Object), object_method),
+}
+"""The rule for calling a method of each kind of atom."""
+
+
+def method_of(frame: Frame, atom: Atom, name: str, given: Arguments) -> Value:
+    """Return what `atom.name(...)` gives."""
+    rule = _METHODS.get(type(atom))
+    if rule is not None:
+        return rule(frame, atom, name, given)
+    involved = join(frozenset({atom}), given.all)
+    return unknown(frame, f"calls .{name}()", involved, given.node)

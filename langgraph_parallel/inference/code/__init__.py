@@ -1,0 +1,1 @@
+"""What can be read of code and classes without running any of it."""

@@ -1,0 +1,65 @@
+"""The state as a whole and its keys: from looking at them and storing to reads and writes."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.frame import Frame, used
+from langgraph_parallel.inference.machine.values import Data, State, Value, join, opaque
+
+_STATE_OPERATORS: Final = frozenset(
+    f"__{name}__"
+    for name in (
+        *("str", "repr", "format", "bool", "len", "hash", "contains", "iter", "next", "getitem"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "getattr", "getattribute"),
+    )
+)
+"""Operators of a state's class that using the state as a whole may run."""
+
+
+def use_values(frame: Frame, node: ast.AST) -> None:
+    """Let something look at all of the state and at all that its values hold."""
+    use_state(frame, node)
+    frame.use(values_of_state(frame), node)
+
+
+def values_of_state(frame: Frame) -> Value:
+    """Return what any value of the state may be."""
+    shape = frame.recorder.shape
+    unknown_key = opaque(ALL)
+    return join(*(shape.hints.get(key, unknown_key) for key in shape.keys))
+
+
+def use_state(frame: Frame, node: ast.AST) -> None:
+    """Let something look at all of the state, and not into its values."""
+    frame.recorder.read_all("used as a whole", frame.where(node))
+    if frame.recorder.shape.own_code & _STATE_OPERATORS:
+        what = "runs an operator of the state's class"
+        frame.recorder.contact("unknown", what, frame.where(node))
+
+
+@used(State)
+def _use_whole_state(frame: Frame, atom: State, node: ast.AST) -> Value:
+    del atom  # there is only one
+    use_values(frame, node)
+    return frozenset({Data(ALL, deep=False, parts=values_of_state(frame))})
+
+
+def from_state(frame: Frame, index: Value, node: ast.AST) -> Value:
+    """Read the state at `index`."""
+    from_keys = strings_of(index)
+    if from_keys is None:
+        frame.recorder.read_all("the key is not a known string", frame.where(node))
+        return opaque(ALL)
+    return join(*(frame.recorder.read(key, frame.where(node)) for key in from_keys))
+
+
+def store_in_state(frame: Frame, index: Value, value: Value, where: str) -> None:
+    """Store `value` in the node's own copy of the state, which shows when it is returned."""
+    roots = frame.escape(value, "stored in the state", where)
+    keys = strings_of(index)
+    frame.recorder.overlay = union(frame.recorder.overlay, roots)
+    frame.recorder.stored = union(frame.recorder.stored, ALL if keys is None else keys)

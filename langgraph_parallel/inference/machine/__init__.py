@@ -1,0 +1,1 @@
+"""The machine of the interpreter: abstract values, variables, and what has been seen so far."""

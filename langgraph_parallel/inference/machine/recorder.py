@@ -1,0 +1,188 @@
+"""From what the interpreter comes across to the effects of one node: all of it only ever widens."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from langgraph_parallel.effects import ALL, Control, Evidence, External, Keys, union
+from langgraph_parallel.inference.machine.certainty import is_deep, is_scalar
+from langgraph_parallel.inference.machine.memory import Content, Memory
+from langgraph_parallel.inference.machine.values import (
+    GIVEN,
+    NOTHING,
+    WORLD,
+    Cell,
+    Closure,
+    Opaque,
+    Value,
+    join,
+    opaque,
+)
+from langgraph_parallel.locations import ANY_ITEM, Location
+
+_BUDGET: Final = 40_000
+"""Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
+lines with its helpers takes about 10,000."""
+
+
+class GiveUpError(Exception):
+    """Raised inside the interpreter when only TOP is a sound answer; never leaves the package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The state type of one node, as far as reading it goes."""
+
+    keys: frozenset[str]
+    """Keys that the node receives (its input schema)."""
+    hints: Mapping[str, Value] = field(default_factory=dict)
+    """For each key, the abstract value that its annotation promises."""
+    attributes: bool = False
+    """True for pydantic and dataclass states, which are read as `state.key`."""
+    plain: frozenset[str] | None = None
+    """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
+    own_code: frozenset[str] = frozenset()
+    """Names that the state's class defines beside its fields: methods, properties, operators."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The effects of one node, as found so far."""
+
+    shape: Shape
+    memory: Memory = field(default_factory=Memory)
+    reads: Keys = frozenset()
+    mutates: Keys = frozenset()
+    looks_at: set[Location] = field(default_factory=set)
+    changes: set[Location] = field(default_factory=set)
+    external: set[External] = field(default_factory=set)
+    control: set[Control] = field(default_factory=set)
+    goto: Keys = frozenset()
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    leaked: Keys = frozenset()
+    """State keys whose value was put into some container; any part of any container may be it."""
+    leaked_opaque: bool = False
+    """True once something that is not plain data was put into some container."""
+    overlay: Keys = frozenset()
+    """State keys whose value was stored under another key of the node's own copy of the state."""
+    trusts_calls: bool = False
+    """True when the user says that unknown calls have no effect that another node could notice."""
+    resources: frozenset[str] = frozenset()
+    """Resources that declared helpers use."""
+    stored: Keys = frozenset()
+    """Keys that the node stored into its own copy of the state."""
+    budget: int = _BUDGET
+    cells: dict[Any, Cell] = field(default_factory=dict)
+    """One container per place in the source, so that loops reach a fixed point."""
+    grown: bool = False
+    """True once a container has got something that it did not hold when it was last looked into."""
+    late: dict[Closure, Value] = field(default_factory=dict)
+    """Inner functions that others may call later, and what they may be called with."""
+    generators: list[tuple[Any, ast.GeneratorExp]] = field(default_factory=list)
+    """Generator expressions, with their frames: they run when consumed, not where they stand."""
+    raised: Value = NOTHING
+    """The exceptions that the code makes and raises; a handler may catch any of them."""
+    trail: list[Any] = field(default_factory=list)
+    """Helpers being followed: a recursive call is not followed again."""
+    promises: dict[int, Value] = field(default_factory=dict)
+    """What the annotation of a name or attribute promises of the parts of the container in it."""
+    names: dict[int, str] = field(default_factory=dict)
+    """What the code calls live objects, by their identity; for reports."""
+
+    def note(self, what: str, where: str, effect: str = "") -> None:
+        """Keep the first evidence of each kind."""
+        self.evidence.setdefault(what, Evidence(what=what, where=where, effect=effect))
+
+    def read(self, key: str, where: str) -> Value:
+        """Record a read of one state key and return what it gives."""
+        if key not in self.shape.keys:
+            return opaque(self.overlay)
+        self.reads = union(self.reads, frozenset({key}))
+        self.note(f"reads {key!r}", where)
+        promised = self.shape.hints.get(key, opaque(frozenset({key})))
+        return join(promised, opaque(self.overlay)) if self.overlay else promised
+
+    def read_all(self, why: str, where: str) -> None:
+        """Record that every key may be read."""
+        if self.reads is not ALL:
+            self.note(f"reads the whole state: {why}", where)
+        self.reads = ALL
+
+    def mutate(
+        self,
+        roots: Keys,
+        what: str,
+        where: str,
+        value: Value = NOTHING,
+        place: Location = ANY_ITEM,
+    ) -> None:
+        """Record that an object that may be any of `roots` is changed in place.
+
+        Args:
+            roots: What the object may be.
+            what: How it is changed.
+            where: `file:line`.
+            value: What may be put into it.
+            place: Which part of it, should it be an object outside the state.
+        """
+        if not roots:
+            return
+        if roots is ALL or roots & {WORLD, GIVEN}:
+            self.change(place, where, value)
+        self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD, GIVEN})
+        if self.mutates:
+            self.note(f"changes a state value in place: {what}", where, "mutates")
+
+    def look(self, place: Location, where: str) -> Content:
+        """Record a look at a place outside the state; return what may be taken for granted."""
+        content = self.memory.content(place)
+        # Nobody assigns most names: only those that some node does assign are places.
+        counts = place.kind != "name" or content != "seen"
+        if counts and place not in self.looks_at:
+            self.looks_at.add(place)
+            self.note(f"looks at {place}", where, "looks")
+        return content
+
+    def change(self, place: Location, where: str, value: Value = NOTHING) -> None:
+        """Record that a place outside the state may be changed, and what may be put there."""
+        self.changes.add(place)
+        self.note(f"changes {place}", where, "changes")
+        self.memory.store(place, content_of(value))
+
+    def contact(self, kind: External, what: str, where: str) -> None:
+        """Record contact with the world outside."""
+        self.external.add(kind)
+        self.note(what, where, kind)
+
+    def leave(self, kind: Control, what: str, where: str, goto: Keys = frozenset()) -> None:
+        """Record a way to leave the straight line."""
+        self.control.add(kind)
+        self.goto = union(self.goto, goto)
+        self.note(what, where, kind)
+
+    def call_later(self, closure: Closure, arguments: Value) -> None:
+        """Record that someone may call an inner function with `arguments`."""
+        self.late[closure] = join(self.late.get(closure, NOTHING), arguments)
+
+    def spend(self) -> None:
+        """Count one visited syntax node."""
+        self.budget -= 1
+        if self.budget < 0:
+            msg = "the code is too large to analyze"
+            raise GiveUpError(msg)
+
+    @property
+    def settled_by(self) -> tuple[Any, ...]:
+        """What a pass over the node must leave as it was, or another pass is needed."""
+        return (self.leaked, self.leaked_opaque, self.overlay, self.stored)
+
+
+def content_of(value: Value) -> Content:
+    """Return what a place holds into which `value` may be put."""
+    if is_scalar(value):
+        return "scalar"
+    tame = all(isinstance(atom, Opaque) and atom.tame for atom in value)
+    return "data" if tame or is_deep(value) else "unknown"

@@ -1,0 +1,1 @@
+"""Live objects and objects of known class: what they hold and what touching them runs."""

@@ -1,0 +1,134 @@
+"""Objects whose class is known, as places: from looking at one, or changing it, to locations.
+
+Live    which object it is: its attributes are places, and hold what is seen in them now
+Made    made in this call: its attributes hold what the call has put there
+Object  only its class is known: its attributes hold what their annotations promise
+"""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import Any, Final, TypeAlias, TypeGuard
+
+from langgraph_parallel.effects import ALL, Keys
+from langgraph_parallel.inference.code.datamodel import is_a, user_defined
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.frame import Frame
+from langgraph_parallel.inference.machine.values import (
+    WORLD,
+    Atom,
+    Data,
+    Live,
+    Made,
+    Object,
+    Opaque,
+    Value,
+    opaque,
+)
+from langgraph_parallel.inference.objects.held import CONTAINERS, place_of
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location, any_attribute
+
+Typed: TypeAlias = Live | Made | Object
+WORLDLY: Final = opaque(frozenset({WORLD}))
+ROUTINES: Final = (
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.MethodWrapperType,
+)
+
+
+def class_of(atom: Typed) -> type:
+    """Return the class on which special methods are looked up."""
+    return type(atom.obj) if isinstance(atom, Live) else atom.cls
+
+
+def is_container(atom: Atom) -> TypeGuard[Live]:
+    """Tell whether an atom is a live built-in container, which has no code of its own."""
+    return isinstance(atom, Live) and type(atom.obj) in CONTAINERS
+
+
+def is_instance(atom: Atom) -> TypeGuard[Typed]:
+    """Tell whether an atom is an object whose class says what touching it does."""
+    return isinstance(atom, (Live, Made, Object)) and not is_container(atom)
+
+
+def call_method(
+    frame: Frame, atom: Typed, function: Any, operands: tuple[Value, ...], node: ast.AST
+) -> Value:
+    """Call a function that a class defines on a receiver."""
+    if isinstance(function, staticmethod):
+        return frame.call(frame.live(function.__func__), Arguments(node, operands))
+    if isinstance(function, classmethod):
+        first: Value = frozenset({Live(class_of(atom))})
+        return frame.call(frame.live(function.__func__), Arguments(node, (first, *operands)))
+    given = (frozenset({atom}), *operands)
+    return frame.call(frame.live(function), Arguments(node, given))
+
+
+def is_users_object(obj: Any) -> bool:
+    """Tell whether printing or comparing an object may run code of the user's."""
+    return bool(user_defined(type(obj))) or type(obj) in (dict, list, tuple, set)
+
+
+def look_at_object(frame: Frame, atom: Typed, where: str) -> None:
+    """Record a look at all of an object."""
+    if isinstance(atom, Live):
+        if not _is_immutable(atom.obj):
+            frame.recorder.look(place_of(frame, atom.obj), where)
+    elif isinstance(atom, Object) and _reaches_memory(atom):
+        frame.recorder.look(ANYWHERE, where)
+
+
+def look_behind(frame: Frame, atom: Data | Opaque, node: ast.AST) -> None:
+    """Record a look at memory where data or an object may live outside of the node."""
+    if atom.roots is not ALL and WORLD in atom.roots:
+        frame.recorder.look(ANYWHERE, frame.where(node))
+
+
+def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value: Value) -> None:
+    """Record that an attribute of an object, or any part of it, is changed in place."""
+    if isinstance(atom, Live):
+        part = None if name is None else f".{name}"
+        if is_a(atom.obj, types.ModuleType):
+            label = f"{atom.obj.__name__}{part or ''}"
+            frame.recorder.change(Location(vars(atom.obj), name, label, "name"), where, value)
+            return
+        frame.recorder.change(place_of(frame, atom.obj, part), where, value)
+    elif isinstance(atom, Made):
+        if atom.cell.open:
+            place = ANY_ITEM if name is None else any_attribute(name)
+            frame.recorder.change(place, where, value)
+        if name is not None:
+            frame.recorder.grown |= atom.cell.put(name, value)
+    else:
+        place = ANY_ITEM if name is None else any_attribute(name)
+        frame.recorder.mutate(atom.roots, "assignment", where, value, place)
+
+
+def _is_immutable(obj: Any) -> bool:
+    return isinstance(
+        obj, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
+    ) and not is_users_object(obj)
+
+
+def _reaches_memory(atom: Object) -> bool:
+    if issubclass(atom.cls, BaseException):
+        return False  # whoever catches one is the first to look at it
+    return not isinstance(atom.roots, frozenset) or WORLD in atom.roots
+
+
+def roots_of_object(atom: Typed) -> Keys:
+    """Return the state keys (and `WORLD`) that an object may alias or contain."""
+    if isinstance(atom, Live):
+        return frozenset({WORLD})
+    return atom.cell.roots if isinstance(atom, Made) else atom.roots
+
+
+def parts_of(atom: Typed) -> Value:
+    """Return what an object with a built-in base, such as a list or a dict, may hold."""
+    if isinstance(atom, Made) and not atom.cell.open:
+        return atom.cell.everything() or opaque(roots_of_object(atom))
+    return opaque(roots_of_object(atom))

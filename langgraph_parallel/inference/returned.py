@@ -1,0 +1,157 @@
+"""From what a node returns to what it writes, and to where it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, union
+from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.recorder import Recorder, Shape
+from langgraph_parallel.inference.machine.values import (
+    WORLD,
+    Atom,
+    Cell,
+    Const,
+    Live,
+    Routed,
+    State,
+    Value,
+    opaque,
+    roots_of,
+)
+from langgraph_parallel.locations import ANYWHERE, Location
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What interpreting one function gave."""
+
+    recorder: Recorder
+    returned: Value
+
+
+def effects_of(outcome: Outcome) -> Effects:
+    """Return the effects of a function that was interpreted, with what it returns."""
+    recorder = outcome.recorder
+    effects = Effects(
+        reads=recorder.reads,
+        mutates=recorder.mutates,
+        looks_at=frozenset(recorder.looks_at),
+        changes=frozenset(recorder.changes),
+        external=frozenset(recorder.external),
+        control=frozenset(recorder.control),
+        goto=recorder.goto,
+        resources=recorder.resources,
+        evidence=tuple(recorder.evidence.values()),
+    )
+    for atom in outcome.returned:
+        effects = _with_update(effects, atom, recorder)
+        _expose(atom, recorder)
+    return (
+        effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
+    )
+
+
+def _expose(atom: Atom, recorder: Recorder) -> None:
+    """Remember which state keys are given objects that live outside the state."""
+    if isinstance(atom, Routed):
+        for part in atom.update:
+            _expose(part, recorder)
+    if not isinstance(atom, Cell):
+        return
+    for key, value in atom.values.items():
+        places = _places_behind(value, 0)
+        if places:
+            recorder.memory.expose([key], places)
+
+
+def _places_behind(value: Value, depth: int) -> set[Location]:
+    """Return the objects outside the state that a value may be, or hold."""
+    places: set[Location] = set()
+    for atom in value:
+        if isinstance(atom, Live):
+            places.add(Location(atom.obj, None, type(atom.obj).__name__))
+            if not is_a(atom.obj, type):
+                places.add(ANYWHERE)  # and what it holds
+        elif isinstance(atom, Cell) and depth < _DEEPEST_PLACES:
+            places |= _places_behind(atom.everything(), depth + 1)
+        else:
+            roots = roots_of(frozenset({atom}))
+            if roots is not ALL and WORLD in roots:
+                places.add(ANYWHERE)
+    return places
+
+
+_DEEPEST_PLACES: Final = 4
+
+
+def _with_update(effects: Effects, atom: Atom, recorder: Recorder) -> Effects:
+    """Add what returning `atom` from the node writes."""
+    if isinstance(atom, Const) and atom.value is None:
+        return effects
+    if isinstance(atom, Cell) and atom.kind == "dict":
+        return _with_cell(effects, atom, recorder)
+    if isinstance(atom, State):
+        whole = Cell(open=recorder.stored is ALL or recorder.shape.attributes, spread=True)
+        for key in recorder.stored if recorder.stored is not ALL else ():
+            whole.put(key, opaque(recorder.overlay))
+        return _with_cell(effects, whole, recorder)
+    if isinstance(atom, Routed):
+        return _with_command(effects, atom, recorder)
+    note = Evidence(what="its return value is not understood")
+    return replace(
+        Effects.top(),
+        external=effects.external | {"unknown"},
+        evidence=(*effects.evidence, note),
+    )
+
+
+def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
+    written: Keys = ALL if cell.open or cell.rest else frozenset(cell.keys)
+    if cell.spread:
+        written = union(written, recorder.stored)
+        effects, written = _with_copy(effects, written, recorder.shape)
+    plain = frozenset(key for key, is_plain in cell.folds.items() if is_plain)
+    spoiled = frozenset(cell.keys) - plain
+    unknown = written is ALL or effects.writes is ALL
+    folds = frozenset() if unknown else (effects.folds | plain) - spoiled
+    earlier = effects.writes - effects.folds if effects.writes is not ALL else frozenset()
+    return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
+
+
+def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, Keys]:
+    """Account for returning a copy of the whole state.
+
+    A key that keeps the last value is only given back to itself. A key with a reducer takes its
+    value in once more; and what is not known may be one.
+    """
+    if written is ALL or shape.plain is None:
+        return replace(effects, reads=ALL), ALL
+    again = shape.keys - shape.plain
+    kept = (shape.keys & shape.plain) - written
+    return (
+        replace(effects, reads=union(effects.reads, again), keeps=effects.keeps | kept),
+        written | again,
+    )
+
+
+def _with_command(effects: Effects, command: Routed, recorder: Recorder) -> Effects:
+    for atom in command.update:
+        is_dict = (isinstance(atom, Cell) and atom.kind == "dict") or (
+            isinstance(atom, Const) and atom.value is None
+        )
+        if is_dict:
+            effects = _with_update(effects, atom, recorder)
+        else:  # a list of pairs, say: any key, and any of them an `Overwrite`
+            effects = replace(effects, writes=ALL, folds=frozenset())
+    if not command.goto and not command.elsewhere:
+        return effects
+    names = strings_of(command.goto)
+    known = names is not None and not command.elsewhere
+    return replace(
+        effects,
+        control=effects.control | ({"goto"} if known else {"goto", "send"}),
+        goto=union(effects.goto, names if known and names is not None else ALL),
+    )

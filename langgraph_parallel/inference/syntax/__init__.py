@@ -1,0 +1,1 @@
+"""From each kind of syntax to the operation that it is."""

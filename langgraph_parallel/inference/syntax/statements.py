@@ -1,0 +1,221 @@
+"""From simple statements and assignments to what they do to the variables and to the state."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import typing
+from typing import Any
+
+import typing_extensions
+from pydantic import BaseModel
+
+from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.calls.chains import chained
+from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.door.attributes import (
+    delete_attribute,
+    get_attribute,
+    set_attribute,
+)
+from langgraph_parallel.inference.door.filling import collected
+from langgraph_parallel.inference.door.items import delete_item, get_item, set_item
+from langgraph_parallel.inference.door.iteration import iterate
+from langgraph_parallel.inference.door.operators import augment
+from langgraph_parallel.inference.door.state_keys import store_in_state
+from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.frame import Frame, statement
+from langgraph_parallel.inference.machine.recorder import GiveUpError
+from langgraph_parallel.inference.machine.values import (
+    NOTHING,
+    STATE,
+    WORLD,
+    Live,
+    State,
+    Value,
+    join,
+    opaque,
+    tame,
+)
+from langgraph_parallel.inference.syntax.containers import bind_target, unpack
+from langgraph_parallel.inference.syntax.expressions import OPERATORS, condition
+
+
+@statement(ast.Pass, ast.Global, ast.Nonlocal)
+def _pass(frame: Frame, node: ast.stmt) -> None:
+    del frame, node  # which names are global or of an outer function, `scopes` has read
+
+
+@statement(ast.Expr)
+def _expression(frame: Frame, node: ast.Expr) -> None:
+    frame.evaluate(node.value)
+
+
+@statement(ast.Return)
+def _return(frame: Frame, node: ast.Return) -> None:
+    frame.returns.append(frame.evaluate(node.value))
+    frame.remember()
+    frame.env = None
+
+
+@statement(ast.Raise)
+def _raise(frame: Frame, node: ast.Raise) -> None:
+    for part in (node.exc, node.cause):
+        if part is None:
+            continue
+        for atom in frame.evaluate(part):
+            made: Value = frozenset({atom})
+            if isinstance(atom, Live) and is_a(atom.obj, type):
+                made = frame.call(made, Arguments(part))  # `raise Error` makes one
+            raised = join(frame.recorder.raised, made)
+            frame.recorder.grown |= raised != frame.recorder.raised
+            frame.recorder.raised = raised
+    frame.recorder.leave("raise", "raises", frame.where(node))
+    frame.remember()
+    frame.env = None
+
+
+@statement(ast.Assert)
+def _assert(frame: Frame, node: ast.Assert) -> None:
+    condition(frame, node.test)
+    if node.msg is not None:
+        frame.weak += 1
+        frame.evaluate(node.msg)
+        frame.weak -= 1
+    frame.recorder.leave("raise", "asserts", frame.where(node))
+
+
+@statement(ast.ClassDef)
+def _class(frame: Frame, node: ast.ClassDef) -> None:
+    """Bind a class of fields only, such as the schema of an answer; others are not understood."""
+    for part in (*node.bases, *node.decorator_list, *(k.value for k in node.keywords)):
+        for atom in frame.evaluate(part):
+            if not (isinstance(atom, Live) and _makes_fields(atom.obj)):
+                msg = f"the class {node.name} is made in the node"
+                raise GiveUpError(msg)
+    if not all(map(_is_field, node.body)):
+        msg = f"the class {node.name} is made in the node, with code of its own"
+        raise GiveUpError(msg)
+    for field in node.body:
+        if isinstance(field, (ast.AnnAssign, ast.Assign)) and field.value is not None:
+            frame.use(frame.evaluate(field.value), field)
+    frame.bind(node.name, tame())
+
+
+def _makes_fields(obj: Any) -> bool:
+    """Tell whether a base class or decorator makes a class of nothing but fields."""
+    if obj in (dataclasses.dataclass, typing.TypedDict, typing_extensions.TypedDict, object):
+        return True
+    if obj in (typing.NamedTuple, typing_extensions.NamedTuple):
+        return True
+    return is_a(obj, type) and (obj is BaseModel or (issubclass(obj, enum.Enum) and not len(obj)))
+
+
+def _is_field(part: ast.stmt) -> bool:
+    if isinstance(part, ast.Expr):
+        return isinstance(part.value, ast.Constant)
+    return isinstance(part, (ast.AnnAssign, ast.Assign, ast.Pass))
+
+
+@statement(ast.Assign)
+def _assign(frame: Frame, node: ast.Assign) -> None:
+    if len(node.targets) == 1 and _is_pairwise(node.targets[0], node.value):
+        target, value = node.targets[0], node.value
+        assert isinstance(target, (ast.Tuple, ast.List))
+        assert isinstance(value, (ast.Tuple, ast.List))
+        parts = [frame.evaluate(part) for part in value.elts]
+        for element, part in zip(target.elts, parts, strict=True):
+            store(frame, element, part)
+        return
+    found = frame.evaluate(node.value)
+    for target in node.targets:
+        store(frame, target, found)
+
+
+def _is_pairwise(target: ast.expr, value: ast.expr) -> bool:
+    """Tell whether `a, b = x, y` assigns part by part."""
+    if not isinstance(target, (ast.Tuple, ast.List)) or not isinstance(
+        value, (ast.Tuple, ast.List)
+    ):
+        return False
+    starred = any(isinstance(e, ast.Starred) for e in (*target.elts, *value.elts))
+    return not starred and len(target.elts) == len(value.elts)
+
+
+@statement(ast.AnnAssign)
+def _annotated(frame: Frame, node: ast.AnnAssign) -> None:
+    if node.value is not None:
+        store(frame, node.target, frame.evaluate(node.value))
+
+
+@statement(ast.AugAssign)
+def _augmented(frame: Frame, node: ast.AugAssign) -> None:
+    target = node.target
+    base, index = NOTHING, NOTHING
+    if isinstance(target, ast.Name):
+        old = frame.lookup(target.id, target)
+    elif isinstance(target, ast.Attribute):
+        base = frame.evaluate(target.value)
+        old = get_attribute(frame, base, target.attr, target)
+    else:
+        base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
+        old = get_item(frame, base, index, target, is_slice=isinstance(target.slice, ast.Slice))
+    added = frame.evaluate(node.value)
+    piped = chained(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
+    if piped is not None:
+        result = piped
+    else:
+        if State() in old and isinstance(node.op, ast.BitOr):
+            where = frame.where(node)
+            store_in_state(frame, opaque(ALL), added, where)
+        kept = augment(frame, OPERATORS[type(node.op)], old - {State()}, added, node)
+        result = join(kept, STATE if State() in old else NOTHING)
+    if isinstance(target, ast.Name):
+        frame.bind(target.id, result)
+    elif isinstance(target, ast.Attribute):
+        set_attribute(frame, base, target.attr, result, target)
+    else:
+        set_item(frame, base, index, result, target)
+
+
+@statement(ast.Delete)
+def _delete(frame: Frame, node: ast.Delete) -> None:
+    for target in node.targets:
+        _delete_target(frame, target)
+
+
+def _delete_target(frame: Frame, target: ast.expr) -> None:
+    if isinstance(target, ast.Name):
+        if target.id in frame.outer_names:
+            frame.bind(target.id, opaque(frozenset({WORLD})))
+        return  # a later use fails at run time; keeping the old value is an upper bound
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for part in target.elts:
+            _delete_target(frame, part)
+    elif isinstance(target, ast.Subscript):
+        base = frame.evaluate(target.value)
+        delete_item(frame, base, frame.evaluate(target.slice), target)
+    elif isinstance(target, ast.Attribute):
+        delete_attribute(frame, frame.evaluate(target.value), target.attr, target)
+    else:
+        msg = "a deletion is not understood"
+        raise GiveUpError(msg)
+
+
+def store(frame: Frame, target: ast.expr, value: Value) -> None:
+    """Assign to a name, a tuple of targets, an element or an attribute."""
+    if isinstance(target, ast.Subscript):
+        base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
+        if isinstance(target.slice, ast.Slice):
+            value = iterate(frame, value, target)
+        set_item(frame, base, index, value, target)
+    elif isinstance(target, ast.Attribute):
+        set_attribute(frame, frame.evaluate(target.value), target.attr, value, target)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for element, part in zip(target.elts, unpack(frame, value, target), strict=True):
+            store(frame, element, part)
+    elif isinstance(target, ast.Starred):
+        store(frame, target.value, collected(frame, target, value))
+    else:
+        bind_target(frame, target, value)
