@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from langgraph_parallel import infer_effects
-from langgraph_parallel.inference.memory import Memory
+from langgraph_parallel.inference.machine.memory import Memory
 from langgraph_parallel.locations import ANY_ITEM, Location
 
 
