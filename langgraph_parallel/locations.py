@@ -72,7 +72,9 @@ HANDLERS: Final = world("handlers")
 """What callback handlers collect, which any model call may add to."""
 LOG: Final = world("log")
 SCREEN: Final = world("screen")
-_UNORDERED: Final = frozenset({"handlers", "log", "screen"})
+CACHES: Final = world("caches")
+"""What `lru_cache` keeps, which any call of a cached function may add to."""
+_UNORDERED: Final = frozenset({"handlers", "log", "screen", "caches"})
 """Parts of the world to which nodes may add in any order, as long as nobody looks in between."""
 
 
@@ -85,7 +87,14 @@ def overlaps(a: Location, b: Location) -> bool:
     """Tell whether two locations may be the same place."""
     if a.owner is ANYWHERE.owner or b.owner is ANYWHERE.owner:
         return a.kind == b.kind == "memory" and _parts_meet(a.part, b.part)
-    return a.owner_key == b.owner_key and (a.part is None or b.part is None or a.part == b.part)
+    if a.owner_key != b.owner_key:
+        return False
+    return a.part is None or b.part is None or _attribute(a.part) == _attribute(b.part)
+
+
+def _attribute(part: str) -> str:
+    """Return a part as an attribute: `vars(x)['n']` is `x.n`."""
+    return f".{part[2:-2]}" if part.startswith("['") else part
 
 
 def _parts_meet(a: str | None, b: str | None) -> bool:

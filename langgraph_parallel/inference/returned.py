@@ -21,6 +21,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
+from langgraph_parallel.inference.objects.held import place_called
 from langgraph_parallel.locations import ANYWHERE, Location
 
 
@@ -72,7 +73,7 @@ def _places_behind(value: Value, depth: int) -> set[Location]:
     places: set[Location] = set()
     for atom in value:
         if isinstance(atom, Live):
-            places.add(Location(atom.obj, None, type(atom.obj).__name__))
+            places.add(place_called(atom.obj, None, type(atom.obj).__name__))
             if not is_a(atom.obj, type):
                 places.add(ANYWHERE)  # and what it holds
         elif isinstance(atom, Cell) and depth < _DEEPEST_PLACES:

@@ -14,6 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
+from pydantic import BaseModel
 
 from langgraph_parallel._compat.channels import is_plain_channel
 from langgraph_parallel._compat.runnables import RunnableCallable
@@ -21,6 +22,7 @@ from langgraph_parallel.effects import (
     ALL,
     Control,
     Effects,
+    Evidence,
     External,
     Keys,
     union,
@@ -179,6 +181,15 @@ def with_routing(found: Effects, routing: Effects) -> Effects:
         evidence=(*found.evidence, *routing.evidence),
         certain=found.certain and routing.certain,
     )
+
+
+def validating(node: Node, found: Effects) -> Effects:
+    """Return the effects of a node with what LangGraph reads to make a pydantic state for it."""
+    if not (isinstance(node.schema, type) and issubclass(node.schema, BaseModel)):
+        return found
+    evidence = Evidence(what=f"is handed a {node.schema.__name__}, which validates every field")
+    keys = node.shape.keys
+    return replace(found, reads=union(found.reads, keys), evidence=(*found.evidence, evidence))
 
 
 def summarize_graph(graph: Graph) -> Effects:

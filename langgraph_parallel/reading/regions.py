@@ -22,6 +22,7 @@ from langgraph_parallel.reading.nodes import (
     effects_of_nodes,
     read_routes,
     read_routing,
+    validating,
     with_reducers,
     with_routing,
     without_keeps,
@@ -51,11 +52,26 @@ class GraphView:
 
     def effects_in(self, region: Region) -> dict[str, Effects]:
         """Return the effects of a region's nodes, with what its conditional edge reads."""
-        found = {name: self.effects[name] for name in region.nodes}
+        found = {
+            name: validating(self.graph.nodes[name], self.effects[name])
+            if self._validates_last(region, name)
+            else self.effects[name]
+            for name in region.nodes
+        }
         if region.routed:
             last = region.nodes[-1]
             found[last] = with_routing(found[last], self.routing[last])
         return found
+
+    def _validates_last(self, region: Region, name: str) -> bool:
+        """Tell whether nothing after the region validates what starting a node validates.
+
+        Such a node is the one that fails when an earlier one wrote a value of a wrong type.
+        """
+        nodes, last = self.graph.nodes, region.nodes[-1]
+        after = nodes.get(region.exit or "")
+        ends_with = nodes[last].schema if name != last else None
+        return nodes[name].schema not in (ends_with, after.schema if after else None)
 
 
 def read_graph(

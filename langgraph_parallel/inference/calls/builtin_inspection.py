@@ -33,7 +33,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
 )
 from langgraph_parallel.inference.objects.object_attributes import load_attr
-from langgraph_parallel.inference.objects.objects import call_method, class_of
+from langgraph_parallel.inference.objects.objects import call_method, class_of, look_at_object
 
 
 def _isinstance(frame: Frame, given: Arguments) -> Value:
@@ -44,6 +44,7 @@ def _isinstance(frame: Frame, given: Arguments) -> Value:
             if hook is not None and is_users(hook[1]):
                 call_method(frame, atom, hook[1], (first_of(given),), given.node)
             _run_subclass_hooks(frame, atom, given)
+            look_at_object(frame, atom, frame.where(given.node), by_name=True)
         else:
             _check_unknown_class(frame, atom, given)
     for atom in first_of(given):
@@ -75,6 +76,7 @@ def _issubclass(frame: Frame, given: Arguments) -> Value:
             if hook is not None and is_users(hook[1]):
                 call_method(frame, atom, hook[1], (first_of(given),), given.node)
             _run_subclass_hooks(frame, atom, given)
+            look_at_object(frame, atom, frame.where(given.node), by_name=True)
         else:
             _check_unknown_class(frame, atom, given)
     return SCALAR

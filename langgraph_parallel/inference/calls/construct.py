@@ -43,7 +43,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.object_attributes import load_attr
-from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of
+from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of, is_as_seen
 
 _LEAVES: Final = (*DATA_CLASSES, str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
 _DEEPEST: Final = 5
@@ -51,12 +51,17 @@ _DEEPEST: Final = 5
 
 def make(frame: Frame, cls: type, arguments: Arguments) -> Value | None:
     """Return the instance that calling a class gives; None when that is not understood."""
+    if not is_as_seen(frame, cls, _MADE_BY, frame.where(arguments.node)):
+        return None
     hook = find(type(cls), "__call__")
     if hook is not None and is_users(hook[1]):
         made = frame.call(frame.live(hook[1]), arguments.after(frozenset({Live(cls)})))
         # It may call `super().__call__`, and so all of what follows.
         return join(made, _make(frame, cls, arguments) or opaque(roots_of(arguments.all)))
     return _make(frame, cls, arguments)
+
+
+_MADE_BY: Final = ("__init__", "__new__", "__post_init__", "model_post_init")
 
 
 def _make(frame: Frame, cls: type, arguments: Arguments) -> Value | None:
@@ -112,6 +117,9 @@ def _keep_arguments(frame: Frame, atom: Made, arguments: Arguments) -> None:
 def _fill_fields(frame: Frame, atom: Made, arguments: Arguments) -> None:
     """Do what the `__init__` of a dataclass does."""
     cls, node = atom.cls, arguments.node
+    if hasattr(cls, "__attrs_attrs__"):
+        _fill_attrs(frame, atom, arguments)
+        return
     if not dataclasses.is_dataclass(cls):
         _keep_arguments(frame, atom, arguments)
         return
@@ -128,6 +136,28 @@ def _fill_fields(frame: Frame, atom: Made, arguments: Arguments) -> None:
     hook = find(cls, "__post_init__")
     if hook is not None and is_users(hook[1]):
         call_method(frame, atom, hook[1], tuple(positional), node)
+
+
+def _fill_attrs(frame: Frame, atom: Made, arguments: Arguments) -> None:
+    """Do what the `__init__` does that `attrs` makes."""
+    node, me = arguments.node, frozenset({atom})
+    _keep_arguments(frame, atom, arguments)
+    for hook in ("__attrs_pre_init__", "__attrs_post_init__", "__setattr__"):
+        found = find(atom.cls, hook)
+        if found is not None and is_users(found[1]):
+            call_hook(frame, atom, found[1], node)
+    for field in atom.cls.__attrs_attrs__:  # type: ignore[attr-defined]
+        value = join(arguments.unpacked, arguments.named.get(field.alias, NOTHING), tame())
+        factory = getattr(field.default, "factory", None)
+        if factory is not None:
+            given: tuple[Value, ...] = (me,) if field.default.takes_self else ()
+            value = join(value, frame.call(frame.live(factory), Arguments(node, given)))
+        if field.converter is not None:
+            value = frame.call(frame.live(field.converter), Arguments(node, (value,)))
+        if field.validator is not None:
+            given = (me, frozenset({Live(field)}), value)
+            frame.call(frame.live(field.validator), Arguments(node, given))
+        frame.recorder.grown |= atom.cell.put(field.name, value)
 
 
 def _default_of(frame: Frame, field: Any, node: ast.AST) -> Value:

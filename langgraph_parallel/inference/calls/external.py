@@ -65,6 +65,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.held import place_of
+from langgraph_parallel.inference.objects.object_attributes import load_attr
 
 
 def is_runnable(obj: Any) -> bool:
@@ -103,12 +104,6 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
     return total
 
 
-_MODEL_BODIES: Final = (
-    *("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall"),
-    *("generate", "agenerate", "invoke", "ainvoke", "stream", "astream"),
-)
-
-
 def _contact_of_model(frame: Frame, model: Any, node: ast.AST) -> frozenset[External]:
     """Run a model: one that answers from a script moves on in it."""
     where = frame.where(node)
@@ -117,9 +112,24 @@ def _contact_of_model(frame: Frame, model: Any, node: ast.AST) -> frozenset[Exte
         for part in vars(model).values():
             if hasattr(type(part), "__next__") or isinstance(part, list):
                 frame.recorder.change(place_of(frame, part), where, SCALAR)
-    for name in sorted(user_defined(type(model)) & set(_MODEL_BODIES)):
-        call_hook(frame, Live(model), _function(type(model), name), node)
+    for name in sorted(user_defined(type(model)) - _NOT_RUN):
+        if not hasattr(BaseChatModel, name) and not hasattr(BaseLLM, name):
+            continue  # only other methods of the user's call it, which are followed
+        function = _function(type(model), name)
+        if is_a(function, property):
+            load_attr(frame, Live(model), name, node)
+        elif is_users(function):
+            call_hook(frame, Live(model), function, node)
     return frozenset({"model"})
+
+
+_NOT_RUN: Final = frozenset(
+    {
+        *("__init__", "__new__", "bind", "bind_tools", "with_structured_output", "with_config"),
+        *("get_num_tokens", "get_num_tokens_from_messages", "get_token_ids"),
+    }
+)
+"""What a model of the user's may override and running it does not call."""
 
 
 def answers_from_a_script(cls: type) -> bool:
@@ -135,8 +145,10 @@ def _function(cls: type, name: str) -> Any:
 
 def _contact_of_format(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | None:
     """Run a prompt or a parser: its variables may be functions, its class may be the user's."""
-    filled = (getattr(obj, "partial_variables", None) or {}).values()
-    for function in filter(callable, filled):
+    variables = getattr(obj, "partial_variables", None) or {}
+    if type(variables) is dict:
+        frame.recorder.look(place_of(frame, variables), frame.where(node), by_name=True)
+    for function in filter(callable, variables.values()):
         frame.call(frozenset({Live(function)}), Arguments(node))
     hooks = user_defined(type(obj)) - {"__init__"}
     for name in sorted(hooks):

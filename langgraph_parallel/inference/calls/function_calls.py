@@ -32,6 +32,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.objects.held import place_of
 
 
 def _init_chat_model() -> Any:
@@ -48,10 +49,16 @@ def call_function(frame: Frame, function: Any, given: Arguments) -> Value:
         return frame.call(frame.live(function), given)
     if is_library(function.__code__.co_filename):
         return _call_library(frame, function, given)
-    found = call_live(frame, function, given)
+    parts = (place_of(frame, function, f".{name}") for name in _MAKE_UP_FUNCTIONS)
+    where = frame.where(given.node)
+    is_as_written = all(frame.recorder.look(p, where, by_name=True) == "seen" for p in parts)
+    found = call_live(frame, function, given) if is_as_written else None
     if found is not None:
         return found
     return unknown(frame, f"calls {given.callee}", given.all, given.node)
+
+
+_MAKE_UP_FUNCTIONS: Final = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:

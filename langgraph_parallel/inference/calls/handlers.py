@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import logging.handlers
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,7 +21,7 @@ from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import Cell, Live, Made, Object, Value, tame
 from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of
-from langgraph_parallel.locations import HANDLERS, LOG
+from langgraph_parallel.locations import HANDLERS, LOG, world
 
 
 def handlers_of(obj: Any) -> list[Any]:
@@ -98,7 +99,16 @@ def _run_log_part(frame: Frame, part: Any, node: ast.AST) -> None:
     if not isinstance(part, (logging.Handler, logging.Filter)):
         frame.call(frozenset({Live(part)}), Arguments(node, (tame(),)))
         return
-    for prefix in ("emit", "handle", "filter", "format", "write", "flush"):
+    where = frame.where(node)
+    if isinstance(part, logging.FileHandler):
+        frame.recorder.change(world("files"), where)
+    elif isinstance(part, logging.handlers.BufferingHandler):
+        frame.recorder.change(place_of(frame, part), where)
+        frame.recorder.change(place_of(frame, part.buffer), where)
+        target = getattr(part, "target", None)
+        if target is not None:
+            _run_log_part(frame, target, node)
+    for prefix in ("emit", "handle", "filter", "format", "write", "flush", "should"):
         run_hooks(frame, Live(part), prefix, node)
     formatter = getattr(part, "formatter", None)
     if formatter is not None:

@@ -38,8 +38,8 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
 )
 from langgraph_parallel.inference.objects.held import place_of
-from langgraph_parallel.inference.objects.objects import Typed, class_of
-from langgraph_parallel.locations import world
+from langgraph_parallel.inference.objects.objects import Typed, class_of, look_at_object
+from langgraph_parallel.locations import CACHES, world
 
 
 @called(Live)
@@ -84,6 +84,8 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
 def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call an object that stands for a function: a partial, a cache, a routine, an instance."""
     if is_a(obj, functools.partial) and not user_defined(type(obj)):
+        look_at_object(frame, Live(obj), frame.where(given.node))
+        frame.recorder.look(place_of(frame, obj.keywords), frame.where(given.node))
         inner = Arguments(
             given.node,
             (*(frame.live(part) for part in obj.args), *given.positional),
@@ -93,6 +95,7 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
         return frame.call(frame.live(obj.func), inner)
     if is_a(obj, functools._lru_cache_wrapper):
         frame.use(given.all, given.node)  # it hashes and compares them
+        frame.recorder.change(CACHES, frame.where(given.node), SCALAR)
         return _shared(frame, frame.call(frame.live(obj.__wrapped__), given))
     if is_a(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return _call_unbound(frame, obj, given)

@@ -22,6 +22,7 @@ from langgraph_parallel.inference.calls.runnable_methods import (
 )
 from langgraph_parallel.inference.calls.tables import READING_METHODS
 from langgraph_parallel.inference.code.datamodel import (
+    MUTATING,
     find,
     is_a,
     is_users,
@@ -54,6 +55,7 @@ from langgraph_parallel.inference.objects.objects import (
     class_of,
     look_at_object,
     parts_of,
+    roots_of_object,
 )
 from langgraph_parallel.inference.objects.special_methods import run_own_hooks, use_object
 
@@ -149,7 +151,8 @@ def _dump(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:
     """Return what dumping or copying a pydantic model gives."""
     frame.use(join(frozenset({atom}), given.all), given.node)
     if "copy" in name:
-        return frozenset({atom})
+        frame.escape(frozenset({atom}), "copied", frame.where(given.node))
+        return join(frozenset({Object(class_of(atom), roots_of_object(atom))}), frozenset({atom}))
     run_serializers(frame, atom, class_of(atom), given.node)
     return data(roots_of(frozenset({atom})))
 
@@ -158,10 +161,9 @@ def _gentle_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Va
     """Call a method of a library's class that only touches the object itself."""
     node = given.node
     if name.startswith("__"):
-        if name in ("__init__", "__init_subclass__", "__set_name__"):
+        if name in ("__init_subclass__", "__set_name__"):
             return NONE
-        mutates = name in ("__setitem__", "__delitem__")
-        if mutates:
+        if name in MUTATING or name in ("__init__", "__setstate__"):
             _change_all(frame, atom, given)
         look_at_object(frame, atom, frame.where(node))
         frame.use(given.all, node)

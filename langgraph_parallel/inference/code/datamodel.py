@@ -118,17 +118,21 @@ def special_methods(cls: type, operation: str) -> Iterator[tuple[type, Any]]:
             yield found
 
 
+NO_ATTRIBUTES: Final[Mapping[str, Any]] = {}
+"""What `instance_dict` gives for an instance that has no `__dict__`."""
+
+
 def instance_dict(obj: Any) -> Mapping[str, Any]:
     """Return the attributes that an instance holds itself, without running any code."""
     slot = find(type(obj), "__dict__")
     kinds = (types.GetSetDescriptorType, types.MemberDescriptorType)
     if slot is None or not isinstance(slot[1], kinds):
-        return {}
+        return NO_ATTRIBUTES
     try:
         found = slot[1].__get__(obj)
     except (AttributeError, TypeError):
-        return {}
-    return found if type(found) is dict else {}
+        return NO_ATTRIBUTES
+    return found if type(found) is dict else NO_ATTRIBUTES
 
 
 def code_of(attribute: Any) -> types.CodeType | None:
@@ -137,8 +141,8 @@ def code_of(attribute: Any) -> types.CodeType | None:
         attribute = attribute.fget
     elif isinstance(attribute, (classmethod, staticmethod)):
         attribute = attribute.__func__
-    code = getattr(attribute, "__code__", None)
-    return code if isinstance(code, types.CodeType) else None
+    code = attribute.__code__ if is_a(attribute, (types.FunctionType, types.MethodType)) else None
+    return code if is_a(code, types.CodeType) else None
 
 
 def is_users(attribute: Any) -> bool:

@@ -76,6 +76,8 @@ def library_name(obj: Any) -> str:
 
     The object must be what stands under the name, and its code must be a library's.
     """
+    if not is_a(obj, (*_FUNCTIONS, types.MethodType, types.BuiltinMethodType, type)):
+        return ""
     owner = getattr(obj, "__self__", None)
     if is_a(obj, types.MethodType):
         if not isinstance(owner, type):
@@ -89,8 +91,6 @@ def library_name(obj: Any) -> str:
         return f"{name}.{obj.__name__}" if name else ""
     if is_a(obj, type):
         return library_name_of_class(obj)
-    if not is_a(obj, _FUNCTIONS):
-        return ""
     return _name_of_function(obj)
 
 

@@ -73,7 +73,7 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
         look_behind(frame, atom, node)
         return SCALAR if isinstance(atom, Data) and atom.scalar else frame.part_of(given)
     if isinstance(atom, Const):
-        return _attribute_of_constant(frame, atom, name)
+        return _attribute_of_constant(frame, atom, name, node)
     if isinstance(atom, Chain):
         return tame()
     if isinstance(atom, (Closure, Method)):
@@ -81,9 +81,11 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     return opaque(frame.escape(given, f"attribute {name}", frame.where(node)))
 
 
-def _attribute_of_constant(frame: Frame, atom: Const, name: str) -> Value:
+def _attribute_of_constant(frame: Frame, atom: Const, name: str, node: ast.AST) -> Value:
     if isinstance(atom.value, enum.Enum) and name in ("value", "name"):
         return frame.live(getattr(atom.value, name))
+    if isinstance(atom.value, enum.Enum):
+        return load_attr(frame, Live(atom.value), name, node)
     return SCALAR
 
 
@@ -106,6 +108,8 @@ def set_attribute(frame: Frame, value: Value, name: str, new: Value, node: ast.A
             store_in_state(frame, const(name), new, frame.where(node))
         elif isinstance(atom, (Live, Made, Object)):
             store_attr(frame, atom, name, new, node)
+        elif isinstance(atom, Const) and isinstance(atom.value, enum.Enum):
+            store_attr(frame, Live(atom.value), name, new, node)
         elif isinstance(atom, Opaque) and not atom.tame:
             store_unknown(frame, atom, new, "assignment", node, any_attribute(name))
         elif isinstance(atom, (Closure, Chain)):

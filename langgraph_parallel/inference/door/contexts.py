@@ -13,6 +13,7 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     Atom,
+    Cell,
     Live,
     Made,
     Object,
@@ -58,6 +59,8 @@ def enter(frame: Frame, manager: Value, node: ast.AST, *, is_async: bool) -> Val
 
 def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
     given = frozenset({atom})
+    if isinstance(atom, Cell) and atom.spent:
+        return atom.everything()  # of `@contextmanager`: its body counts as run
     if isinstance(atom, (Live, Made, Object)):
         cls = class_of(atom)
         known = _QUIET_MANAGERS.get(f"{cls.__module__}.{cls.__qualname__}")

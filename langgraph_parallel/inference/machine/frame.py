@@ -154,9 +154,11 @@ class Frame:
             place = Location(self.namespace, name, name, "name")
             self.promise(self.namespace[name], self.namespace.get("__annotations__"), name)
             return self.held(place, self.namespace[name], where)
-        if hasattr(builtins, name):
-            return self.live(getattr(builtins, name))
-        self.recorder.look(Location(self.namespace, name, name, "name"), where)
+        shadowed = self.recorder.look(Location(self.namespace, name, name, "name"), where) != "seen"
+        place = Location(vars(builtins), name, name, "name")
+        if name in vars(builtins) and not shadowed:
+            return self.held(place, vars(builtins)[name], where)
+        self.recorder.look(place, where)
         return opaque(frozenset({WORLD}))
 
     def held(self, place: Location, obj: Any, where: str) -> Value:

@@ -136,11 +136,17 @@ class Recorder:
         if self.mutates:
             self.note(f"changes a state value in place: {what}", where, "mutates")
 
-    def look(self, place: Location, where: str) -> Content:
-        """Record a look at a place outside the state; return what may be taken for granted."""
+    def look(self, place: Location, where: str, *, by_name: bool = False) -> Content:
+        """Record a look at a place outside the state; return what may be taken for granted.
+
+        Args:
+            place: What is looked at.
+            where: `file:line`.
+            by_name: The place holds code, or nothing: it counts only where some node assigns it.
+        """
         content = self.memory.content(place)
         # Nobody assigns most names: only those that some node does assign are places.
-        counts = place.kind != "name" or content != "seen"
+        counts = content != "seen" or not (by_name or place.kind == "name")
         if counts and place not in self.looks_at:
             self.looks_at.add(place)
             self.note(f"looks at {place}", where, "looks")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import collections
+import sys
+import types
+import weakref
 from typing import Any, Final
 
-from langgraph_parallel.inference.code.datamodel import is_a, is_constant
+from langgraph_parallel.inference.code.datamodel import (
+    NO_ATTRIBUTES,
+    instance_dict,
+    is_a,
+    is_constant,
+)
 from langgraph_parallel.inference.machine.certainty import rooted
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.memory import part_of_item
 from langgraph_parallel.inference.machine.values import NOTHING, SCALAR, WORLD, Value, join, opaque
-from langgraph_parallel.locations import Location
+from langgraph_parallel.locations import ANYWHERE, Location
 
 MAPPINGS: Final = (dict, collections.OrderedDict, collections.defaultdict, collections.Counter)
 SEQUENCES: Final = (list, tuple, set, frozenset, collections.deque)
@@ -33,7 +41,38 @@ def label_of(frame: Frame, obj: Any) -> str:
 
 def place_of(frame: Frame, obj: Any, part: str | None = None) -> Location:
     """Return the location of a live object, or of a part of it."""
-    return Location(obj, part, label_of(frame, obj) + (part or ""))
+    return place_called(obj, part, label_of(frame, obj) + (part or ""))
+
+
+def place_called(obj: Any, part: str | None, label: str) -> Location:
+    """Return the location of a live object, or of a part of it, by a label.
+
+    What has a second name has one place: an object and its `__dict__`, a module and its globals. A
+    view of something else may be a place anywhere.
+    """
+    if is_a(obj, _VIEWS):
+        return ANYWHERE
+    if is_a(obj, types.CellType):
+        return Location(obj, None, label, "name")
+    if is_a(obj, types.ModuleType) or (type(obj) is dict and _is_namespace(obj)):
+        name = None if part is None else part.strip(".[]'")
+        return Location(vars(obj) if type(obj) is not dict else obj, name, label, "name")
+    own = instance_dict(obj)
+    return Location(obj if own is NO_ATTRIBUTES else own, part, label)
+
+
+def _is_namespace(obj: dict[Any, Any]) -> bool:
+    """Tell whether a dict is what a module keeps its globals in."""
+    module = sys.modules.get(name) if isinstance(name := obj.get("__name__"), str) else None
+    return "__builtins__" in obj or (module is not None and vars(module) is obj)
+
+
+_VIEWS: Final[tuple[type, ...]] = (
+    *(type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType, memoryview),
+    *(weakref.ProxyType, weakref.CallableProxyType, weakref.WeakSet),
+    *(weakref.WeakValueDictionary, weakref.WeakKeyDictionary),
+)
+"""Types of objects that show what another one holds, and that another one can empty."""
 
 
 def held_part(frame: Frame, obj: Any, part: str, seen: Any, where: str) -> Value:

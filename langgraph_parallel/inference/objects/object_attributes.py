@@ -46,6 +46,8 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    is_as_seen,
+    keeps_class,
     look_at_object,
     roots_of_object,
 )
@@ -61,6 +63,9 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     if name == "__dict__" and not isinstance(atom, Made):
         change_object(frame, atom, None, where, WORLDLY)  # what is put there is an attribute
         return WORLDLY
+    looked_up = (name, "__getattr__", "__getattribute__")
+    if not (keeps_class(frame, atom, where) and is_as_seen(frame, cls, looked_up, where)):
+        return unknown(frame, f"looks up .{name}", frozenset({atom}), node)
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
     _look_at_handler(frame, atom, where)
@@ -123,9 +128,9 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
     if is_a(descriptor, types.GetSetDescriptorType):
         if name == "__class__":
             return frozenset({Live(class_of(atom))})
+        look_at_object(frame, atom, where, by_name=name in _TEXTS)
         if name in _TEXTS:
             return SCALAR
-        look_at_object(frame, atom, where)
         return opaque(roots_of_object(atom))
     if (getter := find(type(descriptor), "__get__")) is not None and is_users(getter[1]):
         given = (
@@ -215,6 +220,10 @@ def _not_found(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     where = frame.where(node)
     hook = find(class_of(atom), "__getattr__")
     if hook is not None and is_users(hook[1]):
+        if isinstance(atom, Live):
+            own = frame.recorder.look(place_of(frame, atom.obj, f".{name}"), where, by_name=True)
+            if own != "seen":
+                return unknown(frame, f"looks up .{name}", frozenset({atom}), node)
         return call_method(frame, atom, hook[1], (const(name),), node)
     if isinstance(atom, Live):
         place = place_of(frame, atom.obj, f".{name}")
@@ -245,6 +254,8 @@ def _class_attribute(
 ) -> Value:
     """Return an attribute of a class, where the metaclass comes last."""
     where = frame.where(node)
+    if not is_as_seen(frame, cls, (name,), where):
+        return unknown(frame, f"looks up .{name}", frozenset({Live(cls)}), node)
     if isinstance(cls, enum.EnumMeta) and name in cls._member_map_:
         return frame.live(cls._member_map_[name])
     if name in _TEXTS:
@@ -288,6 +299,11 @@ def store_attr(
         hooks: Run the class's `__setattr__`; False for `object.__setattr__` itself.
     """
     cls = class_of(atom)
+    if name == "__dict__":
+        unknown(
+            frame, "gives an object the attributes of another", join(frozenset({atom}), value), node
+        )
+        return
     hook = find(cls, "__setattr__")
     if hooks and hook is not None and is_users(hook[1]):
         call_method(frame, atom, hook[1], (const(name), value), node)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import types
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from langgraph_parallel.effects import ALL, Keys
-from langgraph_parallel.inference.code.datamodel import is_a, user_defined
+from langgraph_parallel.inference.code.datamodel import mro_of, user_defined
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
@@ -27,7 +28,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
 )
 from langgraph_parallel.inference.objects.held import CONTAINERS, place_of
-from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location, any_attribute
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, any_attribute
 
 Typed: TypeAlias = Live | Made | Object
 WORLDLY: Final = opaque(frozenset({WORLD}))
@@ -68,16 +69,43 @@ def call_method(
     return frame.call(frame.live(function), Arguments(node, given))
 
 
+def is_as_seen(frame: Frame, cls: type, names: Iterable[str], where: str) -> bool:
+    """Tell whether no node assigns to a class, or to its bases, what is looked up in them.
+
+    Classes hold code, so that such a look only counts where some node does assign.
+    """
+    seen = True
+    for base in mro_of(cls):
+        if base.__flags__ & _CAN_BE_CHANGED:
+            for name in names:
+                place = place_of(frame, base, f".{name}")
+                seen = frame.recorder.look(place, where, by_name=True) == "seen" and seen
+    return seen
+
+
+_CAN_BE_CHANGED: Final = 1 << 9
+"""The flag of classes that were made by a `class` statement."""
+
+
+def keeps_class(frame: Frame, atom: Typed, where: str) -> bool:
+    """Tell whether no node gives an object another class."""
+    if not isinstance(atom, Live):
+        return True
+    return (
+        frame.recorder.look(place_of(frame, atom.obj, ".__class__"), where, by_name=True) == "seen"
+    )
+
+
 def is_users_object(obj: Any) -> bool:
     """Tell whether printing or comparing an object may run code of the user's."""
     return bool(user_defined(type(obj))) or type(obj) in (dict, list, tuple, set)
 
 
-def look_at_object(frame: Frame, atom: Typed, where: str) -> None:
-    """Record a look at all of an object."""
+def look_at_object(frame: Frame, atom: Typed, where: str, *, by_name: bool = False) -> None:
+    """Record a look at all of an object; `by_name` as in `Recorder.look`."""
     if isinstance(atom, Live):
-        if not _is_immutable(atom.obj):
-            frame.recorder.look(place_of(frame, atom.obj), where)
+        by_name = by_name or _is_code(atom.obj)
+        frame.recorder.look(place_of(frame, atom.obj), where, by_name=by_name)
     elif isinstance(atom, Object) and _reaches_memory(atom):
         frame.recorder.look(ANYWHERE, where)
 
@@ -92,10 +120,6 @@ def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value
     """Record that an attribute of an object, or any part of it, is changed in place."""
     if isinstance(atom, Live):
         part = None if name is None else f".{name}"
-        if is_a(atom.obj, types.ModuleType):
-            label = f"{atom.obj.__name__}{part or ''}"
-            frame.recorder.change(Location(vars(atom.obj), name, label, "name"), where, value)
-            return
         frame.recorder.change(place_of(frame, atom.obj, part), where, value)
     elif isinstance(atom, Made):
         if atom.cell.open:
@@ -108,7 +132,7 @@ def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value
         frame.recorder.mutate(atom.roots, "assignment", where, value, place)
 
 
-def _is_immutable(obj: Any) -> bool:
+def _is_code(obj: Any) -> bool:
     return isinstance(
         obj, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
     ) and not is_users_object(obj)

@@ -7,6 +7,7 @@ import types
 from typing import Any, Final
 
 from langgraph_parallel.inference.code.datamodel import (
+    FALLBACKS,
     MUTATING,
     code_of,
     find,
@@ -42,7 +43,9 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    is_as_seen,
     is_users_object,
+    keeps_class,
     look_at_object,
     roots_of_object,
 )
@@ -57,6 +60,10 @@ def run_special(
 ) -> Value:
     """Return what Python's special methods for an operation give; empty when there are none."""
     found: Value = NOTHING
+    where, names = frame.where(node), FALLBACKS.get(operation, (operation,))
+    if not (keeps_class(frame, atom, where) and is_as_seen(frame, class_of(atom), names, where)):
+        involved = join(frozenset({atom}), *operands)
+        found = unknown(frame, f"runs {operation} of a class that a node changes", involved, node)
     for base, attribute in special_methods(class_of(atom), operation):
         if attribute is None:
             continue  # `__hash__ = None`: it raises
@@ -106,6 +113,8 @@ def _run_library(
         frame.use(atom.cell.everything(), node)
     elif isinstance(atom, Live) and is_a(atom.obj, BaseException):
         frame.use(frame.live(atom.obj.args), node)
+    elif isinstance(atom, Live):
+        use_attributes(frame, atom, node)
     if base is not object:
         run_own_hooks(frame, atom, operation, node)
     return opaque(frozenset({WORLD})) if isinstance(atom, Live) else opaque(roots_of_object(atom))
@@ -154,6 +163,9 @@ def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     key = ("use", id(cls), id(atom.obj) if isinstance(atom, Live) else 0)
     if key in frame.recorder.trail:
         return
+    where = frame.where(node)
+    if not (keeps_class(frame, atom, where) and is_as_seen(frame, cls, _SHOWN_BY, where)):
+        unknown(frame, "looks at an object of a class that a node changes", WORLDLY, node)
     frame.recorder.trail.append(key)
     try:
         own = user_defined(cls)
@@ -195,6 +207,16 @@ _IMPLICIT: Final = _ONE_OPERAND | {
     *("__floor__", "__ceil__", "__getnewargs__", "__getnewargs_ex__", "__sizeof__", "__class__"),
 }
 """Methods that library code may call on whatever it is given, without being asked to."""
+_SHOWN_BY: Final = (
+    "__repr__",
+    "__str__",
+    "__format__",
+    "__eq__",
+    "__hash__",
+    "__len__",
+    "__iter__",
+)
+"""Those of them that nearly all library code calls."""
 
 
 def use_properties(frame: Frame, value: Value, node: ast.AST) -> None:

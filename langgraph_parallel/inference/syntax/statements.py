@@ -29,6 +29,7 @@ from langgraph_parallel.inference.machine.frame import Frame, statement
 from langgraph_parallel.inference.machine.recorder import GiveUpError
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
+    SCALAR,
     STATE,
     WORLD,
     Live,
@@ -38,6 +39,8 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.objects.objects import is_instance
+from langgraph_parallel.inference.objects.special_methods import run_special
 from langgraph_parallel.inference.syntax.containers import bind_target, unpack
 from langgraph_parallel.inference.syntax.expressions import OPERATORS, condition
 
@@ -99,7 +102,10 @@ def _class(frame: Frame, node: ast.ClassDef) -> None:
         raise GiveUpError(msg)
     for field in node.body:
         if isinstance(field, (ast.AnnAssign, ast.Assign)) and field.value is not None:
-            frame.use(frame.evaluate(field.value), field)
+            value = frame.evaluate(field.value)
+            for atom in filter(is_instance, value):
+                run_special(frame, atom, "__set_name__", (tame(), SCALAR), field)
+            frame.use(value, field)
     frame.bind(node.name, tame())
 
 
@@ -219,3 +225,12 @@ def store(frame: Frame, target: ast.expr, value: Value) -> None:
         store(frame, target.value, collected(frame, target, value))
     else:
         bind_target(frame, target, value)
+
+
+def _type_alias(frame: Frame, node: Any) -> None:
+    """Bind `type Name = ...`: what it stands for is only evaluated when somebody asks for it."""
+    frame.bind(node.name.id, tame())
+
+
+if hasattr(ast, "TypeAlias"):  # since Python 3.12
+    statement(ast.TypeAlias)(_type_alias)

@@ -27,7 +27,13 @@ from pydantic import BaseModel
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.calls.construct import makes_quietly
-from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
+from langgraph_parallel.locations import (
+    ANYWHERE,
+    HANDLERS,
+    Location,
+    meeting,
+    ordered_places,
+)
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
 from langgraph_parallel.ordering.dependence import Step, fence_of
 from langgraph_parallel.reading.model import Node, Refusal
@@ -256,7 +262,9 @@ class _Planner:
         )
 
     def _may_guess(self, name: str) -> bool:
-        return name not in self.stays and self.effects[name].external <= {"model", "read"}
+        found = self.effects[name]
+        leaves_nothing = found.changes <= {HANDLERS} and found.external <= {"model", "read"}
+        return name not in self.stays and leaves_nothing
 
     def is_opaque(self, name: str) -> bool:
         """Tell whether nothing at all may start before a node has ended."""
