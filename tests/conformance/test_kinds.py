@@ -6,6 +6,7 @@ import programs_calls  # noqa: F401 (registers its programs)
 import programs_classes  # noqa: F401
 import programs_copies  # noqa: F401
 import programs_models  # noqa: F401
+import programs_names  # noqa: F401
 import programs_objects  # noqa: F401
 import programs_runs  # noqa: F401
 import programs_syntax  # noqa: F401
