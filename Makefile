@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 
 # The same tests with many more generated cases.
 test-all: $(VENV)/.dev
-	CONFORMANCE=1 $(BIN)/python $(PYTEST) --hypothesis-profile=full
+	CASES=all CONFORMANCE=1 $(BIN)/python $(PYTEST)
 
 # The lowest versions that pyproject.toml allows.
 test-lowest: .venv-lowest/.ready

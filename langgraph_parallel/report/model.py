@@ -96,5 +96,6 @@ class GraphReport:
                 i, j = nodes.index(earlier), nodes.index(later)
                 if i < j:
                     return part.pair(i, j).reason
+        about = (str(r) for r in self.refusals if not r.nodes or {earlier, later} & {*r.nodes})
         msg = f"{earlier!r} and {later!r} do not stand, in this order, in one straight run"
-        raise KeyError(msg)
+        raise KeyError("; ".join((msg, *about)))

@@ -1,6 +1,7 @@
 """Windows and working sets under any sequence of events: bounds, order and sums hold."""
 
-from hypothesis import given
+from case_counts import cases
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
@@ -26,6 +27,7 @@ SIGNS = st.lists(
 )
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(ceiling=st.integers(1, 256), signs=SIGNS, gap_s=st.floats(0, 10))
 def test_window_stays_between_one_and_its_ceiling_and_grows_only_while_it_is_full(
     ceiling, signs, gap_s
@@ -55,6 +57,7 @@ STEPS = st.lists(
 )
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(steps=STEPS, gap_s=st.sampled_from([0.0, 0.5, 3.0]))
 def test_working_set_displaces_nobody_who_runs_or_ranks_about_as_well(steps, gap_s):
     memory = WorkingSet(1000)

@@ -213,7 +213,7 @@ def test_a_plan_that_arrives_step_by_step_gives_the_same_results(tasks, config):
     assert results.values == sequential(plan)
 
 
-@settings(deadline=None)
+@settings(max_examples=cases(100), deadline=None)
 @given(st.data(), st.integers(0, 8))
 def test_the_reduction_keeps_the_closure_and_no_edge_too_many(data, size):
     pairs = [(i, j) for j in range(size) for i in range(j)]

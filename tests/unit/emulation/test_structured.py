@@ -1,7 +1,8 @@
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from case_counts import cases
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -25,6 +26,7 @@ class Tree(BaseModel):
     ready: bool
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_value_fits_a_pydantic_model(digest):
     Tree.model_validate(make_value(Tree.model_json_schema(), digest=digest), strict=True)

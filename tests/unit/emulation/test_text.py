@@ -1,7 +1,8 @@
 import statistics
 
 import pytest
-from hypothesis import given
+from case_counts import cases
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langgraph_rsm.emulation.text import (
@@ -23,6 +24,7 @@ def test_long_word_counts_as_several_tokens():
     assert tokenize("a" * 30) == ["a" * 12, "a" * 12, "a" * 6]
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.text())
 def test_pieces_join_to_the_text_and_strip_to_its_tokens(text):
     pieces = split_pieces(text)
@@ -30,12 +32,14 @@ def test_pieces_join_to_the_text_and_strip_to_its_tokens(text):
     assert "".join(pieces) == (text if pieces else "")
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 60))
 def test_generated_text_turns_back_into_its_tokens(digest, count):
     pieces = write_pieces(digest, start=0, count=count)
     assert tokenize("".join(pieces)) == [piece.strip() for piece in pieces]
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 50), st.integers(0, 50))
 def test_text_continued_at_any_word_equals_the_text_at_once(digest, first, second):
     parts = write_pieces(digest, start=0, count=first)
