@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +22,12 @@ FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LIBRARY_PATHS = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+_OWN_PATHS: Final = tuple(
+    str(Path(__file__).parents[3] / name) + os.sep
+    for name in ("langgraph_parallel", "langgraph_rsm")
+)
+"""This distribution, which is a library also where it is not installed but lies beside the user's
+code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ def find_source(function: FunctionType) -> Source | None:
 
 def is_library(filename: str) -> bool:
     """Tell whether a file belongs to the standard library or an installed package."""
-    return filename.startswith(("<frozen", *_LIBRARY_PATHS))
+    return filename.startswith(("<frozen", *_LIBRARY_PATHS, *_OWN_PATHS))
 
 
 Index: TypeAlias = dict[tuple[str, int], list[tuple[CodeType, FunctionNode]]]
