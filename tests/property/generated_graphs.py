@@ -161,11 +161,12 @@ def spellings(actions: tuple[str, ...], returns: tuple[str, ...]) -> st.SearchSt
 
 
 SPELLINGS = spellings(ACTIONS, RETURNS)
-CALM = spellings(
-    tuple(action for action in ACTIONS if "raise" in action or "state" not in action),
-    tuple(result for result in RETURNS if "state" not in result),
-)
+_CALM_ACTIONS = tuple(action for action in ACTIONS if "raise" in action or "state" not in action)
+_CALM_RETURNS = tuple(result for result in RETURNS if "state" not in result)
+CALM = spellings(_CALM_ACTIONS, _CALM_RETURNS)
 """Nodes that leave the values of the state as they are: such graphs have something to gain."""
+STEADY = spellings(tuple(act for act in _CALM_ACTIONS if "raise" not in act), _CALM_RETURNS)
+"""Calm nodes that never fail."""
 
 NAMES = st.lists(st.sampled_from("abcdefghij"), unique=True, min_size=2, max_size=6)
 
@@ -207,8 +208,12 @@ def calm_chains(draw) -> StateGraph:
 
 
 @st.composite
-def graphs(draw, beside=SPELLINGS) -> StateGraph:
-    """A chain of nodes, perhaps behind a parallel part, with a loop back or a branch at its end."""
+def graphs(draw, beside=SPELLINGS, others=None) -> StateGraph:
+    """A chain of nodes, perhaps behind a parallel part, with a loop back or a branch at its end.
+
+    Unless the nodes `beside` one another are calm, the graph itself may have several answers, and
+    unless all but one, the `others`, are steady, several errors.
+    """
     names = draw(NAMES)
     style = draw(st.sampled_from([SPELLINGS, CALM, CALM]))
     builder = StateGraph(State)
@@ -221,7 +226,10 @@ def graphs(draw, beside=SPELLINGS) -> StateGraph:
     for u, v in itertools.pairwise(names):
         builder.add_edge(u, v)
     entry = draw(st.sampled_from(["start", "start", "join", "merge", "uneven", "map", "sub-graph"]))
-    add_entry(builder, entry, names[0], [make_node(n, draw(beside)) for n in ("x", "y", "z")])
+    others = beside if others is None else others
+    styles = {"x": beside, "y": others, "z": others}
+    made = [make_node(name, draw(spelling)) for name, spelling in styles.items()]
+    add_entry(builder, entry, names[0], made)
     shape = draw(st.sampled_from(["chain", "chain", "loop", "branch", "open end"]))
     if shape == "loop":
         builder.add_node("count", lambda state: {"n": state["n"] + 1})

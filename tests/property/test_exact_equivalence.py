@@ -1,12 +1,15 @@
 """Whatever the graph does, `mode="exact"` shows the same in every stream and in the history."""
 
 import asyncio
+import concurrent.futures
 import copy
 
+import pytest
 from case_counts import cases
 from generated_graphs import CALM, INPUT, graphs
 from hypothesis import HealthCheck, given, settings
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.pregel._executor import BackgroundExecutor
 from side_by_side import awatch, bare, watch
 
 from langgraph_parallel import ParallelConfig, parallelize
@@ -19,6 +22,27 @@ RELAXED = settings(
 TRIES = 12
 """Runs of the original of which one must look like ours: where nodes that run side by side change a
 value in place, the original has several outcomes."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _writes_are_saved_at_once():
+    """Save what a node wrote before the next one runs, in either graph.
+
+    LangGraph leaves it to a thread, also with `durability="sync"`: a value that the next node
+    changes in place may be saved either way.
+    """
+    submit = BackgroundExecutor.submit
+
+    def save_at_once(self, call, *args, **options):
+        if getattr(call, "__name__", "") != "put_writes":
+            return submit(self, call, *args, **options)
+        saved = concurrent.futures.Future()
+        saved.set_result(call(*args))
+        return saved
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BackgroundExecutor, "submit", save_at_once)
+        yield
 
 
 def seen_by(graph, watcher):

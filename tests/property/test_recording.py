@@ -3,7 +3,7 @@
 import copy
 
 from case_counts import cases
-from generated_graphs import INPUT, graphs
+from generated_graphs import CALM, INPUT, STEADY, graphs
 from hypothesis import HealthCheck, given, settings
 
 from langgraph_parallel.effects import bounded
@@ -25,7 +25,7 @@ def outcome(graph):
         return type(error), str(error)
 
 
-@given(graphs())
+@given(graphs(beside=CALM, others=STEADY))
 @RELAXED
 def test_watching_changes_no_answer(builder):
     recording = record(builder)
