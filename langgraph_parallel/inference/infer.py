@@ -25,6 +25,7 @@ from langgraph_parallel.inference.calls.functions import (
 )
 from langgraph_parallel.inference.calls.runnables import run_runnable
 from langgraph_parallel.inference.code.callables import functions_of, is_bridge, unwrap_callable
+from langgraph_parallel.inference.code.datamodel import forget_classes
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import find_source
@@ -92,6 +93,7 @@ def node_effects(
         memory: What the nodes of the graph do to memory; None for a node by itself. When it is
             stale afterwards, what was found for it and for nodes before it does not hold.
     """
+    forget_classes()
     memory = Memory() if memory is None else memory
     functions = functions_of(runnable)
     if functions is None:
@@ -111,6 +113,7 @@ def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool, memory: M
     try:
         for _ in range(_MOST_PASSES):
             recorder.grown = False
+            recorder.known_calls.clear()
             before = recorder.settled_by
             frame = placeholder_frame(recorder, type(runnable).__name__)
             returned = run_runnable(frame, runnable, STATE, frame.source.node)
@@ -131,6 +134,7 @@ def _unanalyzed(error: Exception) -> Effects:
 
 def router_effects(path: Any, shape: Shape) -> Effects:
     """Return what a conditional edge's function reads and touches; it writes nothing."""
+    forget_classes()
     functions = functions_of(path)
     if functions is None:
         return Effects.top(Evidence(what=f"a {type(path).__name__} is not analyzed"))
@@ -255,6 +259,7 @@ def _interpret(
     recorder = Recorder(shape, memory or Memory(), trusts_calls=trusts_calls)
     for _ in range(_MOST_PASSES):
         recorder.grown = False
+        recorder.known_calls.clear()
         before = recorder.settled_by
         frame = frame_for(recorder, target[0], source, depth=0)
         if shape.attributes and isinstance(schema, type):

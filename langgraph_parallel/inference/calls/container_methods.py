@@ -125,7 +125,7 @@ def _dict_method(frame: Frame, cell: Cell, name: str, given: Arguments) -> Value
     if name in ("items", "keys", "values", "popitem", "clear"):
         if cell.spread:
             frame.use(whole, node)
-        loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
+        loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.shared else NOTHING
         keys = iterate(frame, whole, node)
         parts = join(cell.everything(), loose)
         if name == "items" or name == "popitem":

@@ -143,7 +143,7 @@ def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments)
     if not takes_state or declared.goto:
         return tame(reached)
     update = cell_at(frame, given.node)  # it works like a node: it gives an update
-    update.open = declared.writes is ALL
+    update.open = update.shared = declared.writes is ALL
     for key in declared.writes if declared.writes is not ALL else ():
         frame.recorder.grown |= update.put(
             key, SCALAR if key in declared.folds else opaque(reached)

@@ -5,14 +5,30 @@ from __future__ import annotations
 import ast
 import types
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, called, statement
-from langgraph_parallel.inference.machine.values import NONE, NOTHING, Cell, Closure, Value, join
+from langgraph_parallel.inference.machine.values import (
+    NONE,
+    NOTHING,
+    Cell,
+    Chain,
+    Closure,
+    Const,
+    Data,
+    Injected,
+    Live,
+    Made,
+    Object,
+    Opaque,
+    State,
+    Value,
+    join,
+)
 
 
 @called(Closure)
@@ -36,18 +52,54 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
 
 def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) -> Value | None:
     """Return what a user's function gives, following its body; None when it has no source."""
+    recorder = frame.recorder
     source = find_source(function)
-    trail = frame.recorder.trail
-    if source is None or function.__code__ in trail:
+    if source is None or recorder.follows(function.__code__):
         return None
-    inner = frame_for(frame.recorder, function, source, depth=frame.depth + 1)
-    trail.append(function.__code__)
+    key = _same_call(function, arguments)
+    if key in recorder.known_calls:
+        return recorder.known_calls[key]
+    inner, cuts = frame_for(recorder, function, source, depth=frame.depth + 1), recorder.cuts
+    recorder.trail.append(function.__code__)
     try:
         inner.check_depth()
         bind_parameters(inner, source.node.args, live_defaults(inner, function), arguments)
-        return run_body(inner, source.node)
+        found = run_body(inner, source.node)
     finally:
-        trail.pop()
+        recorder.trail.pop()
+    if key is not None and cuts == recorder.cuts:
+        recorder.known_calls[key] = found
+    return found
+
+
+def _same_call(function: types.FunctionType, given: Arguments) -> Any:
+    """Return what calls have in common that do the same; None for a call that none may be like.
+
+    What a call does only depends on its arguments and on what only grows: when that grows, there
+    is another pass. A function of the node's own may assign to variables of whoever calls it.
+    """
+    if not all(_is_passive(value, 0) for value in (given.all, *given.named.values())):
+        return None
+    return function, tuple(given.positional), frozenset(given.named.items()), given.unpacked
+
+
+def _is_passive(value: Value, depth: int) -> bool:
+    """Tell whether a value certainly holds no function that was defined in the node."""
+    for atom in value:
+        if isinstance(atom, (Cell, Made)):
+            cell = atom if isinstance(atom, Cell) else atom.cell
+            held = join(cell.rest, *cell.values.values())
+            if depth >= _DEEPEST_HELD or not _is_passive(held, depth + 1):
+                return False
+        elif isinstance(atom, Data):
+            if atom.parts is not None and not _is_passive(atom.parts, depth + 1):
+                return False
+        elif not isinstance(atom, (Const, Opaque, Live, Object, State, Injected, Chain)):
+            return False
+    return True
+
+
+_DEEPEST_HELD: Final = 3
 
 
 def frame_for(recorder: Any, function: types.FunctionType, source: Source, depth: int) -> Frame:

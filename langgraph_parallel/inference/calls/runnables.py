@@ -243,7 +243,7 @@ def _run_graph(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
         frame.recorder.mutates = ALL
         frame.recorder.note("changes a state value in place: a node of a sub-graph", where)
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
-    cell.open = cell.open or inner.writes is ALL
+    cell.open = cell.shared = cell.open or inner.writes is ALL
     cell.roots = ALL
     for key in inner.writes if inner.writes is not ALL else ():
         frame.recorder.grown |= cell.put(key, opaque(ALL))

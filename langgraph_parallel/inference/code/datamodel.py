@@ -137,6 +137,8 @@ def instance_dict(obj: Any) -> Mapping[str, Any]:
 
 def code_of(attribute: Any) -> types.CodeType | None:
     """Return the code behind something that a class defines, if it is written in Python."""
+    if type(attribute) is types.FunctionType:
+        return attribute.__code__
     if isinstance(attribute, property):
         attribute = attribute.fget
     elif isinstance(attribute, (classmethod, staticmethod)):
@@ -159,11 +161,29 @@ def is_generated(code: types.CodeType) -> bool:
     return code.co_filename.startswith(("<string>", "<attrs generated"))
 
 
-def user_defined(cls: type) -> set[str]:
+_USERS: Final[dict[int, tuple[type, frozenset[str]]]] = {}
+"""What `user_defined` found, by the identity of the class: hashing one may run code of its own."""
+
+
+def user_defined(cls: type) -> frozenset[str]:
     """Return the names of a class that the user's own code defines, in it or in its bases."""
-    return {
-        name for base in mro_of(cls) for name, value in names_of(base).items() if is_users(value)
-    }
+    known = _USERS.get(id(cls))
+    if known is None:
+        known = _USERS[id(cls)] = (
+            cls,
+            frozenset(
+                name
+                for base in mro_of(cls)
+                for name, value in names_of(base).items()
+                if is_users(value)
+            ),
+        )
+    return known[1]
+
+
+def forget_classes() -> None:
+    """Look at all classes anew: before the analysis of a node, others may have changed them."""
+    _USERS.clear()
 
 
 def is_users_class(cls: type) -> bool:

@@ -59,7 +59,7 @@ def add_to(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
 def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) -> None:
     """Put a value into a dictionary made in this call."""
     keys = strings_of(index)
-    if cell.open:
+    if cell.shared:
         frame.escape(value, "put into a dictionary", frame.where(node))
         frame.leak(value)
         change_open(frame, cell, value, node)
@@ -67,7 +67,7 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
         if not is_scalar(index):
             frame.use(index, node)
         if cell.kind == "dict" and not _are_no_strings(index):
-            frame.recorder.grown |= cell.loosen()
+            frame.recorder.grown |= cell.add_keys()
         frame.recorder.grown |= cell.add(value)
         return
     for key in keys:

@@ -152,7 +152,7 @@ def cell_item(frame: Frame, cell: Cell, index: Value, node: ast.AST) -> Value:
     cell.looked = True
     if not is_scalar(index):
         frame.use(index, node)
-    loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
+    loose = opaque(union(cell.roots, frame.recorder.leaked)) if cell.shared else NOTHING
     keys = strings_of(index)
     if keys is None:
         copied = from_state(frame, index, node) if cell.spread else NOTHING

@@ -40,7 +40,7 @@ def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
     if cell.spread:
         use_values(frame, node)
     key = ("cell", id(cell))
-    if key not in frame.recorder.trail:
+    if not frame.recorder.follows(key):
         frame.recorder.trail.append(key)
         frame.use(cell.everything(), node)
         frame.recorder.trail.pop()
@@ -90,7 +90,7 @@ def _use_typed(frame: Frame, atom: Typed, node: ast.AST) -> Value:
 
 def _use_container(frame: Frame, obj: Any, node: ast.AST) -> None:
     key = ("live", id(obj))
-    if key in frame.recorder.trail or len(frame.recorder.trail) > _MOST_NESTED:
+    if frame.recorder.follows(key) or len(frame.recorder.trail) > _MOST_NESTED:
         return
     frame.recorder.trail.append(key)
     if is_a(obj, dict):

@@ -87,6 +87,10 @@ class Recorder:
     """The exceptions that the code makes and raises; a handler may catch any of them."""
     trail: list[Any] = field(default_factory=list)
     """Helpers being followed: a recursive call is not followed again."""
+    cuts: int = 0
+    """How often something was not followed because it is being followed already."""
+    known_calls: dict[Any, Value] = field(default_factory=dict)
+    """What calls of helpers gave in this pass: the same call does the same again."""
     promises: dict[int, Value] = field(default_factory=dict)
     """What the annotation of a name or attribute promises of the parts of the container in it."""
     names: dict[int, str] = field(default_factory=dict)
@@ -168,6 +172,13 @@ class Recorder:
         self.control.add(kind)
         self.goto = union(self.goto, goto)
         self.note(what, where, kind)
+
+    def follows(self, what: Any) -> bool:
+        """Tell whether something is being followed already, so that it is not followed again."""
+        if what not in self.trail:
+            return False
+        self.cuts += 1
+        return True
 
     def call_later(self, closure: Closure, arguments: Value) -> None:
         """Record that someone may call an inner function with `arguments`."""

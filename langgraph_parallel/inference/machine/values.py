@@ -146,6 +146,8 @@ class Cell:
     """For each key, whether every value put there is certainly not an `Overwrite`."""
     open: bool = False
     """True when others may have changed it, or keys were added that are not known."""
+    shared: bool = False
+    """True when others may have changed it: then it may hold anything."""
     spent: bool = False
     """True for an iterator, which iterating over it uses up."""
     spread: bool = False
@@ -178,6 +180,12 @@ class Cell:
 
     def loosen(self) -> bool:
         """Record that others may change it; return as `put` does."""
+        was_open, self.open = self.open and self.shared, True
+        self.shared = True
+        return self.looked and not was_open
+
+    def add_keys(self) -> bool:
+        """Record that what was put into it stands at keys that are not known; as `put`."""
         was_open, self.open = self.open, True
         return self.looked and not was_open
 
@@ -202,7 +210,9 @@ class Cell:
         grown |= self.add(other.rest)
         opens = (other.open and not self.open) or (other.spread and not self.spread)
         grown |= self.looked and opens
+        grown |= self.looked and other.shared and not self.shared
         self.open = self.open or other.open
+        self.shared = self.shared or other.shared
         self.spread = self.spread or other.spread
         self.roots = union(self.roots, other.roots)
         return grown
@@ -254,6 +264,8 @@ NONE: Final[Value] = frozenset({Const(None, type(None))})
 STATE: Final[Value] = frozenset({State()})
 SCALAR: Final[Value] = frozenset({Data(scalar=True, plain=True)})
 MESSAGE: Final[Value] = frozenset({Data(plain=True)})
+_MERGED: Final = frozenset({Data, Opaque, Object})
+"""Kinds of atoms of which a value holds one, but for objects of several classes."""
 _OVERWRITE_KEYS: Final = frozenset({"__overwrite__", "type"})
 
 
@@ -285,7 +297,7 @@ def tame(roots: Keys = frozenset()) -> Value:
 def join(*values: Value) -> Value:
     """Return what may be any of `values`, with like atoms merged so that the set stays small."""
     atoms: frozenset[Any] = frozenset().union(*values)
-    if len(atoms) < 2:
+    if len(atoms) < 2 or _is_small(atoms):
         return atoms
     data_atoms = [a for a in atoms if isinstance(a, Data)]
     opaque_atoms = [a for a in atoms if isinstance(a, Opaque)]
@@ -313,6 +325,18 @@ def join(*values: Value) -> Value:
         )
         atoms = atoms.difference(opaque_atoms) | {merged_opaque}
     return _one_object_a_class(atoms)
+
+
+def _is_small(atoms: frozenset[Any]) -> bool:
+    """Tell whether nothing among a few atoms is to be merged; most of what is joined is so."""
+    seen: set[type] = set()
+    for atom in atoms:
+        kind = type(atom)
+        if kind in _MERGED:
+            if kind in seen:
+                return False
+            seen.add(kind)
+    return len(atoms) <= _MOST_CONSTANTS
 
 
 def _joined_parts(atoms: list[Data]) -> Value | None:

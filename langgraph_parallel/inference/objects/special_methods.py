@@ -135,7 +135,7 @@ def run_own_hooks(frame: Frame, atom: Typed, operation: str, node: ast.AST) -> N
     """Run what a user's class adds to a library's base, which the base may call."""
     cls = class_of(atom)
     key = (id(cls), operation)
-    if key in frame.recorder.trail:
+    if frame.recorder.follows(key):
         return
     frame.recorder.trail.append(key)
     try:
@@ -161,7 +161,7 @@ def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
         return
     cls = class_of(atom)
     key = ("use", id(cls), id(atom.obj) if isinstance(atom, Live) else 0)
-    if key in frame.recorder.trail:
+    if frame.recorder.follows(key):
         return
     where = frame.where(node)
     if not (keeps_class(frame, atom, where) and is_as_seen(frame, cls, _SHOWN_BY, where)):

@@ -473,3 +473,13 @@ def test_a_node_that_is_not_callable_is_refused(bad):
 def test_misspelled_declaration_says_what_is_allowed():
     with pytest.raises(AnalysisError, match="use one of model, read, write, unknown"):
         effects(external="modle")
+
+
+def test_grouping_by_a_computed_key_stays_inside_the_node():
+    def node(state):
+        groups = {}
+        for line in state["a"].splitlines():
+            groups.setdefault(line[:1], []).append(line)
+        return {"b": len(groups)}
+
+    assert show(node) == "reads {a}, writes {b}"
