@@ -92,6 +92,20 @@ def test_a_function_may_say_what_was_done():
     assert_equivalent(row(send_mail, call_home), [{}], effects_log=drain)
 
 
+def test_error_of_a_node_that_runs_sooner_will_do():
+    def prepare(state):
+        return {"a": state["q"]}
+
+    def fail_on_what_is_prepared(state):
+        raise ValueError(state["a"])
+
+    def fail_too_soon(state):
+        msg = "soon"
+        raise ValueError(msg)
+
+    assert_equivalent(row(prepare, fail_on_what_is_prepared, fail_too_soon), [{"q": "x"}])
+
+
 def test_any_error_of_nodes_that_run_together_will_do():
     assert_equivalent(row(fail_on_a, fail_too), [{"q": "x"}], schedules=5)
     seen = []
