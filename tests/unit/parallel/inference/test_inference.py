@@ -483,3 +483,29 @@ def test_grouping_by_a_computed_key_stays_inside_the_node():
         return {"b": len(groups)}
 
     assert show(node) == "reads {a}, writes {b}"
+
+
+def take(box):
+    return box.get("x")
+
+
+def test_call_alike_is_followed_again_when_what_it_is_given_has_grown():
+    def node(state):
+        box = {}
+        for _ in range(2):
+            found = take(box)
+            if found:
+                found.append(1)
+            box["x"] = state["items"]
+        return {"b": 1}
+
+    assert infer_effects(node, State).mutates == {"items"}
+
+
+def test_calls_with_other_arguments_are_others():
+    def node(state):
+        take({"x": 1})
+        take({"x": state["items"]}).append(1)
+        return {"b": 1}
+
+    assert infer_effects(node, State).mutates == {"items"}
