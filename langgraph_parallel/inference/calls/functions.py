@@ -7,11 +7,13 @@ import types
 from functools import lru_cache
 from typing import Any, Final
 
+from langgraph_parallel.inference.calls.summaries import apply, summary_of
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, called, statement
+from langgraph_parallel.inference.machine.recorder import Recorder
 from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
@@ -59,14 +61,27 @@ def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) 
     key = _same_call(function, arguments)
     if key in recorder.known_calls:
         return recorder.known_calls[key]
-    inner, cuts = frame_for(recorder, function, source, depth=frame.depth + 1), recorder.cuts
-    recorder.trail.append(function.__code__)
-    try:
-        inner.check_depth()
-        bind_parameters(inner, source.node.args, live_defaults(inner, function), arguments)
-        found = run_body(inner, source.node)
-    finally:
-        recorder.trail.pop()
+
+    def follow(inside: Recorder, given: Arguments) -> Value:
+        inner = frame_for(inside, function, source, depth=frame.depth + 1)
+        inside.trail.append(function.__code__)
+        try:
+            inner.check_depth()
+            bind_parameters(inner, source.node.args, live_defaults(inner, function), given)
+            returned = run_body(inner, source.node)
+            if inside is not recorder:
+                run_late(inner)
+            return returned
+        finally:
+            inside.trail.pop()
+
+    summary = summary_of(recorder, function, arguments, follow)
+    if summary is not None:
+        found = apply(summary, recorder, arguments.node)
+        recorder.known_calls[key] = found
+        return found
+    cuts = recorder.cuts
+    found = follow(recorder, arguments)
     if key is not None and cuts == recorder.cuts:
         recorder.known_calls[key] = found
     return found

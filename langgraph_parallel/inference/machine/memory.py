@@ -38,6 +38,8 @@ class Memory:
     """True once a store has met an assumption: what was found before it does not hold."""
     exposed: dict[str, set[Location]] = field(default_factory=dict)
     """State keys whose value may be an object that lives outside the state."""
+    summaries: dict[Any, Any] = field(default_factory=dict)
+    """What calls of helpers do, whoever calls them (`calls.summaries`)."""
 
     def content(self, place: Location) -> Content:
         """Return what may be taken for granted about a place, and remember that it was."""
@@ -84,6 +86,7 @@ class Memory:
     def forget_assumptions(self) -> None:
         """Begin the analysis of the nodes once more, with the stores that are known by now."""
         self.assumed = {}
+        self.summaries = {}
         self.is_stale = False
 
 

@@ -191,6 +191,29 @@ class Recorder:
             msg = "the code is too large to analyze"
             raise GiveUpError(msg)
 
+    def take_in(self, other: Recorder) -> None:
+        """Add what was found of code that runs as a part of this."""
+        self.reads = union(self.reads, other.reads)
+        self.mutates = union(self.mutates, other.mutates)
+        self.looks_at |= other.looks_at
+        self.changes |= other.changes
+        self.external |= other.external
+        self.control |= other.control
+        self.goto = union(self.goto, other.goto)
+        self.leaked = union(self.leaked, other.leaked)
+        self.leaked_opaque |= other.leaked_opaque
+        self.overlay = union(self.overlay, other.overlay)
+        self.stored = union(self.stored, other.stored)
+        self.resources |= other.resources
+        self.raised = join(self.raised, other.raised)
+        self.names = {**other.names, **self.names}
+        self.evidence = {**other.evidence, **self.evidence}
+
+    @property
+    def has_leaked(self) -> bool:
+        """Tell whether containers may hold more than what was seen to be put into them."""
+        return bool(self.leaked or self.leaked_opaque or self.overlay)
+
     @property
     def settled_by(self) -> tuple[Any, ...]:
         """What a pass over the node must leave as it was, or another pass is needed."""
