@@ -219,7 +219,7 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
         unit="s" if durations_of(request) else "calls",
         what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
     )
-    return lowered, record_rewrite(request.source, lowered, report)
+    return lowered, record_rewrite(request.source, lowered, report, view.relied_on)
 
 
 def _fan_out_inside(

@@ -31,7 +31,7 @@ from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import find_source
 from langgraph_parallel.inference.door import looking  # noqa: F401
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.certainty import is_deep, strings_of
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.memory import Memory
 from langgraph_parallel.inference.machine.recorder import GiveUpError, Recorder, Shape
@@ -43,7 +43,9 @@ from langgraph_parallel.inference.machine.values import (
     Data,
     Injected,
     Live,
+    Value,
     data,
+    opaque,
     tame,
 )
 from langgraph_parallel.inference.returned import Outcome, effects_of
@@ -161,15 +163,7 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
         function = function.func
     if any(function is known for known in _PLAIN_REDUCERS):
         return Effects()
-    recorder = Recorder(Shape(keys=frozenset()))
-    frame = placeholder_frame(recorder, "reducer")
-    try:
-        operands = (data(frozenset({"old"})), data(frozenset({"new"})))
-        frame.call(frozenset({Live(reducer)}), Arguments(frame.source.node, operands))
-        run_late(frame)
-    except Exception as error:
-        _unanalyzed(error)
-        recorder.contact("unknown", f"folds with {reducer!r}, which is not known", "")
+    recorder, _ = _fold(reducer)
     return Effects(
         mutates=recorder.mutates,
         looks_at=frozenset(recorder.looks_at),
@@ -178,6 +172,33 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
         control=frozenset(recorder.control),
         evidence=tuple(recorder.evidence.values()),
     )
+
+
+def keeps_parts(reducer: Callable[..., Any]) -> bool:
+    """Tell whether a reducer puts nothing into a key but parts of its operands."""
+    return any(reducer is known for known in _PLAIN_REDUCERS)
+
+
+@functools.lru_cache(maxsize=256)
+def gives_data(reducer: Callable[..., Any]) -> bool:
+    """Tell whether a reducer certainly makes plain data out of plain data."""
+    return keeps_parts(reducer) or is_deep(_fold(reducer)[1])
+
+
+def _fold(reducer: Callable[..., Any]) -> tuple[Recorder, Value]:
+    """Return what folding plain data with a reducer does, and what it gives."""
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, "reducer")
+    given: Value = opaque()
+    try:
+        operands = (data(frozenset({"old"})), data(frozenset({"new"})))
+        given = frame.call(frozenset({Live(reducer)}), Arguments(frame.source.node, operands))
+        run_late(frame)
+    except Exception as error:
+        _unanalyzed(error)
+        recorder.contact("unknown", f"folds with {reducer!r}, which is not known", "")
+        given = opaque()
+    return recorder, given
 
 
 _PLAIN_REDUCERS: Final = (

@@ -50,6 +50,7 @@ def effects_of(outcome: Outcome) -> Effects:
     for atom in outcome.returned:
         effects = _with_update(effects, atom, recorder)
         _expose(atom, recorder)
+        _hand_over(atom, recorder)
     return (
         effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
     )
@@ -66,6 +67,26 @@ def _expose(atom: Atom, recorder: Recorder) -> None:
         places = _places_behind(value, 0)
         if places:
             recorder.memory.expose([key], places)
+
+
+def _hand_over(atom: Atom, recorder: Recorder) -> None:
+    """Remember what the node puts into the keys of the state."""
+    contents = recorder.memory.contents
+    if isinstance(atom, Routed):
+        for part in atom.update:
+            _hand_over(part, recorder)
+    elif isinstance(atom, Cell) and atom.kind == "dict":
+        for key, value in atom.values.items():
+            contents.put(frozenset({key}), value)
+        contents.put(ALL, atom.rest)
+        if atom.shared:
+            contents.spoil(ALL)
+    elif isinstance(atom, State):
+        # What it has stored in its own copy is known already.
+        if recorder.stored is ALL:
+            contents.spoil(ALL)
+    elif not (isinstance(atom, Const) and atom.value is None):
+        contents.spoil(ALL)
 
 
 def _places_behind(value: Value, depth: int) -> set[Location]:

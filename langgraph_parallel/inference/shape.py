@@ -15,6 +15,7 @@ from langgraph_parallel.inference.code.datamodel import user_defined
 from langgraph_parallel.inference.machine.annotations import (
     LISTS,
     SCALARS,
+    leaves_open,
     strip,
     value_of_annotation,
 )
@@ -45,6 +46,7 @@ def describe_schema(
         },
         attributes=_has_attributes(schema),
         plain=plain,
+        open=frozenset(name for name in names if leaves_open(hints.get(name))),
         own_code=frozenset(user_defined(schema)) if _has_attributes(schema) else frozenset(),
     )
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from langgraph_parallel.effects import Effects, Evidence
+from langgraph_parallel.effects import ALL, Effects, Evidence, Keys
 from langgraph_parallel.inference.infer import node_effects, router_effects, router_targets
+from langgraph_parallel.inference.machine.contents import with_contents
 from langgraph_parallel.inference.machine.memory import Memory
 from langgraph_parallel.inference.machine.recorder import Shape
+from langgraph_parallel.inference.machine.values import Value
 
 
 class Subject(Protocol):
     """A node, as far as the analysis looks at it."""
+
+    @property
+    def name(self) -> str:
+        """The name of it in the graph."""
 
     @property
     def runnable(self) -> Any:
@@ -50,29 +56,68 @@ class Choice:
     """What it may return, as `router_targets` says it."""
 
 
-def infer_nodes(subjects: Iterable[Subject], *, trusts_calls: bool) -> list[Effects]:
-    """Return the effects of nodes, in their order, each of which knows what the others store.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """What the nodes of one graph do."""
+
+    effects: list[Effects]
+    """Of each node, in the order of the nodes."""
+    contents: Mapping[str, Value] = field(default_factory=dict)
+    """What keys hold whose annotation does not say it, if a run begins with plain data in them."""
+
+
+def infer_nodes(
+    subjects: Iterable[Subject],
+    *,
+    trusts_calls: bool,
+    open_keys: frozenset[str] = frozenset(),
+    computed: frozenset[str] = frozenset(),
+    unknowing: Keys = frozenset(),
+) -> Inferred:
+    """Return the effects of nodes, each of which knows what the others store and write.
 
     Args:
         subjects: The nodes.
         trusts_calls: Take unknown calls to change none of their arguments.
+        open_keys: State keys into which nothing else than these nodes puts anything but plain
+            data, and whose annotations leave open what they hold.
+        computed: Keys whose values a reducer computes, out of plain data plain data.
+        unknowing: Names of nodes that may be handed something else than the state.
     """
     nodes = list(subjects)
     memory = Memory()
-    for _ in range(_MOST_ROUNDS):
-        found = [
-            node_effects(s.runnable, s.shape, s.schema, trusts_calls=trusts_calls, memory=memory)
-            for s in nodes
-        ]
-        if not memory.is_stale:
-            return [_with_aliases(effects, memory) for effects in found]
+    for index in range(_MOST_ROUNDS):
+        if index == _MOST_ROUNDS // 2:
+            open_keys = frozenset()
+        contents = memory.contents.of(open_keys, computed)
+        found = []
+        for subject in nodes:
+            apart = unknowing is ALL or subject.name in unknowing
+            known = {} if apart else contents
+            found.append(_effects_of(subject, known, memory, trusts_calls=trusts_calls))
+        if not memory.is_stale and memory.contents.of(open_keys, computed) == contents:
+            effects = [_with_aliases(effects, memory) for effects in found]
+            return Inferred(effects=effects, contents=contents)
         memory.forget_assumptions()
     why = Evidence(what="not analyzed: what the nodes store does not settle")
-    return [Effects.top(why) for _ in nodes]
+    return Inferred(effects=[Effects.top(why) for _ in nodes])
 
 
-_MOST_ROUNDS: Final = 8
-"""Rounds over the nodes of a graph until none stores what another took for granted."""
+def _effects_of(
+    subject: Subject, contents: Mapping[str, Value], memory: Memory, *, trusts_calls: bool
+) -> Effects:
+    shape = replace(subject.shape, hints=with_contents(subject.shape.hints, contents))
+    found = node_effects(
+        subject.runnable, shape, subject.schema, trusts_calls=trusts_calls, memory=memory
+    )
+    if found.writes is ALL:
+        memory.contents.spoil(ALL)
+    return found
+
+
+_MOST_ROUNDS: Final = 16
+"""Rounds over the nodes of a graph until none stores what another took for granted; in the second
+half of them nothing is taken for granted of what state keys hold."""
 
 
 def _with_aliases(found: Effects, memory: Memory) -> Effects:

@@ -7,6 +7,7 @@ the original topology, compiled with the same settings, or refused with a clear 
   that another rewriting of the graph paused is refused;
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
+* an input, or a state saved by others, with objects where the analysis took it for plain data;
 * a `step_timeout` set on the rewritten graph: it counts what one superstep does;
 * `update_state` in the middle of a region.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel.errors import RewriteError
+from langgraph_parallel.inference.code.plain import find_odd
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
     Thread,
@@ -38,6 +41,8 @@ from langgraph_parallel.lowering.threads import (
     with_mark,
 )
 from langgraph_parallel.report.report import ParallelReport
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,9 @@ class Rewrite:
     cuts: Mapping[frozenset[str], str | None]
     """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
     of that prefix; None where nothing of the region has run."""
+    relied_on: Mapping[str, frozenset[type]]
+    """Keys that are taken to hold plain data when a run begins, with classes whose instances may
+    be among it."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -106,7 +114,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if self._runs_here(thread, input, options):
             yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
             yield from self._unchanged().stream(input, unmarked(config), **options)
@@ -116,7 +124,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if self._runs_here(thread, input, options):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, unmarked(config), **options)
@@ -125,6 +133,23 @@ class RewrittenGraph(ReportedGraph):
                 yield part
         finally:
             await parts.aclose()  # type: ignore[attr-defined]
+
+    def _runs_here(self, thread: Thread | None, given: Any, options: Mapping[str, Any]) -> bool:
+        """Tell whether the rewritten topology runs this call.
+
+        Raises:
+            RewriteError: If neither topology can.
+        """
+        rewrite = self.parallel_rewrite
+        if not _is_ours(rewrite, thread, given, _conflict(self, given, options)):
+            return False
+        if thread is not None and not rewrite.moved.isdisjoint(thread.following):
+            return True  # what it began with was looked at then
+        began = thread.values if thread is not None else None
+        odd = find_odd(given, rewrite.relied_on) or find_odd(began, rewrite.relied_on)
+        if odd:
+            _LOGGER.info("%s, of which the analysis knew nothing: the original order runs", odd)
+        return not odd
 
     def get_state(self, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """Return a thread's state, as `CompiledStateGraph.get_state` does."""

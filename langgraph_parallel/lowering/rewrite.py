@@ -69,19 +69,26 @@ def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -
                 clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
 
 
-def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) -> Rewrite:
+def record_rewrite(
+    source: Any,
+    lowered: LoweredFanout,
+    report: ParallelReport,
+    relied_on: Mapping[str, frozenset[type]],
+) -> Rewrite:
     """Return what the rewritten graph remembers of its making.
 
     Args:
         source: What the user gave.
         lowered: The graph.
         report: The report on it.
+        relied_on: Keys that are taken to hold plain data when a run begins (`GraphView`).
     """
     moved = lowered.moved
     return Rewrite(
         source=source,
         builder=lowered.original,
         report=report,
+        relied_on=relied_on,
         moved=frozenset(name for part in moved for name in part.region.nodes),
         ends={
             frozenset(part.levels[-1]): part.region.nodes[-1]

@@ -34,6 +34,8 @@ class Thread:
     """True when one of them has run already, and only the next checkpoint is missing."""
     latest: frozenset[str]
     """Nodes that ran last."""
+    values: Any
+    """Its state."""
 
     @property
     def ours(self) -> bool:
@@ -59,6 +61,7 @@ def read_thread(
         following=due,
         finished=len(state.next) < len(due),
         latest=_latest_nodes(saved.checkpoint),
+        values=state.values,
     )
 
 

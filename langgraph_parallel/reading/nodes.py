@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -30,9 +30,11 @@ from langgraph_parallel.effects import (
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.code.framework import Framework, use_framework
 from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
+from langgraph_parallel.inference.machine.values import Value
 from langgraph_parallel.inference.shape import describe_schema
 from langgraph_parallel.inference.whole import (
     Choice,
+    Inferred,
     infer_choices,
     infer_nodes,
     infer_routers,
@@ -55,20 +57,29 @@ class Route:
 
 
 def effects_of_nodes(
-    graph: Graph, declared: Mapping[str, Effects], *, trusts_calls: bool
-) -> dict[str, Effects]:
+    graph: Graph,
+    declared: Mapping[str, Effects],
+    *,
+    trusts_calls: bool,
+    infer: Callable[..., Inferred] = infer_nodes,
+) -> tuple[dict[str, Effects], Mapping[str, Value]]:
     """Return the effects of all nodes: declared ones where there are any, else inferred ones.
 
     Args:
         graph: The graph.
         declared: Effects that go before all others, by node name.
         trusts_calls: Take unknown calls to change none of their arguments.
+        infer: `infer_nodes`, with what is known of the keys of the state.
+
+    Returns:
+        The effects by node name, and what keys hold, as `Inferred` says it.
     """
     given = {name: _declared(node, declared) for name, node in graph.nodes.items()}
     asked = [node for name, node in graph.nodes.items() if given[name] is None]
-    found = infer_nodes(asked, trusts_calls=trusts_calls)
-    inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found, strict=True)}
-    return {name: inferred[name] if own is None else own for name, own in given.items()}
+    found = infer(asked, trusts_calls=trusts_calls)
+    inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found.effects, strict=True)}
+    effects = {name: inferred[name] if own is None else own for name, own in given.items()}
+    return effects, found.contents
 
 
 def _declared(node: Node, declared: Mapping[str, Effects]) -> Effects | None:
@@ -199,7 +210,7 @@ def summarize_graph(graph: Graph) -> Effects:
     its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
     `Command` to a parent, which an unknown target may be.
     """
-    parts = list(effects_of_nodes(graph, {}, trusts_calls=False).values())
+    parts = list(effects_of_nodes(graph, {}, trusts_calls=False)[0].values())
     routing = infer_routers(router for ways in graph.routers.values() for router in ways)
     parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside
     control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}

@@ -11,11 +11,21 @@ parallel already (`concurrency`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from langgraph_parallel.effects import ALL, Effects, Keys, union
 from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.inference.machine.values import Value
+from langgraph_parallel.inference.whole import infer_nodes
 from langgraph_parallel.reading.concurrency import find_brackets, read_exits
+from langgraph_parallel.reading.contents import (
+    computed_keys,
+    keys_relied_on,
+    open_keys,
+    sent_to,
+    with_known_contents,
+)
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
@@ -49,6 +59,9 @@ class GraphView:
     """What the conditional edges of each node do."""
     routing: Mapping[str, Effects] = field(default_factory=dict)
     """The same as one, for nodes that may close a region with their conditional edges."""
+    relied_on: Mapping[str, frozenset[type]] = field(default_factory=dict)
+    """State keys that are taken to hold plain data when a run begins, with classes whose instances
+    may be among it."""
 
     def effects_in(self, region: Region) -> dict[str, Effects]:
         """Return the effects of a region's nodes, with what its conditional edge reads."""
@@ -99,12 +112,39 @@ def read_graph(
     if unknown := sorted(set(declared) - set(graph.nodes)):
         msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
         raise AnalysisError(msg)
-    effects = refine(effects_of_nodes(graph, declared, trusts_calls=trusts_calls))
+    graph, effects, contents = _infer(graph, declared, trusts_calls=trusts_calls)
+    effects = refine(effects)
     effects = {name: with_reducers(graph, found) for name, found in effects.items()}
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
         effects = {name: without_keeps(found) for name, found in effects.items()}
-    return _find_regions(graph, effects, frozenset(pinned))
+    view = _find_regions(graph, effects, frozenset(pinned))
+    asked = {
+        name: effects[name]
+        for name, node in graph.nodes.items()
+        if name not in declared and node.declared is None
+    }
+    return replace(view, relied_on=keys_relied_on(contents, asked, view.routes))
+
+
+def _infer(
+    graph: Graph, declared: Mapping[str, Effects], *, trusts_calls: bool
+) -> tuple[Graph, dict[str, Effects], Mapping[str, Value]]:
+    """Return the effects of all nodes, what keys hold, and the graph that knows it."""
+    infer = partial(
+        infer_nodes, open_keys=open_keys(graph, declared), computed=computed_keys(graph)
+    )
+    effects, contents = effects_of_nodes(graph, declared, trusts_calls=trusts_calls, infer=infer)
+    known = with_known_contents(graph, contents)
+    sent = sent_to(effects, read_routes(known)) if contents else frozenset()
+    if sent:
+        # What they are handed is no state: they, at least, know nothing of it.
+        infer = partial(infer, unknowing=sent)
+        effects, contents = effects_of_nodes(
+            graph, declared, trusts_calls=trusts_calls, infer=infer
+        )
+        known = with_known_contents(graph, contents, sent)
+    return known, effects, contents
 
 
 def _unfinished(graph: Graph) -> GraphView:

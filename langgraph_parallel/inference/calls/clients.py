@@ -143,7 +143,7 @@ def _client(frame: Frame, atom: Typed, name: str, method: str, given: Arguments)
         frame.recorder.look(place_of(frame, atom.obj), where)
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
     elif isinstance(atom, Object) and atom.roots:
-        frame.recorder.mutate(atom.roots, f".{method}()", frame.where(given.node))
+        frame.recorder.mutate(atom.roots, f".{method}()", frame.where(given.node), SCALAR)
     return _request(frame, method, _CLIENTS[name], given)
 
 

@@ -133,7 +133,7 @@ def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments)
         passed = passed - {State()}
     reached = frame.escape(passed, f"passed to {name}()", where)
     if declared.mutates:
-        frame.recorder.mutate(reached, f"{name}() was declared to", where)
+        frame.recorder.mutate(reached, f"{name}() was declared to", where, opaque())
     for contact in sorted(declared.external):
         frame.recorder.contact(contact, f"{name}() was declared a {contact} call", where)
     for control in sorted(declared.control):

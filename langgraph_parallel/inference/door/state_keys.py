@@ -63,3 +63,4 @@ def store_in_state(frame: Frame, index: Value, value: Value, where: str) -> None
     keys = strings_of(index)
     frame.recorder.overlay = union(frame.recorder.overlay, roots)
     frame.recorder.stored = union(frame.recorder.stored, ALL if keys is None else keys)
+    frame.recorder.memory.contents.put(ALL if keys is None else keys, value)

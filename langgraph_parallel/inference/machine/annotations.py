@@ -92,6 +92,40 @@ def _container(kind: Any, inner: tuple[Any, ...], roots: Keys, depth: int) -> Va
     return frozenset({Data(roots, plain=plain, deep=False, parts=None if unknown else known)})
 
 
+def leaves_open(annotation: Any) -> bool:
+    """Tell whether a type leaves open what is in a value, without naming a class of its own."""
+    openness = _openness(annotation, 0)
+    return openness is not None and openness
+
+
+def _openness(annotation: Any, depth: int) -> bool | None:
+    """Return whether anything is left open; None for types of which nothing is known."""
+    annotation = strip(annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in (Any, object):
+        return True
+    if annotation in (None, type(None), Ellipsis) or is_scalar_type(annotation):
+        return False
+    kind = origin or annotation
+    if depth > _DEEPEST:
+        return None
+    inner: Collection[Any] = arguments
+    if kind in LISTS or kind in _DICTS:
+        if not arguments:
+            return True
+    elif kind not in (Union, types.UnionType):
+        if not isinstance(kind, type):
+            return None
+        if not is_typeddict(kind):
+            is_known = issubclass(kind, (BaseModel, *DATA_CLASSES)) or dataclasses.is_dataclass(
+                kind
+            )
+            return False if is_known else None
+        inner = hints_of(kind).values()
+    found = [_openness(part, depth + 1) for part in inner]
+    return None if None in found else any(found)
+
+
 def is_scalar_type(annotation: Any) -> bool:
     """Tell whether all values of a type are immutable and without parts."""
     if get_origin(annotation) is Literal:

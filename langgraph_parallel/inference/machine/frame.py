@@ -338,9 +338,9 @@ def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:
     reached = union(frame.escape(involved, what, where), recorder.leaked)
     recorder.contact("unknown", f"{what}, which is not known", where)
     if not recorder.trusts_calls:
-        recorder.mutates = (
-            ALL if reached is ALL else union(recorder.mutates, reached - {WORLD, GIVEN})
-        )
+        keys = ALL if reached is ALL else reached - {WORLD, GIVEN}
+        recorder.mutates = union(recorder.mutates, keys)
+        recorder.memory.contents.spoil(keys)
     return opaque(union(reached, frozenset({WORLD})))
 
 

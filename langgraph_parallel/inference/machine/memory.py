@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, Keys
+from langgraph_parallel.inference.machine.contents import Contents
 from langgraph_parallel.locations import ANYWHERE, Location, overlaps
 
 Content: TypeAlias = Literal["seen", "scalar", "data", "unknown"]
@@ -38,6 +39,8 @@ class Memory:
     """True once a store has met an assumption: what was found before it does not hold."""
     exposed: dict[str, set[Location]] = field(default_factory=dict)
     """State keys whose value may be an object that lives outside the state."""
+    contents: Contents = field(default_factory=Contents)
+    """What nodes put into the keys of the state."""
     summaries: dict[Any, Any] = field(default_factory=dict)
     """What calls of helpers do, whoever calls them (`calls.summaries`)."""
 

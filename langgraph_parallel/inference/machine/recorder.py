@@ -44,6 +44,8 @@ class Shape:
     """True for pydantic and dataclass states, which are read as `state.key`."""
     plain: frozenset[str] | None = None
     """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
+    open: frozenset[str] = frozenset()
+    """Keys whose annotation leaves open what they hold: `list`, `dict[str, Any]`, `Any`."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
 
@@ -136,7 +138,9 @@ class Recorder:
             return
         if roots is ALL or roots & {WORLD, GIVEN}:
             self.change(place, where, value)
-        self.mutates = ALL if roots is ALL else union(self.mutates, roots - {WORLD, GIVEN})
+        keys = ALL if roots is ALL else roots - {WORLD, GIVEN}
+        self.mutates = union(self.mutates, keys)
+        self.memory.contents.put_inside(keys, value)
         if self.mutates:
             self.note(f"changes a state value in place: {what}", where, "mutates")
 

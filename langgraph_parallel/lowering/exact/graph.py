@@ -136,6 +136,7 @@ def as_exact(
         most_runs=lowered.most_runs,
         most_guesses=lowered.most_guesses,
         is_live=lowered.is_live,
+        relied_on=lowered.relied_on,
     )
     assert isinstance(compiled, ExactGraph)
     return compiled

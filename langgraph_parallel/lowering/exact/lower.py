@@ -43,6 +43,8 @@ class LoweredExact:
     """Runs that start before one choice of a router."""
     is_live: bool
     """Whether streams show what early runs do at once."""
+    relied_on: Mapping[str, frozenset[type]]
+    """Keys that are taken to hold plain data when a run begins (`GraphView`)."""
 
 
 def lower_exact(
@@ -97,6 +99,7 @@ def lower_exact(
     return LoweredExact(
         builder=clone,
         rewrite=_unmoved(source, builder, clone, report),
+        relied_on=view.relied_on,
         plan=plan,
         effects=view.effects,
         steps=steps,
@@ -139,6 +142,7 @@ def _unmoved(
         source=source,
         builder=builder,
         report=report,
+        relied_on={},
         moved=frozenset(),
         ends={},
         cuts={},

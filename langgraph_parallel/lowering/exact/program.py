@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from langgraph_parallel.inference.code.plain import find_odd
 from langgraph_parallel.lowering.exact.plan import EarlyPlan
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.report.early import EarlyRuntime
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,15 @@ class EarlyProgram:
     most_runs: int
     most_guesses: int
     is_live: bool
+    relied_on: Mapping[str, frozenset[type]]
+    """Keys that are taken to hold plain data when a run begins (`GraphView`)."""
+
+    def understands(self, state: Mapping[str, Any]) -> bool:
+        """Tell whether a state is what the analysis took it for."""
+        odd = find_odd(state, self.relied_on)
+        if odd:
+            _LOGGER.info("%s, of which the analysis knew nothing: nothing starts early", odd)
+        return not odd
 
 
 class Launcher(Protocol):

@@ -71,6 +71,8 @@ class Session:
         """Runs that were cancelled and whose threads go on: they take a place all the same."""
         self._base: tuple[RunnableConfig, NodeSetting, Context] | None = None
         self._closed = False
+        self._is_understood: bool | None = None
+        """Whether the state is what the analysis took it for; None before anybody has looked."""
 
     # From LangGraph's supersteps
 
@@ -167,7 +169,7 @@ class Session:
                 self._move(row, config, name)
             return
         found = self.program.plan.place.get(name)
-        if found is None:
+        if found is None or not self._understands(config):
             self._region = None
             return
         row = found.row_of[name]
@@ -179,6 +181,13 @@ class Session:
         self._drop(run for run in self._runs.values() if run.step > step)
         self._rebase(row, config, name)
         self._enter(found, row, set())
+
+    def _understands(self, config: RunnableConfig) -> bool:
+        if self._is_understood is None:
+            keys = self.program.relied_on
+            began = read_values(config, [k for k in self._foresight.keys if k in keys])
+            self._is_understood = self.program.understands(began)
+        return self._is_understood
 
     def _enter(self, region: PlannedRegion, row: int, ended: set[str]) -> None:
         """Work out who waits for whom, with all rows before `row` committed."""
