@@ -8,7 +8,8 @@ the original topology, compiled with the same settings, or refused with a clear 
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
 * a `step_timeout` set on the rewritten graph: it counts what one superstep does;
-* `update_state` in the middle of a region.
+* `update_state` in the middle of a region;
+* a node that goes where nobody foresaw: from there on the run has the edges of the original.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
+from langgraph_parallel._compat.edges import Foreseen, follow_either
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
@@ -57,6 +59,9 @@ class Rewrite:
     cuts: Mapping[frozenset[str], str | None]
     """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
     of that prefix; None where nothing of the region has run."""
+    foreseen: Mapping[str, Foreseen]
+    """Where those nodes may go that may go anywhere by themselves; what leads elsewhere makes the
+    run follow the original topology."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -157,6 +162,8 @@ class RewrittenGraph(ReportedGraph):
             return super().bulk_update_state(config, supersteps)
         thread = self._thread(config)
         rewrite = self.parallel_rewrite
+        if thread is not None and thread.jumped:
+            return super().bulk_update_state(self._marked(config), supersteps)
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
@@ -176,6 +183,8 @@ class RewrittenGraph(ReportedGraph):
             return await super().abulk_update_state(config, supersteps)
         thread = await self._athread(config)
         rewrite = self.parallel_rewrite
+        if thread is not None and thread.jumped:
+            return await super().abulk_update_state(self._marked(config), supersteps)
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
@@ -250,6 +259,9 @@ def guard(
 
     Where no node moved nothing needs guarding, and the graph behaves as it did.
     """
+    if rewrite.moved and rewrite.foreseen:
+        original = compile_like(clone_builder(rewrite.builder), compiled)
+        follow_either(compiled, original, rewrite.foreseen)
     compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)
@@ -292,6 +304,8 @@ def _is_ours(rewrite: Rewrite, thread: Thread | None, given: Any, conflict: str)
         RewriteError: If the thread is paused in the rewritten topology and the call needs the
             original one.
     """
+    if thread is not None and thread.jumped and thread.following:
+        return not conflict or given is None or isinstance(given, Command)
     if thread is None or not thread.following:
         if thread is not None and not thread.ours and (given is None or thread.nested):
             # Without an input only what is due runs, and that is for the writer of the thread to

@@ -142,6 +142,7 @@ def _unmoved(
         moved=frozenset(),
         ends={},
         cuts={},
+        foreseen={},
         width=1,
         mark=fingerprint(clone),
     )
