@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 import types
 from typing import Any, Final
 
+from langchain_core.runnables import ensure_config
 from langgraph.types import Command, Overwrite, Send, interrupt
 from typing_extensions import is_typeddict
 
@@ -14,7 +16,7 @@ from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.files import open_file
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
-from langgraph_parallel.inference.door.filling import cell_at, fill_cell
+from langgraph_parallel.inference.door.filling import cell_at, collected, fill_cell
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.recorder import GiveUpError
@@ -23,12 +25,19 @@ from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Atom,
+    Const,
     Injected,
+    Live,
+    Made,
+    Object,
     Routed,
     Value,
+    join,
     opaque,
     roots_of,
 )
+from langgraph_parallel.inference.objects.objects import class_of
 
 _NEVER: Final = frozenset(
     {
@@ -45,8 +54,9 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
-    if is_a(obj, types.FunctionType) and obj in framework().getters:
-        return frozenset({Injected(framework().getters[obj])})
+    asked = _ask_for_settings(frame, obj, given)
+    if asked is not None:
+        return asked
     if obj is interrupt:
         frame.escape(given.all, "interrupt", where)
         frame.recorder.leave("interrupt", "calls interrupt()", where)
@@ -70,6 +80,30 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
         fill_cell(frame, cell, given)
         return frozenset({cell})
     return None
+
+
+def _ask_for_settings(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    """Return what gives the settings of a run, or the names of those that a class has."""
+    if is_a(obj, types.FunctionType) and obj in framework().getters:
+        return frozenset({Injected(framework().getters[obj])})
+    if obj is ensure_config and given.all and all(map(_is_config, given.all)):
+        return frozenset({Injected("config")})
+    if obj is dataclasses.fields and (found := _fields_of(given)) is not None:
+        return collected(frame, given.node, join(*map(frame.live, found)))
+    return None
+
+
+def _is_config(atom: Atom) -> bool:
+    """Tell whether something is the `config` of the node, or none at all."""
+    return atom in (Injected("config"), Const(None, type(None)))
+
+
+def _fields_of(given: Arguments) -> tuple[Any, ...] | None:
+    """Return the fields of the one dataclass that is given; None when it is not known."""
+    atom = next(iter(given.all), None)
+    is_known = len(given.all) == 1 and isinstance(atom, (Live, Made, Object))
+    cls = (atom.obj if isinstance(atom, Live) else class_of(atom)) if is_known else None
+    return dataclasses.fields(cls) if is_a(cls, type) and dataclasses.is_dataclass(cls) else None
 
 
 def _command(given: Arguments) -> Value:
