@@ -18,7 +18,7 @@ from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.door.filling import cell_at, collected, fill_cell
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.frame import Frame
+from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.recorder import GiveUpError
 from langgraph_parallel.inference.machine.values import (
     NONE,
@@ -26,6 +26,7 @@ from langgraph_parallel.inference.machine.values import (
     SCALAR,
     WORLD,
     Atom,
+    Cell,
     Const,
     Injected,
     Live,
@@ -38,22 +39,26 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
 )
 from langgraph_parallel.inference.objects.objects import class_of
+from langgraph_parallel.locations import Location
 
 _NEVER: Final = frozenset(
     {
-        *(eval, exec, globals, locals, vars, __import__, compile),
+        *(exec, globals),
         *(sys._getframe, inspect.currentframe, inspect.stack, inspect.trace),
     }
 )
 """Calls that reach names, attributes or frames in a way that no argument shows."""
+_LOOKS_AROUND: Final = (eval, locals, vars, exec)
+"""Calls that are handed all variables of the function that they stand in."""
+_LOADS: Final = (__import__, compile)
 
 
 def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     """Handle the calls that mean something to the analysis itself."""
     where = frame.where(given.node)
-    if any(obj is forbidden for forbidden in _NEVER):
-        msg = f"it calls {obj.__name__}()"
-        raise GiveUpError(msg)
+    run = _run_text(frame, obj, given)
+    if run is not None:
+        return run
     asked = _ask_for_settings(frame, obj, given)
     if asked is not None:
         return asked
@@ -82,6 +87,28 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     return None
 
 
+def _run_text(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    """Do anything to all variables in reach: what `eval`, `exec` and `locals` may be used for."""
+    is_apart = obj is exec and _has_own_names(given)
+    if not is_apart and any(obj is forbidden for forbidden in _NEVER):
+        any_name = Location(frame.namespace, None, "a global", "name")
+        frame.recorder.memory.store(any_name, "unknown")
+        msg = f"it calls {obj.__name__}()"
+        raise GiveUpError(msg)
+    if any(obj is known for known in _LOADS):
+        return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    if not any(obj is known for known in _LOOKS_AROUND):
+        return None
+    around = join(*(frame.env or {}).values()) if not is_apart else NOTHING
+    return unknown(frame, f"calls {given.callee}", join(given.all, around), given.node)
+
+
+def _has_own_names(given: Arguments) -> bool:
+    """Tell whether `exec` keeps the names that it assigns in a dict made in this call."""
+    names = given.positional[1] if len(given.positional) > 1 else NOTHING
+    return bool(names) and all(isinstance(atom, Cell) for atom in names) and not given.unpacked
+
+
 def _ask_for_settings(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     """Return what gives the settings of a run, or the names of those that a class has."""
     if is_a(obj, types.FunctionType) and obj in framework().getters:
@@ -101,8 +128,9 @@ def _is_config(atom: Atom) -> bool:
 def _fields_of(given: Arguments) -> tuple[Any, ...] | None:
     """Return the fields of the one dataclass that is given; None when it is not known."""
     atom = next(iter(given.all), None)
-    is_known = len(given.all) == 1 and isinstance(atom, (Live, Made, Object))
-    cls = (atom.obj if isinstance(atom, Live) else class_of(atom)) if is_known else None
+    if len(given.all) != 1 or not isinstance(atom, (Live, Made, Object)):
+        return None
+    cls = atom.obj if isinstance(atom, Live) else class_of(atom)
     return dataclasses.fields(cls) if is_a(cls, type) and dataclasses.is_dataclass(cls) else None
 
 
