@@ -26,6 +26,7 @@ from langgraph_parallel.effects import (
     Evidence,
     External,
     Keys,
+    is_unforeseen,
     union,
 )
 from langgraph_parallel.errors import AnalysisError
@@ -133,7 +134,7 @@ def may_jump(node: Node, found: Effects) -> bool:
     with it where it goes on, is taken from a cache.
     """
     leads = bool(found.control & {"goto", "send"}) and found.goto is ALL
-    return leads and not found.certain and node.cache_policy is None and SUPPORTED
+    return leads and is_unforeseen(found) and node.cache_policy is None and SUPPORTED
 
 
 def without_keeps(found: Effects) -> Effects:

@@ -170,11 +170,13 @@ class Recorder:
         self.external.add(kind)
         self.note(what, where, kind)
 
-    def leave(self, kind: Control, what: str, where: str, goto: Keys = frozenset()) -> None:
+    def leave(
+        self, kind: Control, what: str, where: str, goto: Keys = frozenset(), effect: str = ""
+    ) -> None:
         """Record a way to leave the straight line."""
         self.control.add(kind)
         self.goto = union(self.goto, goto)
-        self.note(what, where, kind)
+        self.note(what, where, effect or kind)
 
     def follows(self, what: Any) -> bool:
         """Tell whether something is being followed already, so that it is not followed again."""

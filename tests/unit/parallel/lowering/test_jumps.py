@@ -142,16 +142,21 @@ def test_jump_to_the_parent_of_a_sub_graph_ends_it():
     class Outer(State):
         done: str
 
+    def finish(state):
+        return {"done": state.get("a", "-") + state.get("b", "-")}
+
     def build(make):
         leave = Command(goto="after", graph=Command.PARENT)
         scope: dict[str, Any] = {"leave": leave}
         exec(compile("def node(state): return leave", "<nowhere>", "exec"), scope)
         inner = make(graph(node=scope["node"])).compile()
         outer = StateGraph(Outer)
-        outer.add_sequence([("inner", inner), read_a, read_b, ("after", lambda s: {"done": "!"})])
+        outer.add_sequence([("inner", inner), read_a, read_b, ("after", finish)])
         return make(outer.add_edge(START, "inner")).compile()
 
-    assert build(parallelize).invoke(given(None)) == build(lambda made: made).invoke(given(None))
+    rewritten = build(parallelize)
+    assert rewritten.parallel_report.regions[0].levels[1] == ("read_a", "read_b")
+    assert rewritten.invoke(given(None)) == build(lambda made: made).invoke(given(None))
 
 
 def test_drawing_shows_the_edges_of_the_new_order():
