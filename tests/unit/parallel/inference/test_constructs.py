@@ -240,6 +240,26 @@ def counts_log(state):
     return {"b": str(len(state["log"]))}
 
 
+class Key:
+    def upper(self):
+        kept.append("upper")
+        return "K"
+
+
+KEY = Key()
+
+
+def asks_its_keys(state):
+    table = {KEY: "x"}
+    return {"a": "".join(key.upper() for key, part in table.items() if part)}
+
+
+def asks_keys_made_here(state):
+    table = {}
+    table[Key()] = "x"
+    return {"a": next(key.upper() for key in table)}
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch):
     """Give every run the globals as they were."""
@@ -269,6 +289,7 @@ helper_as_it_was = helper
         *((give_a, node) for node in (class_that_reads, late_nonlocal)),
         *((give_a, node) for node in (looks_by_text, looks_at_its_variables)),
         (changes_by_text, counts_log),
+        *((node, counts_kept) for node in (asks_its_keys, asks_keys_made_here)),
     ],
     ids=lambda nodes: "-".join(node.__name__ for node in nodes),
 )
