@@ -7,6 +7,7 @@ the original topology, compiled with the same settings, or refused with a clear 
   that another rewriting of the graph paused is refused;
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
+* settings (`configurable`) that are no plain data, where a node reads some;
 * a `step_timeout` set on the rewritten graph: it counts what one superstep does;
 * `update_state` in the middle of a region;
 * a node that goes where nobody foresaw: from there on the run has the edges of the original.
@@ -30,6 +31,7 @@ from langgraph.types import Command, StateSnapshot, StateUpdate
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel._compat.edges import Foreseen, follow_either
 from langgraph_parallel.errors import RewriteError
+from langgraph_parallel.lowering.settings import has_plain_settings
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
     Thread,
@@ -62,6 +64,8 @@ class Rewrite:
     foreseen: Mapping[str, Foreseen]
     """Where those nodes may go that may go anywhere by themselves; what leads elsewhere makes the
     run follow the original topology."""
+    reads_settings: bool
+    """Whether some node reads settings of the run, which are taken for plain data."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -111,7 +115,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, config, options)):
             yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
             yield from self._unchanged().stream(input, unmarked(config), **options)
@@ -121,7 +125,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, config, options)):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, unmarked(config), **options)
@@ -286,12 +290,16 @@ def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]
     return type(f"Rewritten{base.__name__}", (kind, base), {})
 
 
-def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> str:
+def _conflict(
+    graph: RewrittenGraph, given: Any, config: RunnableConfig | None, options: Mapping[str, Any]
+) -> str:
     """Return what in a run's arguments needs the original supersteps, or an empty string."""
     for option in ("interrupt_before", "interrupt_after"):
         nodes = options.get(option) or ()
         if nodes == "*" or graph.parallel_rewrite.moved.intersection(nodes):
             return f"{option}={nodes!r}"
+    if graph.parallel_rewrite.reads_settings and not has_plain_settings(graph, config):
+        return "configurable={...} with an object in it"
     if graph.step_timeout is not None:
         return f"step_timeout={graph.step_timeout!r}"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""

@@ -12,6 +12,7 @@ from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel._compat.edges import Foreseen
 from langgraph_parallel._compat.runnables import project
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
@@ -92,6 +93,7 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
         foreseen=_foreseen(lowered.original, report),
+        reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),
     )

@@ -81,7 +81,7 @@ def _keep_key(frame: Frame, cell: Cell, index: Value) -> None:
     """Let whoever goes over the keys of a dictionary find an object among them."""
     known = all(isinstance(a, (Const, Data)) or (isinstance(a, Opaque) and a.tame) for a in index)
     before = cell.roots
-    cell.roots = union(union(before, roots_of(index)), frozenset() if known else {WORLD})
+    cell.roots = union(union(before, roots_of(index)), frozenset(() if known else (WORLD,)))
     frame.recorder.grown |= cell.looked and cell.roots != before
 
 

@@ -148,7 +148,7 @@ def _settings_in(
     if not isinstance(test.ops[0], ast.In) or ast.unparse(test.left) != ast.unparse(key):
         return None
     names = strings_of(iterate(frame, frame.evaluate(test.comparators[0]), test))
-    return chosen_settings(settings[0], names)
+    return chosen_settings(frame, settings[0], names, test)
 
 
 def bind_target(frame: Frame, target: ast.expr, value: Value) -> None:
