@@ -18,6 +18,7 @@ from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.door.filling import cell_at, collected, fill_cell
 from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import constants_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.recorder import GiveUpError
 from langgraph_parallel.inference.machine.values import (
@@ -90,7 +91,8 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
 def _run_text(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     """Do anything to all variables in reach: what `eval`, `exec` and `locals` may be used for."""
     is_apart = obj is exec and _has_own_names(given)
-    if not is_apart and any(obj is forbidden for forbidden in _NEVER):
+    is_known = is_apart or (obj is exec and _assigns_to_itself(given))
+    if not is_known and any(obj is forbidden for forbidden in _NEVER):
         any_name = Location(frame.namespace, None, "a global", "name")
         frame.recorder.memory.store(any_name, "unknown")
         msg = f"it calls {obj.__name__}()"
@@ -107,6 +109,16 @@ def _has_own_names(given: Arguments) -> bool:
     """Tell whether `exec` keeps the names that it assigns in a dict made in this call."""
     names = given.positional[1] if len(given.positional) > 1 else NOTHING
     return bool(names) and all(isinstance(atom, Cell) for atom in names) and not given.unpacked
+
+
+def _assigns_to_itself(given: Arguments) -> bool:
+    """Tell whether `exec` is given no names: inside of a function what it assigns is dropped.
+
+    It may still do what any unknown call may; a text that is known to say `global` does more.
+    """
+    texts = constants_of(given.positional[0]) if given.positional else None
+    alone = len(given.positional) == 1 and not given.named and not given.unpacked
+    return alone and not any("global" in str(text) for text in texts or ())
 
 
 def _ask_for_settings(frame: Frame, obj: Any, given: Arguments) -> Value | None:

@@ -120,6 +120,11 @@ def runs_text_apart(state):
     return {"b": state["text"]}
 
 
+def runs_any_text(state):
+    exec(state["c"])
+    return {"b": state["text"]}
+
+
 def recurses(state):
     def walk(text, depth):
         return text if depth > 3 else walk(text + state["c"], depth + 1)
@@ -127,7 +132,7 @@ def recurses(state):
     return {"b": f"{walk(state['text'], 0)}"}
 
 
-@pytest.mark.parametrize("node", [makes_a_class, runs_text_apart, recurses])
+@pytest.mark.parametrize("node", [makes_a_class, runs_text_apart, runs_any_text, recurses])
 def test_construct_makes_only_its_statement_unknown(node):
     found = infer_effects(node, State)
     assert found.certain
@@ -152,6 +157,11 @@ def other(text):
 
 def rebinds_by_text(state):
     exec("global helper\nhelper = other", globals())
+    return {"a": "1"}
+
+
+def rebinds_by_known_text(state):
+    exec("global helper\nhelper = other")
     return {"a": "1"}
 
 
@@ -281,6 +291,7 @@ helper_as_it_was = helper
     "nodes",
     [
         (rebinds_by_text, uses_helper),
+        (rebinds_by_known_text, uses_helper),
         (rebinds_hidden, uses_helper),
         (empties, reads_what_is_filled),
         (reads_what_is_filled, empties),
