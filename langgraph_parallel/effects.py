@@ -134,6 +134,15 @@ class Effects:
         return ", ".join(parts) + ("" if self.certain else " (not certain)")
 
 
+def is_unforeseen(found: Effects) -> bool:
+    """Tell whether a node may go anywhere only because nothing rules it out."""
+    return not found.certain or any(e.effect == MAY_ROUTE for e in found.evidence)
+
+
+MAY_ROUTE: Final = "may route"
+"""The effect of a sub-graph that might send a `Command` to the graph around it."""
+
+
 def union(a: Keys, b: Keys) -> Keys:
     """Return the keys in either set."""
     return ALL if a is ALL or b is ALL else a | b

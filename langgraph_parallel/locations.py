@@ -72,6 +72,8 @@ HANDLERS: Final = world("handlers")
 """What callback handlers collect, which any model call may add to."""
 LOG: Final = world("log")
 SCREEN: Final = world("screen")
+SETTINGS: Final = world("settings")
+"""What the caller of a graph gives as `configurable`: plain data, which each run makes sure of."""
 CACHES: Final = world("caches")
 """What `lru_cache` keeps, which any call of a cached function may add to."""
 _UNORDERED: Final = frozenset({"handlers", "log", "screen", "caches"})

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from langgraph_parallel._compat.edges import follows_original
 from langgraph_parallel._compat.tasks import SUPPORTED
 
 try:
@@ -43,7 +44,7 @@ def project(runnable: Any, kept: frozenset[str]) -> Any:
     function = runnable.func if runnable.func is not None else runnable.afunc
 
     def cut(update: Any) -> Any:
-        if not isinstance(update, dict):
+        if not isinstance(update, dict) or follows_original():
             return update
         return {key: value for key, value in update.items() if key not in kept}
 

@@ -19,12 +19,14 @@ try:
         CONFIG_KEY_CHECKPOINT_MAP,
         CONFIG_KEY_CHECKPOINT_NS,
         CONFIG_KEY_CHECKPOINTER,
-        CONFIG_KEY_READ,
         CONFIG_KEY_RUNTIME,
         CONFIG_KEY_SCRATCHPAD,
         CONFIG_KEY_SEND,
         CONFIG_KEY_STREAM,
         CONFIG_KEY_TASK_ID,
+    )
+    from langgraph._internal._constants import (
+        CONFIG_KEY_READ as CONFIG_KEY_READ,
     )
     from langgraph._internal._constants import (
         PULL as PULL,

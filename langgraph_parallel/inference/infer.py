@@ -7,6 +7,7 @@ import inspect
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from types import FunctionType
 from typing import Any, Final
 
 from langgraph.graph.message import add_messages
@@ -27,7 +28,7 @@ from langgraph_parallel.inference.calls.runnables import run_runnable
 from langgraph_parallel.inference.code.callables import functions_of, is_bridge, unwrap_callable
 from langgraph_parallel.inference.code.datamodel import forget_classes
 from langgraph_parallel.inference.code.framework import framework
-from langgraph_parallel.inference.code.scopes import scope_of
+from langgraph_parallel.inference.code.scopes import names_rebound, scope_of
 from langgraph_parallel.inference.code.source import find_source
 from langgraph_parallel.inference.door import looking  # noqa: F401
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -58,6 +59,7 @@ from langgraph_parallel.inference.syntax import (  # noqa: F401
     patterns,
     statements,
 )
+from langgraph_parallel.locations import Location
 
 _MOST_PASSES: Final = 12
 """Passes over a node until nothing it builds or leaks grows any more; each pass adds or ends."""
@@ -245,18 +247,34 @@ def _declared(function: Callable[..., Any]) -> Effects | None:
 def _static_effects(
     function: Callable[..., Any], shape: Shape, schema: Any, trusts_calls: bool, memory: Memory
 ) -> Effects:
+    target = unwrap_callable(function)
+    code = target[0].__code__ if target is not None else None
+    if code in memory.given_up:
+        # What it may assign makes names unknown, of which it would now seem to do less.
+        return Effects.top(Evidence(what=memory.given_up[code]))
     try:
         outcome = _interpret(function, shape, trusts_calls, memory, schema)
+        why = "its source code is not available"
     except RecursionError:
-        return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
+        outcome, why = None, "not analyzed: the code is nested too deeply"
     except Exception as error:
         # Looking at live objects may run code of theirs, which may raise anything.
-        return _unanalyzed(error)
+        outcome, why = None, str(_unanalyzed(error).evidence[0])
     if outcome is None:
-        return Effects.top(Evidence(what="its source code is not available"))
+        if target is not None:
+            memory.given_up[code] = why
+            _store_names_of(target[0], memory)
+        return Effects.top(Evidence(what=why))
     effects = effects_of(outcome)
     coerced = read_by_coercion(schema, shape.keys)
     return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
+
+
+def _store_names_of(function: FunctionType, memory: Memory) -> None:
+    """Record the global names that a function assigns which was not analyzed to its end."""
+    names, namespace = names_rebound(function.__code__), function.__globals__
+    for name in names if names is not None else (None,):
+        memory.store(Location(namespace, name, name or "a global", "name"), "unknown")
 
 
 def _interpret(

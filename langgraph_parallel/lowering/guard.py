@@ -8,8 +8,10 @@ the original topology, compiled with the same settings, or refused with a clear 
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
 * an input, or a state saved by others, with objects where the analysis took it for plain data;
+* settings (`configurable`) that are no plain data, where a node reads some;
 * a `step_timeout` set on the rewritten graph: it counts what one superstep does;
-* `update_state` in the middle of a region.
+* `update_state` in the middle of a region;
+* a node that goes where nobody foresaw: from there on the run has the edges of the original.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
+from langgraph_parallel._compat.edges import Foreseen, follow_either
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.inference.code.plain import find_odd
+from langgraph_parallel.lowering.settings import has_plain_settings
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
     Thread,
@@ -65,6 +69,11 @@ class Rewrite:
     relied_on: Mapping[str, frozenset[type]]
     """Keys that are taken to hold plain data when a run begins, with classes whose instances may
     be among it."""
+    foreseen: Mapping[str, Foreseen]
+    """Where those nodes may go that may go anywhere by themselves; what leads elsewhere makes the
+    run follow the original topology."""
+    reads_settings: bool
+    """Whether some node reads settings of the run, which are taken for plain data."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -114,7 +123,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
-        if self._runs_here(thread, input, options):
+        if self._runs_here(thread, input, config, options):
             yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
             yield from self._unchanged().stream(input, unmarked(config), **options)
@@ -124,7 +133,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if self._runs_here(thread, input, options):
+        if self._runs_here(thread, input, config, options):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, unmarked(config), **options)
@@ -134,14 +143,20 @@ class RewrittenGraph(ReportedGraph):
         finally:
             await parts.aclose()  # type: ignore[attr-defined]
 
-    def _runs_here(self, thread: Thread | None, given: Any, options: Mapping[str, Any]) -> bool:
+    def _runs_here(
+        self,
+        thread: Thread | None,
+        given: Any,
+        config: RunnableConfig | None,
+        options: Mapping[str, Any],
+    ) -> bool:
         """Tell whether the rewritten topology runs this call.
 
         Raises:
             RewriteError: If neither topology can.
         """
         rewrite = self.parallel_rewrite
-        if not _is_ours(rewrite, thread, given, _conflict(self, given, options)):
+        if not _is_ours(rewrite, thread, given, _conflict(self, given, config, options)):
             return False
         if thread is not None and not rewrite.moved.isdisjoint(thread.following):
             return True  # what it began with was looked at then
@@ -182,6 +197,8 @@ class RewrittenGraph(ReportedGraph):
             return super().bulk_update_state(config, supersteps)
         thread = self._thread(config)
         rewrite = self.parallel_rewrite
+        if thread is not None and thread.jumped:
+            return super().bulk_update_state(self._marked(config), supersteps)
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
@@ -201,6 +218,8 @@ class RewrittenGraph(ReportedGraph):
             return await super().abulk_update_state(config, supersteps)
         thread = await self._athread(config)
         rewrite = self.parallel_rewrite
+        if thread is not None and thread.jumped:
+            return await super().abulk_update_state(self._marked(config), supersteps)
         if thread is None or not _is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
             named = [_name_last(rewrite, thread, step) for step in supersteps]
@@ -275,6 +294,9 @@ def guard(
 
     Where no node moved nothing needs guarding, and the graph behaves as it did.
     """
+    if rewrite.moved and rewrite.foreseen:
+        original = compile_like(clone_builder(rewrite.builder), compiled)
+        follow_either(compiled, original, rewrite.foreseen)
     compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)
@@ -299,12 +321,16 @@ def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]
     return type(f"Rewritten{base.__name__}", (kind, base), {})
 
 
-def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> str:
+def _conflict(
+    graph: RewrittenGraph, given: Any, config: RunnableConfig | None, options: Mapping[str, Any]
+) -> str:
     """Return what in a run's arguments needs the original supersteps, or an empty string."""
     for option in ("interrupt_before", "interrupt_after"):
         nodes = options.get(option) or ()
         if nodes == "*" or graph.parallel_rewrite.moved.intersection(nodes):
             return f"{option}={nodes!r}"
+    if graph.parallel_rewrite.reads_settings and not has_plain_settings(graph, config):
+        return "configurable={...} with an object in it"
     if graph.step_timeout is not None:
         return f"step_timeout={graph.step_timeout!r}"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
@@ -317,6 +343,8 @@ def _is_ours(rewrite: Rewrite, thread: Thread | None, given: Any, conflict: str)
         RewriteError: If the thread is paused in the rewritten topology and the call needs the
             original one.
     """
+    if thread is not None and thread.jumped and thread.following:
+        return not conflict or given is None or isinstance(given, Command)
     if thread is None or not thread.following:
         if thread is not None and not thread.ours and (given is None or thread.nested):
             # Without an input only what is due runs, and that is for the writer of the thread to

@@ -9,7 +9,10 @@ from typing import Any
 from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
+from langgraph_parallel._compat.edges import Foreseen
 from langgraph_parallel._compat.runnables import project
+from langgraph_parallel.effects import ALL
+from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
@@ -96,9 +99,25 @@ def record_rewrite(
             if part.region.exit in (None, END)
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
+        foreseen=_foreseen(lowered.original, report),
+        reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),
     )
+
+
+def _foreseen(
+    builder: StateGraph[Any, Any, Any, Any], report: ParallelReport
+) -> dict[str, Foreseen]:
+    """Return where nodes may go by themselves, as far as the analysis has found it."""
+    return {
+        name: Foreseen(
+            targets=found.goto if found.goto is not ALL else frozenset(),
+            plain=frozenset(v for u, v in builder.edges if u == name),
+        )
+        for name, found in report.effects.items()
+        if name in builder.nodes and found.control & {"goto", "send"}
+    }
 
 
 def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:

@@ -11,6 +11,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, Checkpoin
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
+from langgraph_parallel._compat.edges import has_jumped
+
 TOPOLOGY_KEY: Final = "langgraph_parallel_topology"
 """Name of the mark in run metadata, and so in the metadata of every checkpoint of the run."""
 _ORIGINAL: Final = "original"
@@ -26,6 +28,9 @@ class Thread:
     writer: Literal["rewritten", "original", "other"]
     """The topology that wrote its last checkpoint; `other` is a different rewriting of the graph,
     such as that of an earlier version."""
+    jumped: bool
+    """True when the rewritten topology wrote it, but has gone over to the edges of the original: so
+    it stands as in the original, with tasks of our own, whose ids are others."""
     nested: bool
     """True when it is kept under the thread of a parent graph, for one run of a sub-graph."""
     following: tuple[str, ...]
@@ -55,8 +60,10 @@ def read_thread(
         mark: Fingerprint of the rewritten topology.
     """
     due = tuple(task.name for task in state.tasks)
+    writer = _writer(saved.metadata.get(TOPOLOGY_KEY), config, mark)
     return Thread(
-        writer=_writer(saved.metadata.get(TOPOLOGY_KEY), config, mark),
+        writer=writer,
+        jumped=writer == "rewritten" and has_jumped(saved.checkpoint),
         nested=bool(saved.config["configurable"].get("checkpoint_ns")),
         following=due,
         finished=len(state.next) < len(due),

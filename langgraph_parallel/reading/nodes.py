@@ -17,6 +17,7 @@ from langgraph.types import CachePolicy
 from pydantic import BaseModel
 
 from langgraph_parallel._compat.channels import is_plain_channel
+from langgraph_parallel._compat.edges import SUPPORTED
 from langgraph_parallel._compat.runnables import RunnableCallable
 from langgraph_parallel.effects import (
     ALL,
@@ -25,6 +26,7 @@ from langgraph_parallel.effects import (
     Evidence,
     External,
     Keys,
+    is_unforeseen,
     union,
 )
 from langgraph_parallel.errors import AnalysisError
@@ -128,6 +130,22 @@ def places_changed_by_reducers(graph: Graph) -> frozenset[Location]:
     """Return the places outside the state that folding a write may change."""
     changed = (reducer_effects(reducer).changes for reducer in graph.reducers.values())
     return ordered_places(frozenset().union(*changed))
+
+
+def routes_anywhere(node: Node, found: Effects) -> bool:
+    """Tell whether a node goes on by itself, to a node of which nothing is known."""
+    leads = bool(found.control & {"goto", "send"}) and found.goto is ALL
+    return leads and not may_jump(node, found)
+
+
+def may_jump(node: Node, found: Effects) -> bool:
+    """Tell whether all that is known of where a node goes by itself is that it cannot be ruled out.
+
+    Such a jump is noticed when it happens (`follow_either`); but not where the node's result, and
+    with it where it goes on, is taken from a cache.
+    """
+    leads = bool(found.control & {"goto", "send"}) and found.goto is ALL
+    return leads and is_unforeseen(found) and node.cache_policy is None and SUPPORTED
 
 
 def without_keeps(found: Effects) -> Effects:

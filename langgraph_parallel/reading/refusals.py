@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from langgraph_parallel.effects import ALL, Effects, Keys, bounded
+from langgraph_parallel.effects import Effects, Keys, bounded
 from langgraph_parallel.ordering.dependence import build_steps, constrain
 from langgraph_parallel.reading.model import ROOT, Graph, Refusal
-from langgraph_parallel.reading.nodes import Route
+from langgraph_parallel.reading.nodes import Route, may_jump, routes_anywhere
 
 
 def whole_graph_refusals(
@@ -29,7 +29,7 @@ def whole_graph_refusals(
                 remedy="Join with add_edge([...], node) instead of defer=True.",
             )
     for name, found in effects.items():
-        if found.control & {"goto", "send"} and found.goto is ALL:
+        if routes_anywhere(graph.nodes[name], found):
             why = next((str(e) for e in reversed(found.evidence)), "its code was not understood")
             yield Refusal(
                 rule="unknown-routing",
@@ -91,6 +91,9 @@ def pinned_nodes(graph: Graph, pinned: frozenset[str]) -> list[Refusal]:
         if name in pinned or "*" in pinned:
             reason = "the graph may pause before or after it."
             refusals.append(Refusal(rule="interrupt-point", nodes=(name,), reason=reason))
+        elif node.cache_policy is not None:
+            reason = "its cache_policy keeps, with its result, which node comes next."
+            refusals.append(Refusal(rule="cached-node", nodes=(name,), reason=reason))
         elif node.is_handled or node.handles_errors:
             reason = "an error handler decides what follows it."
             refusals.append(Refusal(rule="error-handler", nodes=(name,), reason=reason))
@@ -130,7 +133,11 @@ def held_by_routers(
 
 def no_straight_run(graph: Graph, effects: Mapping[str, Effects]) -> Refusal:
     """Return the refusal of a graph in which nothing could be moved."""
-    routed = {name for name, found in effects.items() if found.control & {"goto", "send"}}
+    routed = {
+        name
+        for name, found in effects.items()
+        if found.control & {"goto", "send"} and not may_jump(graph.nodes[name], found)
+    }
     routers = sorted(routed | {source for source, ways in graph.routers.items() if ways})
     reason = "no two nodes follow one another by plain edges alone"
     if routers:

@@ -30,6 +30,7 @@ from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
     effects_of_nodes,
+    may_jump,
     read_routes,
     read_routing,
     validating,
@@ -170,6 +171,7 @@ def _find_regions(
         refusals += stuck
         kept = concurrent.union(*(r.nodes for r in stuck))
         routed = _union_of(targets for found in ways.values() for targets, _ in found)
+        routed = union(routed, _led_to_by_cached(graph))
         routing = read_routing(graph, effects, routes)
         regions = tuple(_chains(graph, kept, routed, routing.keys()))
         ends = (region.nodes[-2:] for region in regions if region.routed)
@@ -185,6 +187,17 @@ def _find_regions(
         routes=routes,
         routing=routing,
     )
+
+
+def _led_to_by_cached(graph: Graph) -> frozenset[str]:
+    """Return the nodes that follow one whose edges must not change.
+
+    A cache keeps the writes of a node, and so where it goes on; the original may share it.
+    """
+    cached = {name for name, node in graph.nodes.items() if node.cache_policy is not None}
+    found = {target for source, target in graph.edges if source in cached}
+    found |= {target for sources, target in graph.joins if not cached.isdisjoint(sources)}
+    return frozenset(found - {END})
 
 
 def _is_whole(graph: Graph) -> bool:
@@ -206,7 +219,9 @@ def _ways_out(
     for source in (START, *graph.nodes):
         found = effects.get(source)
         ways[source] = [(route.targets, not route.is_single) for route in routes.get(source, ())]
-        if found is not None and found.control & {"goto", "send"}:
+        if found is None or may_jump(graph.nodes[source], found):
+            continue
+        if found.control & {"goto", "send"}:
             ways[source].append((found.goto, "send" in found.control))
     return ways
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
-from langgraph_parallel.effects import ALL, Effects, Evidence, union
+from langgraph_parallel.effects import ALL, Effects, Evidence, is_unforeseen, union
 from langgraph_parallel.locations import Location, meeting, ordered_places
 from langgraph_parallel.ordering.dependence import Rule, Step, constrain, fold_order
 from langgraph_parallel.report.costs import Durations, span_of
@@ -129,6 +129,9 @@ def _without_fence(part: RegionReport, index: int, bound: float) -> Trial:
 
 
 def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, str, str]:
+    if fence is Rule.CONTROL and is_unforeseen(effects) and not _leaves_for_sure(effects):
+        remedy = "Declare all that it does, and fill in what `...` stands for."
+        return "routing", decorator_line(effects), remedy
     if fence is Rule.CONTROL:
         return "control", "", "Move the pause or the routing into a node of its own."
     if fence is Rule.FAILURE:
@@ -153,6 +156,11 @@ def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, str, str]:
         "Declare the node, if that is all it does; or pass "
         f"`{_TRUSTING}`, if no unknown call has an effect that another node could notice.",
     )
+
+
+def _leaves_for_sure(effects: Effects) -> bool:
+    """Tell whether a pause or a choice of what comes next was seen, and not only not ruled out."""
+    return any(e.effect in ("interrupt", "goto", "send") for e in effects.evidence)
 
 
 def _harmless_line(effects: Effects) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from langgraph_parallel.effects import Effects, Evidence
+from langgraph_parallel.effects import MAY_ROUTE, Effects, Evidence
 from langgraph_parallel.ordering.dependence import Constraint, Rule, Step
 
 _CAUSES: Mapping[Rule, tuple[str, ...]] = {
     Rule.EXTERNAL: ("unknown", "write"),
     Rule.MUTATION: ("mutates",),
-    Rule.CONTROL: ("interrupt", "send", "goto"),
+    Rule.CONTROL: ("interrupt", "send", "goto", MAY_ROUTE),
     Rule.FAILURE: ("changes",),
 }
 """The kinds of effect that make a node keep its place."""

@@ -10,7 +10,14 @@ from langgraph_parallel.inference.calls.data_methods import dunder_method, use_h
 from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.tables import MUTATING_METHODS
 from langgraph_parallel.inference.code.datamodel import is_a
-from langgraph_parallel.inference.door.filling import add_to, cell_at, change, fill_cell, put_at
+from langgraph_parallel.inference.door.filling import (
+    add_to,
+    cell_at,
+    change,
+    collected,
+    fill_cell,
+    put_at,
+)
 from langgraph_parallel.inference.door.items import cell_item
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.operators import compare, unary
@@ -185,7 +192,7 @@ def _mapping_method(frame: Frame, obj: Any, name: str, given: Arguments) -> Valu
         found = held_item(frame, obj, constants_of(given.positional[0]), where)
         return join(found, *given.positional[1:], *given.named.values(), NONE)
     if name == "keys":
-        return holding(held_keys(frame, obj, where), frozenset())
+        return collected(frame, node, held_keys(frame, obj, where))
     if name in ("values", "items", "copy", "most_common", "elements"):
         parts = held_items(frame, obj, where)
         if name == "values":

@@ -96,9 +96,10 @@ def _opaque_method(frame: Frame, atom: Opaque, name: str, given: Arguments) -> V
         changed = union(atom.roots, frame.recorder.leaked)
         frame.recorder.mutate(changed, f".{name}()", frame.where(given.node), given.all)
     from_outside = isinstance(atom.roots, frozenset) and bool({WORLD, GIVEN} & atom.roots)
-    if atom.tame and name in READING_METHODS and name not in MUTATING_METHODS:
+    is_given = isinstance(atom.roots, frozenset) and GIVEN in atom.roots
+    if atom.tame and name in READING_METHODS - MUTATING_METHODS and not is_given:
         return None
-    if name in UNMISTAKABLE_METHODS and not from_outside:
+    if name in UNMISTAKABLE_METHODS and (atom.tame or not from_outside):
         return None
     return unknown(frame, f"calls .{name}() of an unknown type", involved, given.node)
 

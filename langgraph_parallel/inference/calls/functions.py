@@ -12,7 +12,7 @@ from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.frame import Frame, called, statement
+from langgraph_parallel.inference.machine.frame import Frame, called, statement, unknown
 from langgraph_parallel.inference.machine.recorder import Recorder
 from langgraph_parallel.inference.machine.values import (
     NONE,
@@ -47,9 +47,16 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
         outer_names=scope_of(closure.node).outer,
         depth=frame.depth + 1,
     )
-    inner.check_depth()
-    bind_parameters(inner, closure.node.args, closure.defaults, arguments)
-    return run_body(inner, closure.node)
+    if frame.recorder.follows(closure):
+        involved = join(frozenset({closure}), arguments.all)
+        return unknown(frame, f"calls {arguments.callee} again", involved, arguments.node)
+    frame.recorder.trail.append(closure)
+    try:
+        inner.check_depth()
+        bind_parameters(inner, closure.node.args, closure.defaults, arguments)
+        return run_body(inner, closure.node)
+    finally:
+        frame.recorder.trail.pop()
 
 
 def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) -> Value | None:

@@ -19,7 +19,7 @@ from langchain_core.runnables import (
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool
 
-from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.effects import ALL, MAY_ROUTE, union
 from langgraph_parallel.inference.calls.external import (
     contact_of,
     gives_of,
@@ -237,7 +237,9 @@ def _run_graph(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     for contact in sorted(inner.external):
         frame.recorder.contact(contact, f"a sub-graph makes a {contact} call", where)
     for control in sorted(inner.control - {"step"}):
-        frame.recorder.leave(control, f"a sub-graph may {control}", where, inner.goto)
+        is_seen = inner.certain and control not in ("goto", "send")
+        effect = "" if is_seen else MAY_ROUTE
+        frame.recorder.leave(control, f"a sub-graph may {control}", where, inner.goto, effect)
     frame.recorder.resources |= inner.resources
     if inner.mutates:
         frame.recorder.mutates = ALL

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import dis
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 from typing import Final
 
 from langgraph_parallel.inference.code.source import FunctionNode
@@ -54,6 +56,26 @@ def scope_of(node: FunctionNode) -> Scope:
         elif isinstance(part, (ast.Yield, ast.YieldFrom)):
             yields = True
     return Scope(frozenset(names - outer), frozenset(outer), yields)
+
+
+def names_rebound(code: CodeType) -> frozenset[str] | None:
+    """Return the global names that a function's own code assigns; None when it may be any."""
+    if not _REACHES_NAMES.isdisjoint(code.co_names):
+        return None
+    found = {
+        str(step.argval)
+        for step in dis.get_instructions(code)
+        if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
+    }
+    for part in code.co_consts:
+        inner = names_rebound(part) if isinstance(part, CodeType) else frozenset()
+        if inner is None:
+            return None
+        found |= inner
+    return frozenset(found)
+
+
+_REACHES_NAMES: Final = frozenset({"exec", "globals", "_getframe", "currentframe"})
 
 
 def _bound_by(part: ast.AST) -> set[str] | frozenset[str]:

@@ -6,17 +6,21 @@ compiled form is equal to that code is returned.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
+import functools
 import linecache
+import operator
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LIBRARY_PATHS = tuple(
@@ -45,9 +49,15 @@ class Source:
 def find_source(function: FunctionType) -> Source | None:
     """Return the tree of `function`, or None when its code cannot be found or has changed."""
     code = function.__code__
-    index = _index_of(code.co_filename, function.__globals__)
-    candidates = [node for compiled, node in index.get(_key(code), ()) if compiled == code]
-    return Source(candidates[0], code.co_filename) if len(candidates) == 1 else None
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    for compiled_by in _COMPILERS:
+        index = _index_of(code.co_filename, lines, code.co_flags & _FUTURE_FLAGS, compiled_by)
+        fitting = [node for compiled, node in index.get(_key(code), ()) if compiled == code]
+        # Equal code in several places, such as two lambdas on one line, does the same in each if
+        # it was written the same.
+        if len({ast.dump(node) for node in fitting}) == 1:
+            return Source(fitting[0], code.co_filename)
+    return None
 
 
 def is_library(filename: str) -> bool:
@@ -57,26 +67,32 @@ def is_library(filename: str) -> bool:
 
 Index: TypeAlias = dict[tuple[str, int], list[tuple[CodeType, FunctionNode]]]
 """Compiled functions and their trees, by name and first line."""
+Compiler: TypeAlias = Callable[[str, str, int], list[CodeType]]
+"""From the text of a file, its name and the features of the future that it uses to its code."""
 _MOST_FILES: Final = 256
-_FILES: Final[dict[str, tuple[list[str], Index]]] = {}
+_FILES: Final[dict[tuple[str, int, Compiler], tuple[list[str], Index]]] = {}
+_FUTURE_FLAGS: Final = functools.reduce(
+    operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names)
+)
 
 
-def _index_of(filename: str, namespace: dict[str, Any]) -> Index:
+def _index_of(filename: str, lines: list[str], flags: int, compiled_by: Compiler) -> Index:
     """Return the index of a file, made anew when its lines were read anew."""
-    lines = linecache.getlines(filename, namespace)
-    known = _FILES.get(filename)
+    key = filename, flags, compiled_by
+    known = _FILES.get(key)
     if known is None or known[0] is not lines:
         if len(_FILES) >= _MOST_FILES:
             _FILES.clear()
-        known = _FILES[filename] = (lines, _index_file(filename, lines))
+        known = _FILES[key] = (lines, _index_file(filename, lines, flags, compiled_by))
     return known[1]
 
 
-def _index_file(filename: str, lines: list[str]) -> Index:
+def _index_file(filename: str, lines: list[str], flags: int, compiled_by: Compiler) -> Index:
     """Pair each compiled function of a file with its tree."""
+    text = "".join(lines)
     try:
-        tree = ast.parse("".join(lines), filename)
-        module = compile(tree, filename, "exec", dont_inherit=True)
+        tree = ast.parse(text, filename)
+        modules = compiled_by(text, filename, flags)
     except (SyntaxError, ValueError, RecursionError):
         return {}
     nodes: dict[tuple[str, int], list[FunctionNode]] = {}
@@ -84,12 +100,47 @@ def _index_file(filename: str, lines: list[str]) -> Index:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             nodes.setdefault(_node_key(node), []).append(node)
     index: Index = {}
-    for code in _walk_code(module):
+    for code in chain.from_iterable(map(_walk_code, modules)):
         fitting = [node for node in nodes.get(_key(code), ()) if _spans(node, code)]
         if fitting:
             innermost = min(fitting, key=_extent)
             index.setdefault(_key(code), []).append((code, innermost))
     return index
+
+
+def _compile(tree: ast.Module, filename: str, flags: int) -> CodeType:
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # a cell of a notebook may wait
+    code: CodeType = compile(tree, filename, "exec", flags, dont_inherit=True)
+    return code
+
+
+def _compile_whole(text: str, filename: str, flags: int) -> list[CodeType]:
+    """Compile a file as an import does."""
+    return [_compile(ast.parse(text, filename), filename, flags)]
+
+
+def _compile_statements(text: str, filename: str, flags: int) -> list[CodeType]:
+    """Compile statement by statement, as a notebook does.
+
+    The code of a function differs: names that the same compilation imports are called otherwise.
+    """
+    body = ast.parse(text, filename).body
+    return [_compile(ast.Module([part], []), filename, flags) for part in body]
+
+
+def _compile_for_test(text: str, filename: str, flags: int) -> list[CodeType]:
+    """Compile a module of tests as pytest does, which puts messages into its `assert`s."""
+    rewrite = sys.modules.get("_pytest.assertion.rewrite")
+    hook = next((h for h in sys.meta_path if type(h) is getattr(rewrite, _HOOK, None)), None)
+    if rewrite is None or hook is None or "assert" not in text:
+        return []
+    tree = ast.parse(text, filename)
+    rewrite.rewrite_asserts(tree, text.encode(), filename, getattr(hook, "config", None))
+    return [_compile(tree, filename, flags)]
+
+
+_HOOK: Final = "AssertionRewritingHook"
+_COMPILERS: Final = (_compile_whole, _compile_statements, _compile_for_test)
 
 
 def _walk_code(code: CodeType) -> Iterator[CodeType]:

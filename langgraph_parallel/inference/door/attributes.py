@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import enum
 import os
-from typing import Final
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.door.filling import change, store_unknown
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.state_keys import from_state, store_in_state
@@ -61,8 +64,8 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     given = frozenset({atom})
     if isinstance(atom, State):
         return _state_attribute(frame, name, node)
-    if isinstance(atom, Live) and atom.obj is os.environ:
-        return frozenset({Method(Object(type(os.environ)), getattr(os.environ, name, None))})
+    if isinstance(atom, Live) and (known := _known_attribute(frame, atom.obj, name)) is not None:
+        return known
     if isinstance(atom, (Live, Made, Object)):
         return load_attr(frame, atom, name, node)
     if isinstance(atom, Injected):
@@ -79,6 +82,23 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, (Closure, Method)):
         return opaque()
     return opaque(frame.escape(given, f"attribute {name}", frame.where(node)))
+
+
+def _known_attribute(frame: Frame, obj: Any, name: str) -> Value | None:
+    """Return an attribute of a live object that is no plain look-up, as far as it is known."""
+    if obj is os.environ:
+        return frozenset({Method(Object(type(os.environ)), getattr(os.environ, name, None))})
+    if name == "model_fields" and _is_model(obj):
+        return frame.live(obj.__pydantic_fields__)
+    return None
+
+
+def _is_model(obj: Any) -> bool:
+    """Tell whether an object is a pydantic class that is as pydantic makes it."""
+    if not (is_a(obj, type) and type(obj) is type(BaseModel) and issubclass(obj, BaseModel)):
+        return False
+    own = obj.__mro__[: obj.__mro__.index(BaseModel)]
+    return not any("model_fields" in vars(base) for base in own)
 
 
 def _attribute_of_constant(frame: Frame, atom: Const, name: str, node: ast.AST) -> Value:

@@ -11,6 +11,7 @@ from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of, is_scalar, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
+    WORLD,
     Atom,
     Cell,
     Closure,
@@ -25,6 +26,7 @@ from langgraph_parallel.inference.machine.values import (
     const,
     join,
     opaque,
+    roots_of,
 )
 from langgraph_parallel.inference.objects.held import MAPPINGS, held_item, held_items, place_of
 from langgraph_parallel.inference.objects.objects import change_object
@@ -66,12 +68,21 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
     if keys is None or cell.kind == "list":
         if not is_scalar(index):
             frame.use(index, node)
+            _keep_key(frame, cell, index)
         if cell.kind == "dict" and not _are_no_strings(index):
             frame.recorder.grown |= cell.add_keys()
         frame.recorder.grown |= cell.add(value)
         return
     for key in keys:
         frame.recorder.grown |= cell.put(key, value)
+
+
+def _keep_key(frame: Frame, cell: Cell, index: Value) -> None:
+    """Let whoever goes over the keys of a dictionary find an object among them."""
+    known = all(isinstance(a, (Const, Data)) or (isinstance(a, Opaque) and a.tame) for a in index)
+    before = cell.roots
+    cell.roots = union(union(before, roots_of(index)), frozenset(() if known else (WORLD,)))
+    frame.recorder.grown |= cell.looked and cell.roots != before
 
 
 def _are_no_strings(index: Value) -> bool:

@@ -130,7 +130,7 @@ class Frame:
     def lookup(self, name: str, node: ast.AST | None = None) -> Value:
         """Return what a name means, by Python's own scoping."""
         if self.env is not None and name in self.env:
-            return self.env[name]
+            return join(self.env[name], self._rebound(name))
         if name in self.local_names:
             # Bound on a path that the rules did not see; at run time often an error.
             self.recorder.read_all(f"{name!r} may be unbound", self.where(self.source.node))
@@ -216,7 +216,13 @@ class Frame:
 
     def lookup_late(self, name: str, node: ast.AST | None = None) -> Value:
         """Return what a captured name may mean whenever the inner function runs."""
-        return self.history[name] if name in self.history else self.lookup(name, node)
+        if name in self.history:
+            return join(self.history[name], self._rebound(name))
+        return self.lookup(name, node)
+
+    def _rebound(self, name: str) -> Value:
+        """Return what functions inside of this one may have assigned to a variable of it."""
+        return self.recorder.rebound.get((id(self.source.node), name), NOTHING)
 
     def live(self, obj: Any) -> Value:
         """Return the value of a live Python object."""
@@ -240,9 +246,10 @@ class Frame:
             while name not in home.local_names and home.parent is not None:
                 home = home.parent
             home.history[name] = join(home.history.get(name, NOTHING), value)
-            if home.env is not None:
-                home.env[name] = join(home.env.get(name, NOTHING), value)
-            self.recorder.grown = self.recorder.grown or home.history[name] != value
+            key = id(home.source.node), name
+            known = self.recorder.rebound.get(key, NOTHING)
+            found = self.recorder.rebound[key] = join(known, value)
+            self.recorder.grown |= found != known
             return
         where = self.where(self.source.node)
         self.escape(value, f"kept in {name!r}", where)

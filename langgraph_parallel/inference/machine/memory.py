@@ -35,6 +35,8 @@ class Memory:
     """By owner, what nodes put into its parts."""
     assumed: dict[Location, Content] = field(default_factory=dict)
     """Places that were looked into, and what was taken for granted about them."""
+    given_up: dict[Any, str] = field(default_factory=dict)
+    """Code of which nothing is known, and why."""
     is_stale: bool = False
     """True once a store has met an assumption: what was found before it does not hold."""
     exposed: dict[str, set[Location]] = field(default_factory=dict)

@@ -81,6 +81,9 @@ class Recorder:
     """One container per place in the source, so that loops reach a fixed point."""
     grown: bool = False
     """True once a container has got something that it did not hold when it was last looked into."""
+    rebound: dict[tuple[int, str], Value] = field(default_factory=dict)
+    """What inner functions assign to variables of the functions around them, by function and name;
+    whoever looks there may find it, in whichever order they run."""
     late: dict[Closure, Value] = field(default_factory=dict)
     """Inner functions that others may call later, and what they may be called with."""
     generators: list[tuple[Any, ast.GeneratorExp]] = field(default_factory=list)
@@ -171,11 +174,13 @@ class Recorder:
         self.external.add(kind)
         self.note(what, where, kind)
 
-    def leave(self, kind: Control, what: str, where: str, goto: Keys = frozenset()) -> None:
+    def leave(
+        self, kind: Control, what: str, where: str, goto: Keys = frozenset(), effect: str = ""
+    ) -> None:
         """Record a way to leave the straight line."""
         self.control.add(kind)
         self.goto = union(self.goto, goto)
-        self.note(what, where, kind)
+        self.note(what, where, effect or kind)
 
     def follows(self, what: Any) -> bool:
         """Tell whether something is being followed already, so that it is not followed again."""

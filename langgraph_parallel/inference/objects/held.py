@@ -120,6 +120,8 @@ def held_keys(frame: Frame, obj: Any, where: str) -> Value:
     except RuntimeError:
         keys = []
     constant = len(keys) <= _MOST_PLAIN and all(map(is_constant, keys))
+    if constant and content == "seen":
+        return join(*map(frame.live, keys))
     return SCALAR if constant and content != "unknown" else opaque(frozenset({WORLD}))
 
 

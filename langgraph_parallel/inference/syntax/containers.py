@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Iterator
 
 from langgraph_parallel.inference.door.filling import cell_at, collected, merge_into, put_at
+from langgraph_parallel.inference.door.injected import chosen_settings
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.operators import truth
-from langgraph_parallel.inference.machine.certainty import constants_of
+from langgraph_parallel.inference.machine.certainty import constants_of, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, expression
 from langgraph_parallel.inference.machine.recorder import GiveUpError
-from langgraph_parallel.inference.machine.values import NOTHING, Value, const, join
+from langgraph_parallel.inference.machine.values import NOTHING, Cell, Injected, Value, const, join
 
 
 @expression(ast.Dict)
@@ -101,12 +102,53 @@ def bind_generators(frame: Frame, generators: list[ast.comprehension]) -> None:
     frame.weak += 1
     try:
         for generator in generators:
-            found = iterate_over(frame, generator.iter, is_async=bool(generator.is_async))
-            bind_target(frame, generator.target, found)
+            if not _bind_entries(frame, generator):
+                found = iterate_over(frame, generator.iter, is_async=bool(generator.is_async))
+                bind_target(frame, generator.target, found)
             for part in generator.ifs:
                 truth(frame, frame.evaluate(part), part)
     finally:
         frame.weak -= 1
+
+
+def _bind_entries(frame: Frame, generator: ast.comprehension) -> bool:
+    """Bind `for k, v in mapping.items()` one by one; return whether that could be done."""
+    target, call = generator.target, generator.iter
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+        return False
+    pair = target.elts if isinstance(target, ast.Tuple) else []
+    if len(pair) != 2 or call.func.attr != "items" or call.args or call.keywords:
+        return False
+    mapping = frame.evaluate(call.func.value)
+    found = _settings_in(frame, mapping, pair[0], generator.ifs)
+    entries = [found] if found is not None else []
+    for atom in mapping:
+        if isinstance(atom, Cell) and atom.kind == "dict" and not (atom.spread or atom.shared):
+            whole: Value = frozenset({atom})
+            entries.append((iterate(frame, whole, call), atom.everything()))
+        elif not (isinstance(atom, Injected) and found is not None):
+            return False
+    for entry in entries:
+        for part, value in zip(pair, entry, strict=True):
+            bind_target(frame, part, value)
+    return True
+
+
+def _settings_in(
+    frame: Frame, mapping: Value, key: ast.expr, ifs: list[ast.expr]
+) -> tuple[Value, Value] | None:
+    """Return the keys and values of `for k, v in configurable.items() if k in names`.
+
+    None: not all names are known, or one is that of what the engine puts there.
+    """
+    settings = [atom for atom in mapping if isinstance(atom, Injected)]
+    test = ifs[0] if ifs else None
+    if len(settings) != 1 or not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return None
+    if not isinstance(test.ops[0], ast.In) or ast.unparse(test.left) != ast.unparse(key):
+        return None
+    names = strings_of(iterate(frame, frame.evaluate(test.comparators[0]), test))
+    return chosen_settings(frame, settings[0], names, test)
 
 
 def bind_target(frame: Frame, target: ast.expr, value: Value) -> None:

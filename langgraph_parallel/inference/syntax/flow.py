@@ -24,11 +24,36 @@ _MOST_ROUNDS: Final = 12
 @statement(ast.If)
 def _if(frame: Frame, node: ast.If) -> None:
     condition(frame, node.test)
+    outcome = _settled(frame, node.test)
+    if outcome is not None:
+        frame.run(node.body if outcome else node.orelse)
+        return
     before = dict(frame.env or {})
     frame.run(node.body)
     after_body, frame.env = frame.env, before
     frame.run(node.orelse)
     frame.env = join_envs(after_body, frame.env)
+
+
+def _settled(frame: Frame, test: ast.expr) -> bool | None:
+    """Return how `x is None` comes out for an object that was seen in a place; None: not known.
+
+    A global that is filled once, and is filled now, is not filled again as long as no node assigns
+    it; that it was seen there is an assumption, which whatever a node stores is compared with.
+    """
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _settled(frame, test.operand)
+        return None if inner is None else not inner
+    if not isinstance(test, ast.Compare) or not isinstance(test.left, (ast.Name, ast.Attribute)):
+        return None
+    operator, other = test.ops[0], test.comparators[0]
+    is_none = isinstance(other, ast.Constant) and other.value is None and len(test.ops) == 1
+    if not is_none or not isinstance(operator, (ast.Is, ast.IsNot)):
+        return None
+    found = frame.evaluate(test.left)
+    if found and all(isinstance(atom, Live) for atom in found):
+        return isinstance(operator, ast.IsNot)
+    return None
 
 
 @statement(ast.For, ast.AsyncFor)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.chains import chained
+from langgraph_parallel.inference.calls.functions import parameter_defaults
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.door.attributes import (
     delete_attribute,
@@ -25,14 +26,16 @@ from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.operators import augment
 from langgraph_parallel.inference.door.state_keys import store_in_state
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.frame import Frame, statement
+from langgraph_parallel.inference.machine.frame import Frame, statement, unknown
 from langgraph_parallel.inference.machine.recorder import GiveUpError
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
     STATE,
     WORLD,
+    Closure,
     Live,
+    Opaque,
     State,
     Value,
     join,
@@ -91,22 +94,34 @@ def _assert(frame: Frame, node: ast.Assert) -> None:
 
 @statement(ast.ClassDef)
 def _class(frame: Frame, node: ast.ClassDef) -> None:
-    """Bind a class of fields only, such as the schema of an answer; others are not understood."""
-    for part in (*node.bases, *node.decorator_list, *(k.value for k in node.keywords)):
-        for atom in frame.evaluate(part):
-            if not (isinstance(atom, Live) and _makes_fields(atom.obj)):
-                msg = f"the class {node.name} is made in the node"
-                raise GiveUpError(msg)
-    if not all(map(_is_field, node.body)):
-        msg = f"the class {node.name} is made in the node, with code of its own"
+    """Bind a class of fields only, such as the schema of an answer; of others nothing is known."""
+    parts = (*node.bases, *node.decorator_list, *(k.value for k in node.keywords))
+    atoms = [atom for part in parts for atom in frame.evaluate(part)]
+    made = all(isinstance(atom, Live) and _makes_fields(atom.obj) for atom in atoms)
+    for part in node.body:
+        _class_part(frame, part, node.name)
+    if made and all(map(_is_field, node.body)):
+        frame.bind(node.name, tame())
+        return
+    # Its methods may run at any time, on anything, and see all variables around the class.
+    what = f"makes the class {node.name}"
+    frame.bind(node.name, unknown(frame, what, frozenset({*atoms, Opaque(ALL)}), node))
+
+
+def _class_part(frame: Frame, part: ast.stmt, name: str) -> None:
+    """Run one statement in the body of a class."""
+    if isinstance(part, (ast.AnnAssign, ast.Assign)):
+        value = frame.evaluate(part.value) if part.value is not None else NOTHING
+        for atom in filter(is_instance, value):
+            run_special(frame, atom, "__set_name__", (tame(), SCALAR), part)
+        frame.escape(frame.use(value, part), f"kept in the class {name}", frame.where(part))
+    elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        decorated = join(*map(frame.evaluate, part.decorator_list))
+        method: Value = frozenset({Closure(part, parameter_defaults(frame, part.args), frame)})
+        frame.escape(join(decorated, method), f"kept in the class {name}", frame.where(part))
+    elif not _is_field(part):
+        msg = f"the class {name} is made in the node, with code of its own"
         raise GiveUpError(msg)
-    for field in node.body:
-        if isinstance(field, (ast.AnnAssign, ast.Assign)) and field.value is not None:
-            value = frame.evaluate(field.value)
-            for atom in filter(is_instance, value):
-                run_special(frame, atom, "__set_name__", (tame(), SCALAR), field)
-            frame.use(value, field)
-    frame.bind(node.name, tame())
 
 
 def _makes_fields(obj: Any) -> bool:

@@ -19,6 +19,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph
+from langgraph_parallel.lowering.settings import has_plain_settings
 from langgraph_parallel.report.report import ParallelReport
 
 
@@ -40,21 +41,22 @@ class ExactGraph(ReportedGraph):
         """What may start early and why the rest may not; `.runtime` counts what did."""
         return self.parallel_rewrite.report
 
-    @property
-    def _may_start_early(self) -> bool:
+    def _may_start_early(self, config: RunnableConfig | None) -> bool:
         """Whether there is anything to start, and no setting that counts what a superstep does.
 
         Nor one that shows every call at once: what comes to nothing would be seen.
         """
         counted = self.step_timeout is not None or self.cache_policy is not None
         has_some = bool(self.parallel_program.plan.regions)
-        return has_some and not counted and not adds_handlers_anywhere()
+        if not has_some or counted or adds_handlers_anywhere():
+            return False
+        return not self.parallel_rewrite.reads_settings or has_plain_settings(self, config)
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
-        if not self._may_start_early:
+        if not self._may_start_early(config):
             yield from super().stream(input, config, **options)
             return
         launcher = ThreadLauncher(self.parallel_program.most_runs)
@@ -86,7 +88,7 @@ class ExactGraph(ReportedGraph):
         session = Session(self.parallel_program, launcher, _stops(self, options))
         try:
             while True:
-                token = CURRENT.set(session if self._may_start_early else None)
+                token = CURRENT.set(session if self._may_start_early(config) else None)
                 try:
                     part = await anext(parts)
                 except StopAsyncIteration:

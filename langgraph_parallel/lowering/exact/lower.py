@@ -11,6 +11,7 @@ from langgraph.graph import StateGraph
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
+from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
@@ -146,6 +147,8 @@ def _unmoved(
         moved=frozenset(),
         ends={},
         cuts={},
+        foreseen={},
+        reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
         width=1,
         mark=fingerprint(clone),
     )

@@ -30,6 +30,7 @@ from langgraph_parallel.inference.calls.construct import makes_quietly
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
+    SETTINGS,
     Location,
     meeting,
     ordered_places,
@@ -249,7 +250,7 @@ class _Planner:
         readers = {
             name
             for name in starts
-            if "read" in self.effects[name].external or self.effects[name].looks_at
+            if "read" in self.effects[name].external or self.effects[name].looks_at - {SETTINGS}
         }
         return PlannedRegion(
             rows=rows,

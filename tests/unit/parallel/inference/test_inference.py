@@ -292,7 +292,10 @@ GOLDEN = [
     (guard, "reads {a}, writes {b}, control {raise}"),
     (global_cache, "reads {a}, writes {}, changes {CACHE}"),
     (read_cache, "reads {}, writes {b}, looks at {CACHE['x']}"),
-    (config_tag, "reads {a}, writes {b, c}, looks at {LLM}, external {model}"),
+    (
+        config_tag,
+        "reads {a}, writes {b, c}, looks at {LLM, the settings}, external {model}",
+    ),
     (
         write_store,
         "reads {a}, writes {}, looks at {the store}, changes {the store}, external {write}",

@@ -290,8 +290,40 @@ def opaque(state):
 unknown_result = operator.methodcaller("keys")
 
 
-def test_node_that_may_route_anywhere_blocks_the_rewrite():
-    assert rules(chain(read_a, read_b, opaque)) == {"unknown-routing"}
+def test_node_of_which_nothing_is_known_keeps_its_place_and_holds_nobody_else():
+    def add_to_log(state):
+        return {"log": ["x"]}
+
+    levels = explain(chain(read_a, read_b, opaque, read_c, add_to_log)).regions[0].levels
+    assert levels == (("read_a", "read_b"), ("opaque",), ("read_c", "add_to_log"))
+
+
+def test_node_that_certainly_goes_to_a_node_of_its_choice_blocks_the_rewrite():
+    def go(state):
+        return Command(goto=state["text"])
+
+    assert rules(chain(read_a, read_b, go)) == {"unknown-routing"}
+
+
+class Text(TypedDict, total=False):
+    text: str
+
+
+def test_cached_node_keeps_its_place_and_its_edges():
+    builder = StateGraph(State)
+    for name, cache_policy in (("one", None), ("two", CachePolicy()), ("three", None)):
+        builder.add_node(name, lambda s: {}, input_schema=Text, cache_policy=cache_policy)
+    for name, node in (("four", read_b), ("five", read_c)):
+        builder.add_node(name, node)
+    builder.add_edge(START, "one")
+    for source, target in itertools.pairwise(builder.nodes):
+        builder.add_edge(source, target)
+    rewritten = parallelize(builder)
+    assert {r.nodes for r in rewritten.parallel_report.refusals} == {("two",)}
+    assert rewritten.parallel_report.regions[0].levels == (("four", "five"),)
+    cache = InMemoryCache()
+    answer = rewritten.compile(cache=cache).invoke({"text": "ab"})
+    assert builder.compile(cache=cache).invoke({"text": "ab"}) == answer
 
 
 def test_declared_destinations_unblock_a_routing_node():
