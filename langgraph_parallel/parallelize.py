@@ -249,6 +249,7 @@ def _order(
         graph.plain | graph.folding,
         graph.folding,
         trust_unknown_calls=request.config.unknown_calls == "independent",
+        taking_turns=graph.taking_turns,
     )
     if region.routed:
         steps = (*steps[:-1], replace(steps[-1], closes=True))

@@ -27,6 +27,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
+from langgraph_parallel._compat.turns import take_turns
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
@@ -57,6 +58,8 @@ class Rewrite:
     cuts: Mapping[frozenset[str], str | None]
     """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
     of that prefix; None where nothing of the region has run."""
+    turns: Mapping[str, frozenset[str]]
+    """The keys that nodes of one superstep write in program order, by node, in program order."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -250,6 +253,9 @@ def guard(
 
     Where no node moved nothing needs guarding, and the graph behaves as it did.
     """
+    if rewrite.turns:
+        places = {name: place for place, name in enumerate(rewrite.turns)}
+        take_turns(compiled, places, frozenset().union(*rewrite.turns.values()))
     compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)
@@ -282,6 +288,9 @@ def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> 
             return f"{option}={nodes!r}"
     if graph.step_timeout is not None:
         return f"step_timeout={graph.step_timeout!r}"
+    if graph.cache_policy is not None and graph.parallel_rewrite.turns:
+        # What a cache keeps may come from a run of the original, which did not say whose it is.
+        return f"cache_policy={graph.cache_policy!r}"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 

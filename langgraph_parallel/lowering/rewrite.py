@@ -89,9 +89,16 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
             if part.region.exit in (None, END)
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
+        turns={name: keys for part in moved for name, keys in _turns(part).items()},
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),
     )
+
+
+def _turns(part: RegionReport) -> dict[str, frozenset[str]]:
+    """Return the keys that nodes write in turn, by node, the nodes in program order."""
+    turns = part.turns
+    return {name: turns[name] for name in part.region.nodes if name in turns}
 
 
 def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:

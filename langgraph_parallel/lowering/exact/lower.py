@@ -142,6 +142,7 @@ def _unmoved(
         moved=frozenset(),
         ends={},
         cuts={},
+        turns={},
         width=1,
         mark=fingerprint(clone),
     )

@@ -207,7 +207,7 @@ def test_reducer_keeps_program_order():
         return {"log": ["b"]}
 
     builder = chain(zeta, alpha, beta)
-    assert explain(builder).regions[0].levels == (("zeta",), ("alpha", "beta"))
+    assert explain(builder).regions[0].levels == (("zeta", "alpha", "beta"),)
     assert parallelize(builder).compile().invoke({})["log"] == ["z", "a", "b"]
 
 
