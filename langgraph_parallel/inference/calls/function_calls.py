@@ -55,7 +55,7 @@ def call_function(frame: Frame, function: Any, given: Arguments) -> Value:
     found = call_live(frame, function, given) if is_as_written else None
     if found is not None:
         return found
-    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 _MAKE_UP_FUNCTIONS: Final = ("__code__", "__defaults__", "__kwdefaults__")
@@ -117,7 +117,7 @@ def _call_async_helper(frame: Frame, function: types.FunctionType, given: Argume
         return await_value(frame, given.positional[0], given.node)
     if function is asyncio.to_thread and given.positional:
         return frame.call(given.positional[0], given.rest())
-    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments) -> Value:

@@ -124,7 +124,7 @@ def _shared(frame: Frame, found: Value) -> Value:
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call a built-in method through its class: `dict.get(x, key)`, `list.append(x, part)`."""
     if not given.positional:
-        return unknown(frame, f"calls {given.callee}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
     name, inner = obj.__name__, given.rest()
     parts = []
     for atom in given.positional[0]:
@@ -145,7 +145,7 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
         elif not isinstance(function, types.BuiltinFunctionType):
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
-        return unknown(frame, f"calls {given.callee}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj.__name__, given)
