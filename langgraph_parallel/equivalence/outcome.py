@@ -16,7 +16,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from langgraph_parallel.reading.runs import failed_node, fold_key, is_async_only
+from langgraph_parallel.inference.code.tasks import task_called
+from langgraph_parallel.reading.runs import TASK_RESULT, failed_node, fold_key, is_async_only
 from langgraph_parallel.report.report import ParallelReport
 
 EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
@@ -63,6 +64,8 @@ class Facts:
     """The nodes that share a superstep, by the name that they have in their own graph."""
     keeps: Mapping[str, frozenset[str]]
     """The keys that a node only gives back, which may be cut from its update."""
+    starts_tasks: bool
+    """Whether any node calls tasks of LangGraph's functional API."""
     turns: Mapping[str, Sequence[str]]
     """The keys that nodes of one superstep write in program order, with those nodes in that order.
     """
@@ -76,6 +79,7 @@ def facts_of(report: ParallelReport) -> Facts:
         levels=tuple(tuple(map(frozenset, part.levels)) for part in report.regions),
         together=frozenset(_nodes_together(report)),
         keeps={name: found.keeps for name, found in report.effects.items() if found.keeps},
+        starts_tasks=any(map(task_called, report.effects.values())),
         turns=_turns_of(report),
     )
 
@@ -198,8 +202,9 @@ def _take(chunks: Sequence[Any], outcome: Outcome, facts: Facts) -> list[Any]:
             outcome.state = _comparable(payload)
     for _, step in itertools.groupby(events, key=lambda event: event["step"]):
         for name, key, value in _in_turn(list(_writes(list(step))), facts):
-            # A key that is only given back may be cut from an update.
-            if key not in facts.keeps.get(name, ()):
+            # A key that is only given back may be cut from an update; tasks of nodes that run
+            # together end in any order.
+            if key not in facts.keeps.get(name, ()) and key != TASK_RESULT:
                 outcome.updates.setdefault(key, []).append((name, _comparable(value)))
     return pause
 

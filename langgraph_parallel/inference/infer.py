@@ -29,6 +29,7 @@ from langgraph_parallel.inference.code.datamodel import forget_classes
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import find_source
+from langgraph_parallel.inference.code.tasks import with_tasks_of
 from langgraph_parallel.inference.door import looking  # noqa: F401
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import strings_of
@@ -218,7 +219,8 @@ def _is_one(atom: Atom) -> bool:
 
 def _declared(function: Callable[..., Any]) -> Effects | None:
     target = unwrap_callable(function)
-    return declared_effects(target[0]) if target is not None else None
+    declared = declared_effects(target[0]) if target is not None else None
+    return None if declared is None else with_tasks_of([function], declared)
 
 
 def _static_effects(

@@ -60,6 +60,10 @@ class Rewrite:
     of that prefix; None where nothing of the region has run."""
     turns: Mapping[str, frozenset[str]]
     """The keys that nodes of one superstep write in program order, by node, in program order."""
+    starts_tasks: bool
+    """Whether nodes that share a superstep call tasks, which need places beside their own."""
+    waits_on_threads: bool
+    """Whether some of these nodes are sync functions, which hold a thread while they wait."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -109,7 +113,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
         thread = self._thread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, config, options)):
             yield from super().stream(input, self._with_threads(self._marked(config)), **options)
         else:
             yield from self._unchanged().stream(input, unmarked(config), **options)
@@ -119,7 +123,12 @@ class RewrittenGraph(ReportedGraph):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if _is_ours(self.parallel_rewrite, thread, input, _conflict(self, input, options)):
+        if _is_ours(
+            self.parallel_rewrite,
+            thread,
+            input,
+            _conflict(self, input, config, options, is_async=True),
+        ):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, unmarked(config), **options)
@@ -223,11 +232,18 @@ class RewrittenGraph(ReportedGraph):
         LangGraph's pool has `min(32, cpus + 4)` threads unless `max_concurrency` says otherwise; on
         a small machine it would run a wide fan-out in several waves.
         """
-        inherited = var_child_runnable_config.get() or {}
-        is_set = any(c.get("max_concurrency") for c in (config, self.config or {}, inherited))
-        if is_set or self.parallel_rewrite.width <= min(32, (os.cpu_count() or 1) + 4):
+        width, usual = self.parallel_rewrite.width, min(32, (os.cpu_count() or 1) + 4)
+        # A node that waits for its tasks holds a thread: each may need as many as one had alone.
+        needed = width * usual if self.parallel_rewrite.waits_on_threads else width
+        if self._limit(config) is not None or needed <= usual:
             return config
-        return {**config, "max_concurrency": self.parallel_rewrite.width}
+        return {**config, "max_concurrency": needed}
+
+    def _limit(self, config: RunnableConfig | None) -> int | None:
+        """Return how many things a run may do at a time; None when nothing limits it."""
+        inherited = var_child_runnable_config.get() or {}
+        found = (c.get("max_concurrency") for c in (config or {}, self.config or {}, inherited))
+        return next((limit for limit in found if limit), None)
 
     def _marked(self, config: RunnableConfig | None) -> RunnableConfig:
         return with_mark(config, self.parallel_rewrite.mark)
@@ -280,7 +296,9 @@ def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]
     return type(f"Rewritten{base.__name__}", (kind, base), {})
 
 
-def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> str:
+def _conflict(
+    graph: RewrittenGraph, given: Any, config: Any, options: Any, *, is_async: bool = False
+) -> str:
     """Return what in a run's arguments needs the original supersteps, or an empty string."""
     for option in ("interrupt_before", "interrupt_after"):
         nodes = options.get(option) or ()
@@ -291,6 +309,12 @@ def _conflict(graph: RewrittenGraph, given: Any, options: Mapping[str, Any]) -> 
     if graph.cache_policy is not None and graph.parallel_rewrite.turns:
         # What a cache keeps may come from a run of the original, which did not say whose it is.
         return f"cache_policy={graph.cache_policy!r}"
+    # Nodes that wait for tasks side by side might take all places, and the tasks none.
+    limit = graph._limit(config)
+    if limit is not None and graph.parallel_rewrite.starts_tasks:
+        return f"max_concurrency={limit!r}"
+    if is_async and graph.parallel_rewrite.waits_on_threads:
+        return "An async run of sync nodes that wait for tasks"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
-from langgraph_parallel._compat.runnables import project
+from langgraph_parallel._compat.runnables import is_async_only, project
+from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
@@ -77,7 +78,8 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
         lowered: The graph.
         report: The report on it.
     """
-    moved = lowered.moved
+    moved, nodes = lowered.moved, lowered.builder.nodes
+    calling = [name for part in moved for name in _calling_tasks(part)]
     return Rewrite(
         source=source,
         builder=lowered.original,
@@ -89,10 +91,18 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
             if part.region.exit in (None, END)
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
+        starts_tasks=bool(calling),
+        waits_on_threads=not all(is_async_only(nodes[name].runnable) for name in calling),
         turns={name: keys for part in moved for name, keys in _turns(part).items()},
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),
     )
+
+
+def _calling_tasks(part: RegionReport) -> Iterator[str]:
+    """Yield the nodes that call tasks of the functional API and run beside others."""
+    for level in part.levels:
+        yield from (n for n in level if len(level) > 1 and task_called(part.effects[n]))
 
 
 def _turns(part: RegionReport) -> dict[str, frozenset[str]]:

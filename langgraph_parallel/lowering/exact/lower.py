@@ -142,6 +142,8 @@ def _unmoved(
         moved=frozenset(),
         ends={},
         cuts={},
+        starts_tasks=False,
+        waits_on_threads=False,
         turns={},
         width=1,
         mark=fingerprint(clone),
