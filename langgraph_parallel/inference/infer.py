@@ -31,6 +31,7 @@ from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import find_source
 from langgraph_parallel.inference.code.tasks import with_tasks_of
 from langgraph_parallel.inference.door import looking  # noqa: F401
+from langgraph_parallel.inference.machine.annotations import value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.frame import Frame
@@ -44,7 +45,9 @@ from langgraph_parallel.inference.machine.values import (
     Data,
     Injected,
     Live,
+    Value,
     data,
+    opaque,
     tame,
 )
 from langgraph_parallel.inference.returned import Outcome, effects_of
@@ -162,15 +165,34 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
         function = function.func
     if any(function is known for known in _PLAIN_REDUCERS):
         return Effects()
-    recorder = Recorder(Shape(keys=frozenset()))
-    frame = placeholder_frame(recorder, "reducer")
+    operands = (data(frozenset({"old"})), data(frozenset({"new"})))
+    return _call_alone(reducer, operands, "folds with")
+
+
+def call_effects(function: Callable[..., Any]) -> Effects:
+    """Return what calling a function does whose arguments are what its annotations promise."""
     try:
-        operands = (data(frozenset({"old"})), data(frozenset({"new"})))
-        frame.call(frozenset({Live(reducer)}), Arguments(frame.source.node, operands))
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except Exception:
+        return Effects.top(Evidence(what="its parameters are not known"))
+    roots = frozenset({"given"})
+    operands = tuple(
+        opaque(roots) if p.annotation is p.empty else value_of_annotation(p.annotation, roots)
+        for p in parameters
+    )
+    return _call_alone(function, operands, "calls")
+
+
+def _call_alone(function: Any, operands: tuple[Value, ...], what: str) -> Effects:
+    """Return what a call does that no node makes."""
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, "call")
+    try:
+        frame.call(frozenset({Live(function)}), Arguments(frame.source.node, operands))
         run_late(frame)
     except Exception as error:
         _unanalyzed(error)
-        recorder.contact("unknown", f"folds with {reducer!r}, which is not known", "")
+        recorder.contact("unknown", f"{what} {function!r}, which is not known", "")
     return Effects(
         mutates=recorder.mutates,
         looks_at=frozenset(recorder.looks_at),
@@ -183,6 +205,7 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
 
 _PLAIN_REDUCERS: Final = (
     *(operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages),
+    add_messages(format="langchain-openai").func,  # type: ignore[call-arg, union-attr]
 )
 
 

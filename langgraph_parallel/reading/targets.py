@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
 
 CONFIG_FILE: Final = "langgraph.json"
 """Name of the configuration of LangGraph's own command line, which lists a project's graphs."""
@@ -254,7 +254,7 @@ def _required_parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def _is_graph(value: Any) -> bool:
-    return isinstance(value, (StateGraph, CompiledStateGraph))
+    return isinstance(value, (StateGraph, Pregel))
 
 
 def _graphs_in(module: ModuleType) -> list[str]:
