@@ -35,6 +35,7 @@ _DATABASES: Final = (
     *("pymongo", "motor", "mongoengine", "beanie", "redis", "valkey", "cassandra", "neo4j"),
     *("peewee", "tortoise", "django.db", "elasticsearch", "opensearchpy", "supabase", "postgrest"),
     *("pinecone", "qdrant_client", "chromadb", "weaviate", "pymilvus", "lancedb"),
+    *("langgraph.store", "langgraph.checkpoint", "langmem", "mem0", "zep_cloud"),
 )
 _SERVICES: Final = (
     *("requests", "httpx", "aiohttp", "urllib3", "pycurl", "websockets", "websocket", "grpc"),

@@ -47,6 +47,16 @@ LINES: queue.Queue = queue.Queue()
 STORE = InMemoryStore()
 
 
+class CountingStore(InMemoryStore):
+    puts = 0
+
+    def put(self, *args, **options):
+        return super().put(*args, **options)
+
+
+COUNTING = CountingStore()
+
+
 def send_mail(state):
     with smtplib.SMTP("localhost") as server:
         server.send_message(EmailMessage())
@@ -158,6 +168,11 @@ def post_by_urllib(state):
 
 def put_in_the_store(state):
     STORE.put(("notes",), "k", {"text": state["text"]})
+    return {"b": "done"}
+
+
+def put_in_a_store_of_its_own(state):
+    COUNTING.put(("notes",), "k", {"text": state["text"]})
     return {"b": "done"}
 
 
