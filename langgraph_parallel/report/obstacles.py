@@ -151,7 +151,7 @@ def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, str, str]:
         "unknown-calls",
         decorator_line(effects),
         "Declare the node, if that is all it does; or pass "
-        f"`{_TRUSTING}`, if no unknown call has {_HARM}.",
+        f"`{_TRUSTING}`, if no unknown call has an effect that another node could notice.",
     )
 
 
@@ -163,10 +163,6 @@ def _harmless_line(effects: Effects) -> str:
 
 
 _TRUSTING: Final = 'ParallelConfig(unknown_calls="independent")'
-_HARM: Final = (
-    "an effect that another node could notice, or that must not happen if a node before it fails"
-)
-"""What a user vouches for with `_TRUSTING`."""
 
 
 def _places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
@@ -328,7 +324,7 @@ def _all_unknown_calls(report: GraphReport, now: Durations) -> Trial | None:
         + "; ".join(calls)
         + (f"; and {more} more" if more else ""),
         declaration=f"parallelize(graph, config={_TRUSTING})",
-        remedy=f"Pass it, if none of these calls has {_HARM}; or "
+        remedy="Pass it, if none of these calls has an effect that another node could notice; or "
         f"declare each node, the first with {line}.",
     )
 
