@@ -57,7 +57,11 @@ class _InTurn:
 
     key: str
     latest: _Latest | None = None
-    turns: Sequence[int] = ()
+
+    @functools.cached_property
+    def turns(self) -> list[int]:
+        """The places of the nodes that write next, in the order of their values."""
+        return []
 
     def offer(self, made: _T) -> _T:
         """Leave the channel of a run where that of the order finds it."""
@@ -73,11 +77,11 @@ class _InTurn:
         Args:
             turn: The place in program order of the node that wrote it.
         """
-        self.turns = [*self.turns, turn]
+        self.turns.append(turn)
 
     def take(self, values: Sequence[Any], update: Callable[[Sequence[Any]], bool]) -> bool:
         """Take in the values of one superstep, those of each node by `update`."""
-        turns, self.turns = self.turns, ()
+        turns, self.turns = self.turns, []
         if not turns or len(values) < 2:
             return update(values)
         if len(turns) != len(values):
