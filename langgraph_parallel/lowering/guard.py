@@ -63,7 +63,7 @@ class Rewrite:
     starts_tasks: bool
     """Whether nodes that share a superstep call tasks, which need places beside their own."""
     waits_on_threads: bool
-    """Whether some of these nodes are sync functions, which hold a thread while they wait."""
+    """Whether some of these nodes hold the threads that their tasks need in async runs."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -234,7 +234,7 @@ class RewrittenGraph(ReportedGraph):
         """
         width, usual = self.parallel_rewrite.width, min(32, (os.cpu_count() or 1) + 4)
         # A node that waits for its tasks holds a thread: each may need as many as one had alone.
-        needed = width * usual if self.parallel_rewrite.waits_on_threads else width
+        needed = width * usual if self.parallel_rewrite.starts_tasks else width
         if self._limit(config) is not None or needed <= usual:
             return config
         return {**config, "max_concurrency": needed}

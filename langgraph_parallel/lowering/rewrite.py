@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
-from langgraph_parallel._compat.runnables import is_async_only, project
+from langgraph_parallel._compat.runnables import is_async_only, on_own_thread, project
 from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
@@ -31,6 +31,9 @@ class LoweredFanout:
     """The same as a model."""
     moved: Sequence[RegionReport]
     """The regions whose order is new."""
+    waits_on_threads: bool
+    """Whether nodes that share a superstep may hold the threads that their tasks need in async
+    runs."""
 
 
 def lower_fanout(
@@ -56,7 +59,22 @@ def lower_fanout(
     clone.waiting_edges = set(made.joins)
     for part in moved:
         _project_copies(clone, part)
-    return LoweredFanout(original=original, builder=clone, graph=made, moved=moved)
+    waiting = [name for part in moved for name in _calling_tasks(part)]
+    waits = [not _give_a_thread(clone, name) for name in waiting]
+    return LoweredFanout(
+        original=original, builder=clone, graph=made, moved=moved, waits_on_threads=any(waits)
+    )
+
+
+def _give_a_thread(clone: StateGraph[Any, Any, Any, Any], name: str) -> bool:
+    """Let a node that waits for tasks hold no thread that they need; return whether that is so."""
+    spec = clone.nodes[name]
+    if is_async_only(spec.runnable):
+        return True
+    apart = on_own_thread(spec.runnable)
+    if apart is not None:
+        spec.runnable = apart
+    return apart is not None
 
 
 def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -> None:
@@ -78,8 +96,7 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
         lowered: The graph.
         report: The report on it.
     """
-    moved, nodes = lowered.moved, lowered.builder.nodes
-    calling = [name for part in moved for name in _calling_tasks(part)]
+    moved = lowered.moved
     return Rewrite(
         source=source,
         builder=lowered.original,
@@ -91,8 +108,8 @@ def record_rewrite(source: Any, lowered: LoweredFanout, report: ParallelReport) 
             if part.region.exit in (None, END)
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
-        starts_tasks=bool(calling),
-        waits_on_threads=not all(is_async_only(nodes[name].runnable) for name in calling),
+        starts_tasks=any(True for part in moved for _ in _calling_tasks(part)),
+        waits_on_threads=lowered.waits_on_threads,
         turns={name: keys for part in moved for name, keys in _turns(part).items()},
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),

@@ -1,10 +1,12 @@
 """Nodes that call LangGraph's `@task`: what the task does is what the node does."""
 
 import asyncio
+import contextvars
 import operator
 from typing import Annotated
 
 import pytest
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import task
 from langgraph.graph import END, START, StateGraph
@@ -252,8 +254,52 @@ def test_nodes_that_wait_for_tasks_leave_them_threads(width):
     graph = parallelize(wide(width)).compile()
     assert graph.parallel_report.regions[0].schedule.depth == 1
     assert graph.invoke({"text": "t"})["log"] == [f"T{number}" for number in range(width)]
-    found = asyncio.run(graph.ainvoke({"text": "t"}))
-    assert found["log"] == [f"T{number}" for number in range(width)]
+    for _ in range(2):
+        found = asyncio.run(graph.ainvoke({"text": "t"}))
+        assert found["log"] == [f"T{number}" for number in range(width)]
+
+
+def test_sync_nodes_with_tasks_share_a_superstep_in_async_runs():
+    asked = contextvars.ContextVar("asked", default="nothing")
+
+    def first(state, config: RunnableConfig):
+        found = f"{asked.get()} {config['metadata']['langgraph_node']}"
+        return {"log": [shout(found).result()]}
+
+    def second(state):
+        return {"log": [shout(state["text"]).result()]}
+
+    declared = Effects(reads={"text"}, writes={"log"}, external={"read"})
+    effects = {"first": declared, "second": declared}
+    graph = parallelize(row(first, second), effects=effects).compile()
+
+    async def steps():
+        events = [e async for e in graph.astream({"text": "t"}, stream_mode="debug")]
+        return [e["step"] for e in events if e["payload"].get("name") in effects]
+
+    assert set(asyncio.run(steps())) == {1}
+
+    async def run():
+        asked.set("it")
+        return await graph.ainvoke({"text": "t"})
+
+    assert asyncio.run(run())["log"] == ["IT FIRST", "T"]
+
+
+def test_nodes_that_are_no_functions_keep_the_original_order_in_async_runs():
+    nodes = (RunnableLambda(lambda s, n=n: {"log": [shout(f"{n}").result()]}) for n in range(2))
+    builder = StateGraph(State)
+    declared = Effects(writes={"log"}, external={"read"})
+    builder.add_sequence([("n0", next(nodes)), ("n1", next(nodes))])
+    builder.add_edge(START, "n0")
+    graph = parallelize(builder, effects={"n0": declared, "n1": declared}).compile()
+    assert graph.parallel_report.is_parallel
+    assert graph.invoke({})["log"] == asyncio.run(graph.ainvoke({}))["log"] == ["0", "1"]
+
+    async def steps():
+        return [event["step"] async for event in graph.astream({}, stream_mode="debug")]
+
+    assert max(asyncio.run(steps())) == 2
 
 
 def test_a_limit_that_nodes_and_tasks_would_share_keeps_the_original_order():
