@@ -5,9 +5,10 @@
     langgraph.json        every graph of its "graphs"; also the directory that holds it
     app.py                every graph that stands at the top level of the file
 
-An attribute may be a `StateGraph`, a compiled one, or a function without arguments that returns
-one. Model clients want an API key when they are made; analysis never calls them, so the variables
-of well-known providers get a placeholder while the target is imported, unless they are set.
+An attribute may be a `StateGraph`, a compiled one, one made by `@entrypoint`, or a function without
+arguments that returns one. Model clients want an API key when they are made; analysis never calls
+them, so the variables of well-known providers get a placeholder while the target is imported,
+unless they are set.
 """
 
 from __future__ import annotations
