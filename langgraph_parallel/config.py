@@ -27,8 +27,11 @@ class ParallelConfig(BaseModel):
 
     unknown_calls: Literal["ordered", "independent"] = "ordered"
     """`ordered` keeps every node that makes a call we do not know where it is, before and after its
-    neighbors. `independent` says that such calls have no effect that another node could notice,
-    never interrupt and never route; their nodes are then ordered by state keys alone."""
+    neighbors. `independent` says that such calls have no effect that another node could notice or
+    that must not happen if a node before them fails, never interrupt and never route; their nodes
+    are then ordered by state keys alone. What is known to act on the world (questions to a person,
+    mail, files opened to write, processes, databases, the store, requests that post) stays
+    ordered."""
 
     durations: Mapping[str, float] = Field(default_factory=dict)
     """Seconds that a node takes, by node name (>= 0), for the predicted speed-up. A node without an

@@ -18,6 +18,8 @@ from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.locations import Location, ordered_places
 
 EFFECTS_ATTRIBUTE: Final = "__langgraph_parallel_effects__"
+TASK_CALL: Final = "task"
+"""The kind of evidence that says which task of LangGraph's functional API a node calls."""
 METADATA_KEY: Final = "langgraph_parallel"
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
 
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
@@ -27,8 +28,10 @@ from langgraph_parallel.lowering.exact.graph import compile_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
 from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
 from langgraph_parallel.lowering.inside import Inside
+from langgraph_parallel.lowering.kept import keep
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
+from langgraph_parallel.reading.functional import is_without_edges, refuse
 from langgraph_parallel.reading.model import Refusal, Region
 from langgraph_parallel.reading.regions import GraphView, read_graph
 from langgraph_parallel.reading.request import (
@@ -51,7 +54,12 @@ from langgraph_parallel.report.mermaid import draw_mermaid
 from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.report import ParallelReport
 
-GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
+GraphT = TypeVar(
+    "GraphT",
+    StateGraph[Any, Any, Any, Any],
+    CompiledStateGraph[Any, Any, Any, Any],
+    Pregel[Any, Any, Any, Any],
+)
 Mode: TypeAlias = Literal["fanout", "exact"]
 _MODES: Final = ("fanout", "exact")
 
@@ -70,7 +78,8 @@ def parallelize(
     """Return a graph that gives the same answers with independent nodes side by side.
 
     Args:
-        graph: A `StateGraph` or a compiled one; it is not changed.
+        graph: A `StateGraph` or a compiled one; it is not changed. One made by `@entrypoint` is
+            refused: the report says why, and which of its tasks could be started together.
         mode: `fanout` turns straight runs of nodes into fan-out and fan-in of ordinary edges.
             `exact` leaves the graph as it is and starts nodes early, in the background; their
             results are committed in order, if what they read is what they would read then.
@@ -93,24 +102,26 @@ def parallelize(
             something unknown.
     """
     _check_mode(mode)
+    if is_without_edges(graph):
+        return cast("GraphT", keep(graph, _refused(graph)))
     request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         early = _start_early(request)
         if isinstance(graph, StateGraph):
             return cast("GraphT", as_exact_builder(early))
-        return cast("GraphT", compile_exact(early, graph))
+        return cast("GraphT", compile_exact(early, _compiled(graph)))
     if isinstance(graph, StateGraph):
         lowered, rewrite = _fan_out(request, frozenset())
         return cast(
             "GraphT", as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
         )
     lowered, rewrite = _fan_out(request, request.graph.pauses)
-    return cast("GraphT", compile_guarded(lowered.builder, graph, rewrite))
+    return cast("GraphT", compile_guarded(lowered.builder, _compiled(graph), rewrite))
 
 
 def explain(
-    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
+    graph: StateGraph[Any, Any, Any, Any] | Pregel[Any, Any, Any, Any],
     *,
     mode: Mode = "fanout",
     effects: Mapping[str, Effects] | None = None,
@@ -136,11 +147,25 @@ def explain(
         AnalysisError: If `graph` is not a LangGraph state graph, or `mode` is not known.
     """
     _check_mode(mode)
+    if is_without_edges(graph):
+        return _refused(graph)
     request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         return _start_early(request).rewrite.report
     return _fan_out(request, request.graph.pauses)[1].report
+
+
+def _compiled(graph: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
+    assert isinstance(graph, CompiledStateGraph)  # `read_request` has seen that it is
+    return graph
+
+
+def _refused(graph: Any) -> ParallelReport:
+    """Return the report on a graph that has no nodes and edges to rewrite."""
+    return ParallelReport(
+        regions=(), refusals=refuse(graph), effects={}, before="", after="", unit="calls"
+    )
 
 
 def _check_mode(mode: str) -> None:
@@ -249,6 +274,7 @@ def _order(
         graph.plain | graph.folding,
         graph.folding,
         trust_unknown_calls=request.config.unknown_calls == "independent",
+        taking_turns=graph.taking_turns,
     )
     if region.routed:
         steps = (*steps[:-1], replace(steps[-1], closes=True))

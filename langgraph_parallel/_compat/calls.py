@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.func import task
 
+TASK: Final = type(task(lambda: None))
+"""The class of what `@task` makes of a function, which is its `func`."""
 _CALL: Final = "__pregel_call"
 _TASK_ID: Final = "__pregel_task_id"
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
+
+TASK_RESULT: Final = "__return__"
+"""Under which name a task of the functional API gives its result; it is no channel."""
 
 
 def fold_key(name: str, triggers: Sequence[str]) -> tuple[bool, str]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from langchain_core.runnables.config import ContextThreadPoolExecutor, run_in_executor
 
 from langgraph_parallel._compat.edges import follows_original
 from langgraph_parallel._compat.tasks import SUPPORTED
@@ -60,6 +64,40 @@ def project(runnable: Any, kept: frozenset[str]) -> Any:
     wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
     wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
     return wrapped
+
+
+def on_own_thread(runnable: Any) -> Any | None:
+    """Return a node's runnable whose sync function has a thread of its own in async runs.
+
+    An event loop lends sync functions some 6 threads on a small machine. What waits for something
+    that needs one of these must not hold another one.
+
+    Returns:
+        None where it is not LangGraph that puts the function on a thread.
+    """
+    bridge: Any = getattr(runnable, "afunc", None)
+    is_bridge = isinstance(bridge, functools.partial) and bridge.func is run_in_executor
+    if type(runnable) is not RunnableCallable or not is_bridge:
+        return None
+    function: Callable[..., Any] = bridge.args[1]
+
+    @functools.wraps(function)
+    async def run_apart(*args: Any, **kwargs: Any) -> Any:
+        return await run_in_executor(_threads_of(os.getpid()), function, *args, **kwargs)
+
+    copied = copy.copy(runnable)
+    copied.afunc = run_apart
+    return copied
+
+
+@functools.cache
+def _threads_of(_process_id: int) -> Executor:
+    """Return the threads of this process; a copy of a process has none of those of the first."""
+    return ContextThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="langgraph-parallel")
+
+
+_MOST_THREADS: Final = 512
+"""Nodes that wait at a time; further ones wait for those, which need no thread from here."""
 
 
 def traced(runnable: Any) -> Any:

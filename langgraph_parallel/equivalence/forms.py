@@ -74,7 +74,8 @@ def schedules_of(case: Case, facts: Facts) -> Iterator[Schedule]:
     """Yield the ways in which the parallel form is run, the plain one first."""
     yield Schedule()
     if facts.is_parallel:
-        yield Schedule(max_concurrency=1)
+        if not facts.starts_tasks:  # a node that waits for a task would hold the only place
+            yield Schedule(max_concurrency=1)
         for seed in range(case.schedules):
             yield Schedule(seed=seed)
 

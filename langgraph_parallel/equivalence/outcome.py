@@ -16,7 +16,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from langgraph_parallel.reading.runs import failed_node, fold_key, is_async_only
+from langgraph_parallel.inference.code.tasks import task_called
+from langgraph_parallel.reading.runs import TASK_RESULT, failed_node, fold_key, is_async_only
 from langgraph_parallel.report.report import ParallelReport
 
 EffectsLog: TypeAlias = MutableSequence[Any] | Callable[[], Sequence[Any]]
@@ -63,6 +64,11 @@ class Facts:
     """The nodes that share a superstep, by the name that they have in their own graph."""
     keeps: Mapping[str, frozenset[str]]
     """The keys that a node only gives back, which may be cut from its update."""
+    starts_tasks: bool
+    """Whether any node calls tasks of LangGraph's functional API."""
+    turns: Mapping[str, Sequence[str]]
+    """The keys that nodes of one superstep write in program order, with those nodes in that order.
+    """
 
 
 def facts_of(report: ParallelReport) -> Facts:
@@ -73,7 +79,20 @@ def facts_of(report: ParallelReport) -> Facts:
         levels=tuple(tuple(map(frozenset, part.levels)) for part in report.regions),
         together=frozenset(_nodes_together(report)),
         keeps={name: found.keeps for name, found in report.effects.items() if found.keeps},
+        starts_tasks=any(map(task_called, report.effects.values())),
+        turns=_turns_of(report),
     )
+
+
+def _turns_of(report: ParallelReport) -> dict[str, list[str]]:
+    turns: dict[str, list[str]] = {}
+    for part in report.regions:
+        # Runs show what the nodes of sub-graphs write only in their own streams.
+        found = {} if part.host else part.turns
+        for name in part.region.nodes:
+            for key in found.get(name, ()):
+                turns.setdefault(key, []).append(name)
+    return turns
 
 
 def _nodes_together(report: ParallelReport) -> Iterator[str]:
@@ -182,9 +201,10 @@ def _take(chunks: Sequence[Any], outcome: Outcome, facts: Facts) -> list[Any]:
         elif mode == "values":
             outcome.state = _comparable(payload)
     for _, step in itertools.groupby(events, key=lambda event: event["step"]):
-        for name, key, value in _writes(list(step)):
-            # A key that is only given back may be cut from an update.
-            if key not in facts.keeps.get(name, ()):
+        for name, key, value in _in_turn(list(_writes(list(step))), facts):
+            # A key that is only given back may be cut from an update; tasks of nodes that run
+            # together end in any order.
+            if key not in facts.keeps.get(name, ()) and key != TASK_RESULT:
                 outcome.updates.setdefault(key, []).append((name, _comparable(value)))
     return pause
 
@@ -202,6 +222,17 @@ def _writes(events: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
             several = isinstance(value, dict) and "$writes" in value
             for part in value["$writes"] if several else [value]:
                 yield result["name"], key, part
+
+
+def _in_turn(writes: list[tuple[str, str, Any]], facts: Facts) -> Iterator[tuple[str, str, Any]]:
+    """Yield the writes of one superstep with those to keys that are written in turn as they are."""
+    for key, nodes in facts.turns.items():
+        ours = [i for i, (name, written, _) in enumerate(writes) if written == key]
+        if all(writes[i][0] in nodes for i in ours):
+            in_order = sorted((writes[i] for i in ours), key=lambda write: nodes.index(write[0]))
+            for i, write in zip(ours, in_order, strict=True):
+                writes[i] = write
+    yield from writes
 
 
 def _ask(log: EffectsLog) -> list[Any]:

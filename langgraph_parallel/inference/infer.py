@@ -30,7 +30,9 @@ from langgraph_parallel.inference.code.datamodel import forget_classes
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.scopes import names_rebound, scope_of
 from langgraph_parallel.inference.code.source import find_source
+from langgraph_parallel.inference.code.tasks import with_tasks_of
 from langgraph_parallel.inference.door import looking  # noqa: F401
+from langgraph_parallel.inference.machine.annotations import value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_deep, strings_of
 from langgraph_parallel.inference.machine.frame import Frame
@@ -166,6 +168,38 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
     if any(function is known for known in _PLAIN_REDUCERS):
         return Effects()
     recorder, _ = _fold(reducer)
+    return _effects_alone(recorder)
+
+
+def call_effects(function: Callable[..., Any]) -> Effects:
+    """Return what calling a function does whose arguments are what its annotations promise."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except Exception:
+        return Effects.top(Evidence(what="its parameters are not known"))
+    roots = frozenset({"given"})
+    operands = tuple(
+        opaque(roots) if p.annotation is p.empty else value_of_annotation(p.annotation, roots)
+        for p in parameters
+    )
+    return _effects_alone(_call_alone(function, operands, "calls")[0])
+
+
+def _call_alone(function: Any, operands: tuple[Value, ...], what: str) -> tuple[Recorder, Value]:
+    """Return what a call does that no node makes, and what it gives."""
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, "call")
+    try:
+        given = frame.call(frozenset({Live(function)}), Arguments(frame.source.node, operands))
+        run_late(frame)
+    except Exception as error:
+        _unanalyzed(error)
+        recorder.contact("unknown", f"{what} {function!r}, which is not known", "")
+        given = opaque()
+    return recorder, given
+
+
+def _effects_alone(recorder: Recorder) -> Effects:
     return Effects(
         mutates=recorder.mutates,
         looks_at=frozenset(recorder.looks_at),
@@ -189,22 +223,13 @@ def gives_data(reducer: Callable[..., Any]) -> bool:
 
 def _fold(reducer: Callable[..., Any]) -> tuple[Recorder, Value]:
     """Return what folding plain data with a reducer does, and what it gives."""
-    recorder = Recorder(Shape(keys=frozenset()))
-    frame = placeholder_frame(recorder, "reducer")
-    given: Value = opaque()
-    try:
-        operands = (data(frozenset({"old"})), data(frozenset({"new"})))
-        given = frame.call(frozenset({Live(reducer)}), Arguments(frame.source.node, operands))
-        run_late(frame)
-    except Exception as error:
-        _unanalyzed(error)
-        recorder.contact("unknown", f"folds with {reducer!r}, which is not known", "")
-        given = opaque()
-    return recorder, given
+    operands = (data(frozenset({"old"})), data(frozenset({"new"})))
+    return _call_alone(reducer, operands, "folds with")
 
 
 _PLAIN_REDUCERS: Final = (
     *(operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages),
+    add_messages(format="langchain-openai").func,  # type: ignore[call-arg, union-attr]
 )
 
 
@@ -241,7 +266,8 @@ def _is_one(atom: Atom) -> bool:
 
 def _declared(function: Callable[..., Any]) -> Effects | None:
     target = unwrap_callable(function)
-    return declared_effects(target[0]) if target is not None else None
+    declared = declared_effects(target[0]) if target is not None else None
+    return None if declared is None else with_tasks_of([function], declared)
 
 
 def _static_effects(

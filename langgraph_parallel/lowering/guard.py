@@ -32,6 +32,7 @@ from langgraph.types import Command, StateSnapshot, StateUpdate
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel._compat.edges import Foreseen, follow_either
+from langgraph_parallel._compat.turns import take_turns
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.inference.code.plain import find_odd
 from langgraph_parallel.lowering.settings import has_plain_settings
@@ -74,6 +75,12 @@ class Rewrite:
     run follow the original topology."""
     reads_settings: bool
     """Whether some node reads settings of the run, which are taken for plain data."""
+    turns: Mapping[str, frozenset[str]]
+    """The keys that nodes of one superstep write in program order, by node, in program order."""
+    starts_tasks: bool
+    """Whether nodes that share a superstep call tasks, which need places beside their own."""
+    waits_on_threads: bool
+    """Whether some of these nodes hold the threads that their tasks need in async runs."""
     width: int
     """Most nodes of a region in one superstep."""
     mark: str
@@ -133,7 +140,7 @@ class RewrittenGraph(ReportedGraph):
     ) -> AsyncIterator[Any]:
         """Stream a run, as `CompiledStateGraph.astream` does."""
         thread = await self._athread(config)
-        if self._runs_here(thread, input, config, options):
+        if self._runs_here(thread, input, config, options, is_async=True):
             parts = super().astream(input, self._marked(config), **options)
         else:
             parts = self._unchanged().astream(input, unmarked(config), **options)
@@ -149,6 +156,8 @@ class RewrittenGraph(ReportedGraph):
         given: Any,
         config: RunnableConfig | None,
         options: Mapping[str, Any],
+        *,
+        is_async: bool = False,
     ) -> bool:
         """Tell whether the rewritten topology runs this call.
 
@@ -156,7 +165,8 @@ class RewrittenGraph(ReportedGraph):
             RewriteError: If neither topology can.
         """
         rewrite = self.parallel_rewrite
-        if not _is_ours(rewrite, thread, given, _conflict(self, given, config, options)):
+        conflict = _conflict(self, given, config, options, is_async=is_async)
+        if not _is_ours(rewrite, thread, given, conflict):
             return False
         if thread is not None and not rewrite.moved.isdisjoint(thread.following):
             return True  # what it began with was looked at then
@@ -264,11 +274,18 @@ class RewrittenGraph(ReportedGraph):
         LangGraph's pool has `min(32, cpus + 4)` threads unless `max_concurrency` says otherwise; on
         a small machine it would run a wide fan-out in several waves.
         """
-        inherited = var_child_runnable_config.get() or {}
-        is_set = any(c.get("max_concurrency") for c in (config, self.config or {}, inherited))
-        if is_set or self.parallel_rewrite.width <= min(32, (os.cpu_count() or 1) + 4):
+        width, usual = self.parallel_rewrite.width, min(32, (os.cpu_count() or 1) + 4)
+        # A node that waits for its tasks holds a thread: each may need as many as one had alone.
+        needed = width * usual if self.parallel_rewrite.starts_tasks else width
+        if self._limit(config) is not None or needed <= usual:
             return config
-        return {**config, "max_concurrency": self.parallel_rewrite.width}
+        return {**config, "max_concurrency": needed}
+
+    def _limit(self, config: RunnableConfig | None) -> int | None:
+        """Return how many things a run may do at a time; None when nothing limits it."""
+        inherited = var_child_runnable_config.get() or {}
+        found = (c.get("max_concurrency") for c in (config or {}, self.config or {}, inherited))
+        return next((limit for limit in found if limit), None)
 
     def _marked(self, config: RunnableConfig | None) -> RunnableConfig:
         return with_mark(config, self.parallel_rewrite.mark)
@@ -297,6 +314,9 @@ def guard(
     if rewrite.moved and rewrite.foreseen:
         original = compile_like(clone_builder(rewrite.builder), compiled)
         follow_either(compiled, original, rewrite.foreseen)
+    if rewrite.turns:
+        places = {name: place for place, name in enumerate(rewrite.turns)}
+        take_turns(compiled, places, frozenset().union(*rewrite.turns.values()))
     compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)
@@ -322,7 +342,7 @@ def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]
 
 
 def _conflict(
-    graph: RewrittenGraph, given: Any, config: RunnableConfig | None, options: Mapping[str, Any]
+    graph: RewrittenGraph, given: Any, config: Any, options: Any, *, is_async: bool = False
 ) -> str:
     """Return what in a run's arguments needs the original supersteps, or an empty string."""
     for option in ("interrupt_before", "interrupt_after"):
@@ -333,6 +353,15 @@ def _conflict(
         return "configurable={...} with an object in it"
     if graph.step_timeout is not None:
         return f"step_timeout={graph.step_timeout!r}"
+    if graph.cache_policy is not None and graph.parallel_rewrite.turns:
+        # What a cache keeps may come from a run of the original, which did not say whose it is.
+        return f"cache_policy={graph.cache_policy!r}"
+    # Nodes that wait for tasks side by side might take all places, and the tasks none.
+    limit = graph._limit(config)
+    if limit is not None and graph.parallel_rewrite.starts_tasks:
+        return f"max_concurrency={limit!r}"
+    if is_async and graph.parallel_rewrite.waits_on_threads:
+        return "An async run of sync nodes that wait for tasks"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
 
 

@@ -10,8 +10,9 @@ from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel._compat.edges import Foreseen
-from langgraph_parallel._compat.runnables import project
+from langgraph_parallel._compat.runnables import is_async_only, on_own_thread, project
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
@@ -33,6 +34,9 @@ class LoweredFanout:
     """The same as a model."""
     moved: Sequence[RegionReport]
     """The regions whose order is new."""
+    waits_on_threads: bool
+    """Whether nodes that share a superstep may hold the threads that their tasks need in async
+    runs."""
 
 
 def lower_fanout(
@@ -58,7 +62,22 @@ def lower_fanout(
     clone.waiting_edges = set(made.joins)
     for part in moved:
         _project_copies(clone, part)
-    return LoweredFanout(original=original, builder=clone, graph=made, moved=moved)
+    waiting = [name for part in moved for name in _calling_tasks(part)]
+    waits = [not _give_a_thread(clone, name) for name in waiting]
+    return LoweredFanout(
+        original=original, builder=clone, graph=made, moved=moved, waits_on_threads=any(waits)
+    )
+
+
+def _give_a_thread(clone: StateGraph[Any, Any, Any, Any], name: str) -> bool:
+    """Let a node that waits for tasks hold no thread that they need; return whether that is so."""
+    spec = clone.nodes[name]
+    if is_async_only(spec.runnable):
+        return True
+    apart = on_own_thread(spec.runnable)
+    if apart is not None:
+        spec.runnable = apart
+    return apart is not None
 
 
 def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -> None:
@@ -101,6 +120,9 @@ def record_rewrite(
         cuts=dict(cut for part in moved for cut in _cuts(part)),
         foreseen=_foreseen(lowered.original, report),
         reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
+        starts_tasks=any(True for part in moved for _ in _calling_tasks(part)),
+        waits_on_threads=lowered.waits_on_threads,
+        turns={name: keys for part in moved for name, keys in _turns(part).items()},
         width=max((len(level) for part in moved for level in part.levels), default=1),
         mark=fingerprint(lowered.builder),
     )
@@ -118,6 +140,18 @@ def _foreseen(
         for name, found in report.effects.items()
         if name in builder.nodes and found.control & {"goto", "send"}
     }
+
+
+def _calling_tasks(part: RegionReport) -> Iterator[str]:
+    """Yield the nodes that call tasks of the functional API and run beside others."""
+    for level in part.levels:
+        yield from (n for n in level if len(level) > 1 and task_called(part.effects[n]))
+
+
+def _turns(part: RegionReport) -> dict[str, frozenset[str]]:
+    """Return the keys that nodes write in turn, by node, the nodes in program order."""
+    turns = part.turns
+    return {name: turns[name] for name in part.region.nodes if name in turns}
 
 
 def _cuts(part: RegionReport) -> Iterator[tuple[frozenset[str], str | None]]:

@@ -1,13 +1,15 @@
 """From the effects of a run of nodes, in program order, to the earliest superstep of each.
 
 Bernstein's conditions per state key, on LangGraph's superstep semantics: the nodes of one superstep
-all read the state as it was before it, and their writes are folded in the order of their names.
+all read the state as it was before it, and their writes are folded in the order of their names, or
+in program order if they take turns.
 
     rule        earlier -> later                  what is kept
     FLOW        writes k -> reads k  (RAW)        a later superstep
-    OUTPUT      writes k -> writes k (WAW)        a later superstep
-    FOLD        both add to reducer key k         the same superstep at the earliest, and only
-                                                  if the names fold in program order
+    OUTPUT      writes k -> writes k (WAW)        the same superstep at the earliest, where both
+                                                  take turns; else a later one
+    FOLD        both add to reducer key k         the same superstep at the earliest, where both
+                                                  take turns or their names are in program order
     ANTI        reads k  -> writes k (WAR)        the same superstep at the earliest
     MEMORY      both touch one place outside the  a later superstep; there are no snapshots of
                 state, and one of them changes it memory
@@ -23,7 +25,7 @@ What is not understood reads and writes every key and touches the world, and so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -55,6 +57,8 @@ class Step:
     writes: frozenset[str]
     folds: frozenset[str]
     """Written reducer keys that take a plain operand: they may share a superstep."""
+    turns: frozenset[str] = frozenset()
+    """Written keys that are taken in program order whatever the names of the nodes are."""
     resources: frozenset[str]
     looks_at: frozenset[Location] = frozenset()
     """Places outside the state that it looks at."""
@@ -105,6 +109,7 @@ def build_steps(
     folding: frozenset[str],
     *,
     trust_unknown_calls: bool = False,
+    taking_turns: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Spell out the effects of a region's nodes.
 
@@ -114,31 +119,25 @@ def build_steps(
         keys: Every key of the state.
         folding: Keys with a reducer.
         trust_unknown_calls: Take calls that are not known to be without effects.
+        taking_turns: The nodes whose writes LangGraph is told to take in program order.
     """
-    return tuple(
-        _step(name, effects[name], keys, folding, trust_unknown_calls=trust_unknown_calls)
-        for name in names
-    )
-
-
-def _step(
-    name: str,
-    effects: Effects,
-    keys: frozenset[str],
-    folding: frozenset[str],
-    *,
-    trust_unknown_calls: bool,
-) -> Step:
-    return Step(
-        name=name,
-        reads=bounded(effects.reads, keys),
-        writes=bounded(effects.writes, keys),
-        folds=effects.folds & folding,
-        resources=effects.resources,
-        looks_at=effects.looks_at,
-        changes=effects.changes,
-        fence=fence_of(effects, trust_unknown_calls=trust_unknown_calls),
-    )
+    steps = []
+    for name in names:
+        found = effects[name]
+        writes = bounded(found.writes, keys)
+        step = Step(
+            name=name,
+            reads=bounded(found.reads, keys),
+            writes=writes,
+            folds=found.folds & folding,
+            turns=writes if name in taking_turns else frozenset(),
+            resources=found.resources,
+            looks_at=found.looks_at,
+            changes=found.changes,
+            fence=fence_of(found, trust_unknown_calls=trust_unknown_calls),
+        )
+        steps.append(step)
+    return tuple(steps)
 
 
 def fence_of(effects: Effects, *, trust_unknown_calls: bool) -> Rule | None:
@@ -182,16 +181,27 @@ def constrain(earlier: Step, later: Step) -> Constraint | None:
         return Constraint(rule=Rule.FAILURE, keys=tuple(sorted(map(str, changed))))
     if flow := earlier.writes & later.reads:
         return Constraint(rule=Rule.FLOW, keys=tuple(sorted(flow)))
-    both = earlier.writes & later.writes
-    folded = both & earlier.folds & later.folds
-    if hard := both - folded:
-        return Constraint(rule=Rule.OUTPUT, keys=tuple(sorted(hard)))
-    if folded:
-        in_order = fold_order([earlier.name, later.name])[0] == earlier.name
-        return Constraint(rule=Rule.FOLD, keys=tuple(sorted(folded)), strict=not in_order)
+    if output := _constrain_writes(earlier, later):
+        return output
     if anti := earlier.reads & later.writes:
         return Constraint(rule=Rule.ANTI, keys=tuple(sorted(anti)), strict=False)
     return None
+
+
+def _constrain_writes(earlier: Step, later: Step) -> Constraint | None:
+    """Return what two writes of one key must keep; one that needs a later superstep goes first."""
+    both = earlier.writes & later.writes
+    folded = both & earlier.folds & later.folds
+    plain = both - folded
+    turns = earlier.turns & later.turns
+    if hard := plain - turns:
+        return Constraint(rule=Rule.OUTPUT, keys=tuple(sorted(hard)))
+    in_order = fold_order([earlier.name, later.name])[0] == earlier.name
+    if not in_order and (hard := folded - turns):
+        return Constraint(rule=Rule.FOLD, keys=tuple(sorted(hard)))
+    if plain:
+        return Constraint(rule=Rule.OUTPUT, keys=tuple(sorted(both)), strict=False)
+    return Constraint(rule=Rule.FOLD, keys=tuple(sorted(folded)), strict=False) if folded else None
 
 
 def touched_by_both(earlier: Step, later: Step) -> tuple[Location, ...]:
@@ -201,6 +211,14 @@ def touched_by_both(earlier: Step, later: Step) -> tuple[Location, ...]:
         or meeting(earlier.changes, later.changes, both_change=True)
         or meeting(earlier.looks_at, later.changes)
     )
+
+
+def _may_share(earlier: Step, later: Step, key: str) -> bool:
+    """Tell whether two nodes that write a key may do so in one superstep."""
+    if key in earlier.turns and key in later.turns:
+        return True
+    names = [earlier.name, later.name]
+    return key in earlier.folds and key in later.folds and fold_order(names) == names
 
 
 @dataclass(slots=True)
@@ -280,10 +298,8 @@ class _Builder:
         for key in step.writes:
             use = self._use(key)
             for writer in use.writers:
-                may_share = key in step.folds and key in self.steps[writer].folds
-                names = [self.steps[writer].name, step.name]
-                in_order = fold_order(names) == names
-                (weak if may_share and in_order else strict).add(writer)
+                may_share = _may_share(self.steps[writer], step, key)
+                (weak if may_share else strict).add(writer)
             weak.update(use.readers)
 
     def _near(self, step: Step) -> Iterable[_PlaceUse]:

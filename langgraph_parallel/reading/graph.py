@@ -11,6 +11,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph_parallel._compat.builder import defaults_of
 from langgraph_parallel._compat.channels import read_channels
 from langgraph_parallel._compat.runnables import find_plain, find_projectable
+from langgraph_parallel._compat.turns import can_take_turns
 from langgraph_parallel.effects import METADATA_KEY
 from langgraph_parallel.inference.machine.recorder import Shape
 from langgraph_parallel.inference.shape import describe_schema
@@ -27,7 +28,7 @@ def read_builder(
         builder: The nodes and edges; it is only read.
         compiled: The compiled graph that has the settings; None when it was not compiled.
     """
-    graph = _Reader(builder).graph()
+    graph = _Reader(builder, getattr(compiled, "cache_policy", None)).graph()
     if compiled is None:
         return graph
     is_own = compiled.checkpointer is True
@@ -49,8 +50,9 @@ def _pauses_of(graph: CompiledStateGraph[Any, Any, Any, Any]) -> frozenset[str]:
 class _Reader:
     """Reads one builder, and each of its schemas once."""
 
-    def __init__(self, builder: StateGraph[Any, Any, Any, Any]) -> None:
+    def __init__(self, builder: StateGraph[Any, Any, Any, Any], cache_policy: Any) -> None:
         self._builder = builder
+        self._cache_policy = cache_policy
         self._channels = read_channels(builder.channels)
         self._defaults = defaults_of(builder)
         self._shapes: dict[Any, Shape] = {}
@@ -86,6 +88,7 @@ class _Reader:
         ours = (spec.metadata or {}).get(METADATA_KEY)
         is_graph = isinstance(runnable, CompiledStateGraph)
         handler = getattr(spec, "error_handler_node", None) or defaults.error_handler
+        policy = _first(_first(spec.cache_policy, defaults.cache_policy), self._cache_policy)
         return Node(
             name=name,
             runnable=runnable,
@@ -93,7 +96,9 @@ class _Reader:
             shape=self._shape(spec.input_schema),
             declared=ours.get("effects") if isinstance(ours, dict) else None,
             ends=frozenset(spec.ends or ()),
-            cache_policy=_first(spec.cache_policy, defaults.cache_policy),
+            cache_policy=policy,
+            # What a cache keeps may come from a run of the original graph, which did not say whose.
+            takes_turns=policy is None and can_take_turns(),
             is_timed=_first(getattr(spec, "timeout", None), defaults.timeout) is not None,
             is_deferred=getattr(spec, "defer", False),
             is_handled=handler is not None,

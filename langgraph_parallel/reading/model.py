@@ -39,6 +39,8 @@ class Node:
     """Where it says that a `Command` may lead; empty when it does not say."""
     cache_policy: Any = None
     """How its result is kept from run to run; None when it is not."""
+    takes_turns: bool = False
+    """Whether its writes can be taken in program order, whatever its name is."""
     is_timed: bool = False
     """Whether LangGraph limits its time."""
     is_deferred: bool = False
@@ -97,6 +99,11 @@ class Graph:
     """Nodes before or after which a run stops; `*` for all. Empty when not compiled."""
     own_thread: bool = False
     """Whether, as a sub-graph, it is saved in a thread of its own."""
+
+    @property
+    def taking_turns(self) -> frozenset[str]:
+        """The nodes whose writes can be taken in program order."""
+        return frozenset(name for name, node in self.nodes.items() if node.takes_turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
 from pydantic import BaseModel
 
+from langgraph_parallel._compat.calls import TASK
 from langgraph_parallel._compat.channels import is_plain_channel
 from langgraph_parallel._compat.edges import SUPPORTED
 from langgraph_parallel._compat.runnables import RunnableCallable
@@ -31,6 +32,7 @@ from langgraph_parallel.effects import (
 )
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.code.framework import Framework, use_framework
+from langgraph_parallel.inference.code.tasks import with_tasks
 from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
 from langgraph_parallel.inference.machine.values import Value
 from langgraph_parallel.inference.shape import describe_schema
@@ -80,7 +82,10 @@ def effects_of_nodes(
     asked = [node for name, node in graph.nodes.items() if given[name] is None]
     found = infer(asked, trusts_calls=trusts_calls)
     inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found.effects, strict=True)}
-    effects = {name: inferred[name] if own is None else own for name, own in given.items()}
+    effects = {
+        name: inferred[name] if own is None else with_tasks(graph.nodes[name].runnable, own)
+        for name, own in given.items()
+    }
     return effects, found.contents
 
 
@@ -297,6 +302,7 @@ use_framework(
             get_runtime: "runtime",
         },
         wrappers=(RunnableCallable,),
+        tasks=(TASK,),
         stores=(BaseStore,),
         graphs=(CompiledStateGraph,),
         summarize=lambda graph: summarize_graph(read_compiled(graph)),

@@ -106,6 +106,7 @@ def held_by_routers(
     ends: Iterable[tuple[str, ...]],
     keys: frozenset[str],
     folding: frozenset[str],
+    taking_turns: frozenset[str],
 ) -> Iterable[Refusal]:
     """Yield the nodes that only their conditional edge keeps behind the node before them.
 
@@ -115,9 +116,12 @@ def held_by_routers(
         ends: The last two nodes of each region that ends in a conditional edge.
         keys: Every key of the state.
         folding: Keys with a reducer.
+        taking_turns: Nodes whose writes can be taken in program order.
     """
     for previous, last in ends:
-        before, after = build_steps((previous, last), effects, keys, folding)
+        before, after = build_steps(
+            (previous, last), effects, keys, folding, taking_turns=taking_turns
+        )
         held = constrain(before, after)
         read = before.writes & bounded(routing[last].reads, keys)
         if read and (held is None or not held.strict):

@@ -176,7 +176,7 @@ def _find_regions(
         regions = tuple(_chains(graph, kept, routed, routing.keys()))
         ends = (region.nodes[-2:] for region in regions if region.routed)
         keys = graph.plain | graph.folding
-        refusals += held_by_routers(effects, routing, ends, keys, graph.folding)
+        refusals += held_by_routers(effects, routing, ends, keys, graph.folding, graph.taking_turns)
         if not regions:
             refusals.append(no_straight_run(graph, effects))
     return GraphView(

@@ -51,8 +51,8 @@ def read_request(
     if not isinstance(graph, (StateGraph, CompiledStateGraph)):
         msg = (
             f"parallelize() takes a StateGraph or the result of its compile(), not "
-            f"{type(graph).__name__!r}. A graph made by @entrypoint, a RemoteGraph and a plain "
-            "Pregel have no nodes and edges to rewrite."
+            f"{type(graph).__name__!r}. A RemoteGraph has no nodes and edges to rewrite: call it "
+            "where the graph itself is."
         )
         raise AnalysisError(msg)
     limits = dict(resources or {})

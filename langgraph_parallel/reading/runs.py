@@ -9,6 +9,7 @@ from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
+from langgraph_parallel._compat.events import TASK_RESULT as TASK_RESULT
 from langgraph_parallel._compat.events import failed_tasks
 from langgraph_parallel._compat.events import fold_key as fold_key
 from langgraph_parallel._compat.runnables import is_async_only as is_async_only

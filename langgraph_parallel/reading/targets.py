@@ -5,9 +5,10 @@
     langgraph.json        every graph of its "graphs"; also the directory that holds it
     app.py                every graph that stands at the top level of the file
 
-An attribute may be a `StateGraph`, a compiled one, or a function without arguments that returns
-one. Model clients want an API key when they are made; analysis never calls them, so the variables
-of well-known providers get a placeholder while the target is imported, unless they are set.
+An attribute may be a `StateGraph`, a compiled one, one made by `@entrypoint`, or a function without
+arguments that returns one. Model clients want an API key when they are made; analysis never calls
+them, so the variables of well-known providers get a placeholder while the target is imported,
+unless they are set.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
 
 CONFIG_FILE: Final = "langgraph.json"
 """Name of the configuration of LangGraph's own command line, which lists a project's graphs."""
@@ -254,7 +255,7 @@ def _required_parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def _is_graph(value: Any) -> bool:
-    return isinstance(value, (StateGraph, CompiledStateGraph))
+    return isinstance(value, (StateGraph, Pregel))
 
 
 def _graphs_in(module: ModuleType) -> list[str]:

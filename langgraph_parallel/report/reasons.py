@@ -31,12 +31,8 @@ def verdict_of(
             return f"ordered: {later.name} reads {keys}, which {earlier.name} writes" + (
                 _place_of_read(effects[later.name], constraint.keys)
             )
-        case Rule.OUTPUT:
-            return f"ordered: both write {keys}, and the last one must win"
-        case Rule.FOLD if constraint.strict:
-            return f"ordered: both add to {keys}, and LangGraph would fold them by name"
-        case Rule.FOLD:
-            return f"independent: both add to {keys}, in the same order as before"
+        case Rule.OUTPUT | Rule.FOLD:
+            return _sharing_verdict(constraint, keys)
         case Rule.ANTI:
             return f"independent: {later.name} writes {keys} only after {earlier.name} has read"
         case Rule.MEMORY:
@@ -51,6 +47,16 @@ def verdict_of(
         case _:
             fenced = earlier if earlier.fence else later
             return f"ordered: {_fence_reason(fenced, effects[fenced.name])}"
+
+
+def _sharing_verdict(constraint: Constraint, keys: str) -> str:
+    """Return what two writes of one key must keep."""
+    added = constraint.rule is Rule.FOLD
+    if constraint.strict and added:
+        return f"ordered: both add to {keys}, and LangGraph would fold them by name"
+    if constraint.strict:
+        return f"ordered: both write {keys}, and the last one must win"
+    return f"independent: both {'add to' if added else 'write'} {keys}, in the same order as before"
 
 
 def cause_of(effects: Effects, fence: Rule) -> Evidence:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.ordering.dependence import Constraint, Rule, Schedule, Step, constrain
+from langgraph_parallel.ordering.dependence import (
+    Constraint,
+    Rule,
+    Schedule,
+    Step,
+    constrain,
+)
+from langgraph_parallel.ordering.turns import keys_in_turn
 from langgraph_parallel.reading.model import Region
 from langgraph_parallel.report.reasons import verdict_of
 
@@ -55,6 +62,18 @@ class RegionReport:
         for name, level in zip(self.region.nodes, self.schedule.levels, strict=True):
             rows[level].append(name)
         return tuple(map(tuple, rows))
+
+    @property
+    def turns(self) -> Mapping[str, frozenset[str]]:
+        """The keys that nodes of one superstep write in program order and not by name, by node."""
+        steps = {step.name: step for step in self.steps}
+        if not self.has_barriers:
+            return {}
+        found: dict[str, frozenset[str]] = {}
+        for level in self.levels:
+            keys = keys_in_turn([steps[name] for name in level])
+            found |= {name: keys for name in level if keys}
+        return found
 
     @property
     def is_parallel(self) -> bool:

@@ -23,6 +23,7 @@ def regions(draw) -> tuple[Step, ...]:
                 reads=draw(KEYS),
                 writes=writes,
                 folds=folds,
+                turns=writes if draw(st.booleans()) else frozenset(),
                 resources=frozenset(),
                 fence=fence,
             )

@@ -50,7 +50,7 @@ def call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     made = make(frame, cls, given) if known else None
     if made is not None:
         return made
-    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, cls)
 
 
 def is_users_or_simple(cls: type) -> bool:

@@ -9,12 +9,13 @@ import sys
 import types
 from typing import Any, Final
 
-from langgraph_parallel.effects import ALL, Effects, declared_effects
+from langgraph_parallel.effects import ALL, TASK_CALL, Effects, declared_effects
 from langgraph_parallel.inference.calls.functions import call_live
 from langgraph_parallel.inference.calls.handlers import log_to
 from langgraph_parallel.inference.code.callables import is_bridge
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
+from langgraph_parallel.inference.code.tasks import find_task
 from langgraph_parallel.inference.door.filling import cell_at, collected
 from langgraph_parallel.inference.door.iteration import await_value
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -44,6 +45,9 @@ def call_function(frame: Frame, function: Any, given: Arguments) -> Value:
     """Call a function written in Python."""
     declared = declared_effects(function)
     if declared is not None:
+        if task := find_task([function]):
+            where = frame.where(given.node)
+            frame.recorder.note(f"may call the task {task!r}", where, TASK_CALL)
         return _call_declared(frame, declared, function.__name__, given)
     if not isinstance(function, types.FunctionType):
         return frame.call(frame.live(function), given)
@@ -55,7 +59,7 @@ def call_function(frame: Frame, function: Any, given: Arguments) -> Value:
     found = call_live(frame, function, given) if is_as_written else None
     if found is not None:
         return found
-    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 _MAKE_UP_FUNCTIONS: Final = ("__code__", "__defaults__", "__kwdefaults__")
@@ -117,7 +121,7 @@ def _call_async_helper(frame: Frame, function: types.FunctionType, given: Argume
         return await_value(frame, given.positional[0], given.node)
     if function is asyncio.to_thread and given.positional:
         return frame.call(given.positional[0], given.rest())
-    return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments) -> Value:

@@ -17,6 +17,7 @@ from langgraph_parallel.inference.calls.methods import method_of
 from langgraph_parallel.inference.calls.object_methods import call_builtin_method
 from langgraph_parallel.inference.calls.runnables import run_runnable
 from langgraph_parallel.inference.calls.special_calls import special_call
+from langgraph_parallel.inference.calls.tasks import call_task
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door.filling import collected
 from langgraph_parallel.inference.door.iteration import iterate
@@ -99,6 +100,9 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
         return _shared(frame, frame.call(frame.live(obj.__wrapped__), given))
     if is_a(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return _call_unbound(frame, obj, given)
+    future = call_task(frame, obj, given)
+    if future is not None:
+        return future
     if is_runnable(obj):
         return run_runnable(frame, obj, given.all, given.node)
     return _call_instance(frame, Live(obj), given)
@@ -124,7 +128,7 @@ def _shared(frame: Frame, found: Value) -> Value:
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
     """Call a built-in method through its class: `dict.get(x, key)`, `list.append(x, part)`."""
     if not given.positional:
-        return unknown(frame, f"calls {given.callee}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
     name, inner = obj.__name__, given.rest()
     parts = []
     for atom in given.positional[0]:
@@ -145,7 +149,7 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
         elif not isinstance(function, types.BuiltinFunctionType):
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
-        return unknown(frame, f"calls {given.callee}", given.all, given.node)
+        return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj.__name__, given)

@@ -21,6 +21,7 @@ from langgraph_parallel.inference.calls.runnable_methods import (
     runnable_method,
 )
 from langgraph_parallel.inference.calls.tables import READING_METHODS
+from langgraph_parallel.inference.calls.tasks import future_method
 from langgraph_parallel.inference.code.datamodel import (
     MUTATING,
     find,
@@ -50,6 +51,7 @@ from langgraph_parallel.inference.machine.values import (
 from langgraph_parallel.inference.objects.held import CONTAINERS
 from langgraph_parallel.inference.objects.object_attributes import load_attr, store_attr
 from langgraph_parallel.inference.objects.objects import (
+    FUTURE,
     Typed,
     change_object,
     class_of,
@@ -64,6 +66,10 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
     """Return what a method of an object of known class gives."""
     if isinstance(atom, Live):
         found = _live_method(frame, atom.obj, name, given)
+        if found is not None:
+            return found
+    if isinstance(atom, Made) and atom.cls is FUTURE:
+        found = future_method(frame, atom, name, given)
         if found is not None:
             return found
     known = client_method(frame, atom, name, given)

@@ -24,6 +24,8 @@ class Framework:
     wrappers: tuple[type, ...] = ()
     """Classes of the objects that it makes of a function, which is their `func` or `afunc`. Other
     objects that are the same to a graph have a class with `stands_for_function`."""
+    tasks: tuple[type, ...] = ()
+    """Classes of the objects that it makes of a function which a node starts, `func`."""
     stores: tuple[type, ...] = ()
     """Classes of its stores, which are one place, whoever holds one."""
     graphs: tuple[type, ...] = ()

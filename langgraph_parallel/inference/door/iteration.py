@@ -43,6 +43,7 @@ from langgraph_parallel.inference.objects.objects import (
     is_instance,
     look_at_object,
     look_behind,
+    result_of,
 )
 from langgraph_parallel.inference.objects.special_methods import run_special
 from langgraph_parallel.locations import ANYWHERE
@@ -185,7 +186,9 @@ def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:
     """Return what awaiting a value gives; what a call gives is already what it gives in the end."""
     kept: list[Value] = []
     for atom in value:
-        if is_instance(atom):
+        if (result := result_of(atom)) is not None:
+            kept.append(result)
+        elif is_instance(atom):
             special = find(class_of(atom), "__await__")
             if special is None:
                 kept.append(frozenset({atom}))  # an object that a coroutine has given

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from langgraph_parallel.effects import ALL, Keys, union
 from langgraph_parallel.inference.code.datamodel import is_constant
 from langgraph_parallel.inference.code.source import Source
+from langgraph_parallel.inference.machine.acting import acts
 from langgraph_parallel.inference.machine.annotations import value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_deep, is_scalar, rooted
@@ -331,7 +332,7 @@ def _known_parts(atom: Atom) -> Value | None:
     return atom.parts if isinstance(atom, Data) else None
 
 
-def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:
+def unknown(frame: Frame, what: str, involved: Value, node: ast.AST, callee: Any = None) -> Value:
     """Do something of which nothing is known to everything that `involved` may be.
 
     Args:
@@ -339,11 +340,14 @@ def unknown(frame: Frame, what: str, involved: Value, node: ast.AST) -> Value:
         what: What is done, as a report says it: `calls f()`, `runs the operator <<`.
         involved: Whatever it may look at and change.
         node: The place.
+        callee: What is called, where that is a live object which is not among `involved`.
     """
     where = frame.where(node)
     recorder = frame.recorder
     reached = union(frame.escape(involved, what, where), recorder.leaked)
     recorder.contact("unknown", f"{what}, which is not known", where)
+    if acts(callee, involved, node):
+        recorder.contact("write", f"{what}, which acts on the world outside", where)
     if not recorder.trusts_calls:
         keys = ALL if reached is ALL else reached - {WORLD, GIVEN}
         recorder.mutates = union(recorder.mutates, keys)

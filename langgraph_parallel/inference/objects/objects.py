@@ -8,6 +8,7 @@ Object  only its class is known: its attributes hold what their annotations prom
 from __future__ import annotations
 
 import ast
+import concurrent.futures
 import types
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -54,6 +55,16 @@ def is_container(atom: Atom) -> TypeGuard[Live]:
 def is_instance(atom: Atom) -> TypeGuard[Typed]:
     """Tell whether an atom is an object whose class says what touching it does."""
     return isinstance(atom, (Live, Made, Object)) and not is_container(atom)
+
+
+FUTURE: Final = concurrent.futures.Future
+"""The class of what calling one of LangGraph's tasks gives."""
+
+
+def result_of(atom: Atom) -> Value | None:
+    """Return what the future of a task gives; None when an atom is none."""
+    is_future = isinstance(atom, Made) and atom.cls is FUTURE
+    return atom.cell.at("result") if is_future and isinstance(atom, Made) else None
 
 
 def call_method(

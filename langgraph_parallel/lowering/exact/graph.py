@@ -12,6 +12,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph_parallel._compat.builder import compile_like
 from langgraph_parallel._compat.tasks import input_reader, update_reader
 from langgraph_parallel._compat.tracing import adds_handlers_anywhere
+from langgraph_parallel.effects import Effects
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.lower import LoweredExact
 from langgraph_parallel.lowering.exact.node import ExactNode
@@ -20,6 +21,7 @@ from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph
 from langgraph_parallel.lowering.settings import has_plain_settings
+from langgraph_parallel.ordering.dependence import Step
 from langgraph_parallel.report.report import ParallelReport
 
 
@@ -167,7 +169,7 @@ def _entry(
             unit=lowered.rewrite.report.unit,
         ),
         keys=keys,
-        lazy=lowered.effects[name].keeps - lowered.steps[name].reads,
+        lazy=_given_back(lowered.effects[name], lowered.steps[name]),
         reads=lowered.steps[name].reads,
         writes=lowered.steps[name].writes,
         make_state=make_state,
@@ -182,3 +184,11 @@ def _exact_class(base: type) -> type[ExactGraph]:
     if issubclass(base, ReportedGraph):
         return _exact_class(base.__bases__[-1])
     return type(f"Exact{base.__name__}", (ExactGraph, base), {})
+
+
+def _given_back(effects: Effects, step: Step) -> frozenset[str]:
+    """Return the keys of the state that a node only gives back, or copies and writes anew.
+
+    `{**state, "x": ...}` copies the old value of `x` too, and looks at it no more than at others.
+    """
+    return (effects.keeps | step.writes if effects.keeps else effects.keeps) - step.reads

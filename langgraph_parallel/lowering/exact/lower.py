@@ -149,6 +149,9 @@ def _unmoved(
         cuts={},
         foreseen={},
         reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
+        starts_tasks=False,
+        waits_on_threads=False,
+        turns={},
         width=1,
         mark=fingerprint(clone),
     )

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.inference.calls.construct import makes_quietly
+from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
@@ -181,6 +182,8 @@ def _why_in_place(node: Node, found: Effects, *, trusts_calls: bool) -> str:
         return "it handles errors."
     if node.is_deferred:
         return "a deferred node waits for the progress of the whole graph."
+    if task := task_called(found):
+        return f"it {task}, whose result is the run's own to keep."
     return _why_effects(found, trusts_calls=trusts_calls)
 
 

@@ -329,6 +329,44 @@ async def test_a_node_that_gives_the_state_back_waits_for_what_it_reads():
     assert await seconds(exact(builder), {"x": "-"}) == pytest.approx(2)
 
 
+@pytest.mark.looptime
+@pytest.mark.parametrize("given", [{"x": "-"}, {"x": "-", "status": "begun"}])
+async def test_a_node_that_gives_the_state_back_with_a_key_that_all_write_starts_early(given):
+    class Flat(TypedDict, total=False):
+        x: str
+        a: str
+        b: str
+        status: str
+
+    async def one(state: Flat):
+        await asyncio.sleep(1)
+        return {**state, "a": state["x"] + "a", "status": "one"}
+
+    async def two(state: Flat):
+        await asyncio.sleep(1)
+        return {**state, "b": state["x"] + "b", "status": "two"}
+
+    async def sometimes(state: Flat):
+        await asyncio.sleep(1)
+        made = {**state, "b": state["x"] + "b"}
+        if state["x"] == "never":
+            made["status"] = "sometimes"
+        return made
+
+    async def looking(state: Flat):
+        await asyncio.sleep(1)
+        made = {**state, "b": state["x"]}
+        made["status"] = f"{made.get('status')} and more"
+        return made
+
+    for last, expected_s in ((two, 1), (sometimes, 1), (looking, 2)):
+        builder = chain(one, last, schema=Flat)
+        ours = exact(builder, checkpointer=InMemorySaver())
+        original = builder.compile(InMemorySaver())
+        assert await awatch(ours, given) == await awatch(original, given)
+        assert await seconds(exact(builder), given) == pytest.approx(expected_s)
+
+
 # -- contact with the world ------------------------------------------------------------------------
 
 

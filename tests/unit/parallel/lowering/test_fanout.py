@@ -207,7 +207,7 @@ def test_reducer_keeps_program_order():
         return {"log": ["b"]}
 
     builder = chain(zeta, alpha, beta)
-    assert explain(builder).regions[0].levels == (("zeta",), ("alpha", "beta"))
+    assert explain(builder).regions[0].levels == (("zeta", "alpha", "beta"),)
     assert parallelize(builder).compile().invoke({})["log"] == ["z", "a", "b"]
 
 
@@ -259,16 +259,24 @@ async def test_async_run_gives_the_same_answer():
 
 
 def test_unknown_call_keeps_its_place_until_it_is_trusted():
+    import ctypes
     import smtplib
 
     def send(state):
+        ctypes.CDLL(None).puts(state["text"])
+        return {"a": "sent"}
+
+    def mail(state):
         smtplib.SMTP("127.0.0.1").sendmail("a", "b", state["text"])
         return {"a": "sent"}
 
-    builder = chain(send, read_b)
+    builder, trusting = chain(send, read_b), ParallelConfig(unknown_calls="independent")
     assert not explain(builder).is_parallel
-    assert "smtplib.SMTP" in str(explain(builder))
-    assert explain(builder, config=ParallelConfig(unknown_calls="independent")).is_parallel
+    assert "ctypes.CDLL" in str(explain(builder))
+    assert explain(builder, config=trusting).is_parallel
+    known = explain(chain(mail, read_b), config=trusting)
+    assert not known.is_parallel, "that mail is sent is known"
+    assert "smtplib.SMTP" in str(known)
     declared = Effects(reads={"text"}, writes={"a"}, external={"read"})
     assert explain(builder, effects={"send": declared}).is_parallel
 

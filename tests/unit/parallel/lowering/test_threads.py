@@ -49,6 +49,10 @@ def add_one(state):
     return {"x": state.get("x", 0) + 1, "log": ["d"]}
 
 
+def take_c(state):
+    return {"d": state["c"], "log": ["d"]}
+
+
 def flaky(state):
     if BROKEN and BROKEN[0]:
         msg = "not now"
@@ -188,7 +192,7 @@ def test_run_time_interrupts_stop_where_the_original_stops(first, second, option
 @pytest.mark.parametrize(("first", "second"), [("original", "fast"), ("fast", "fast")])
 def test_compiled_interrupts_stop_where_the_original_stops(first, second, option, nodes):
     def play(before, after):
-        graphs = pair(straight, **{option: nodes})
+        graphs = pair(lambda: row(give_a, give_b, give_c, take_c), **{option: nodes})
         steps = [graphs[before].invoke({"x": 1}, THREAD)]
         for _ in range(4):
             steps += [standing(graphs[after]), graphs[after].invoke(None, THREAD)]

@@ -1,9 +1,10 @@
 """The order rules, each with the case that would break if it were dropped."""
 
 from langgraph_parallel.ordering.dependence import Rule, Step, build_schedule, constrain
+from langgraph_parallel.ordering.turns import keys_in_turn
 
 
-def step(name, reads="", writes="", folds="", resources="", fence=None) -> Step:
+def step(name, reads="", writes="", folds="", resources="", fence=None, turns="") -> Step:
     return Step(
         name=name,
         reads=frozenset(reads.split()),
@@ -11,6 +12,7 @@ def step(name, reads="", writes="", folds="", resources="", fence=None) -> Step:
         folds=frozenset(folds.split()),
         resources=frozenset(resources.split()),
         fence=fence,
+        turns=frozenset(turns.split()),
     )
 
 
@@ -51,6 +53,42 @@ def test_fold_against_name_order_is_ordered():
 
 def test_fold_of_an_update_that_may_overwrite_is_ordered():
     assert levels(step("a", "", "log"), step("b", "", "", "log")) == (0, 1)
+
+
+def test_writers_that_take_turns_share_a_superstep():
+    assert levels(step("z", "", "", "log", turns="log"), step("a", "", "", "log", turns="log")) == (
+        0,
+        0,
+    )
+    assert levels(step("z", "", "x", turns="x"), step("a", "", "x", turns="x")) == (0, 0)
+    assert levels(step("z", "", "x", turns="x"), step("a", "", "x")) == (0, 1), (
+        "only one takes them"
+    )
+
+
+def test_last_of_several_writers_is_not_overtaken_by_one_that_waits():
+    steps = step("a", "", "x p", turns="x p"), step("b", "p", "x", turns="x"), step("c", "", "x")
+    assert levels(*steps[:2], step("c", "", "x", turns="x")) == (0, 1, 1)
+    assert levels(*steps) == (0, 1, 2)
+
+
+def test_pair_that_takes_turns_is_named_independent():
+    verdict = constrain(
+        step("z", "", "x", "log", turns="x log"), step("a", "", "x", "log", turns="x log")
+    )
+    assert verdict is not None
+    assert (verdict.rule, verdict.keys, verdict.strict) == (Rule.OUTPUT, ("log", "x"), False)
+
+
+def test_keys_in_turn_are_those_that_names_would_put_in_another_order():
+    def keys(*steps):
+        return keys_in_turn(steps)
+
+    a, b = step("a", "", "", "log"), step("b", "", "", "log")
+    assert keys(a, b) == frozenset()
+    assert keys(b, a) == {"log"}
+    assert keys(step("a", "", "log"), b) == {"log"}, "it may be an Overwrite"
+    assert keys(step("a", "", "x"), step("b", "", "x y"), step("c", "", "y")) == {"x", "y"}
 
 
 def test_reader_of_a_reducer_key_waits_for_every_writer():

@@ -112,8 +112,7 @@ def test_depth_does_not_matter():
 
 def test_declarations_and_durations_reach_inside():
     graph = outer_graph(inner_graph())
-    same = Effects(reads={"q"}, writes={"a", "b"})
-    report = explain(graph, effects={"inner/a": same})
+    report = explain(graph, effects={"inner/b": Effects(reads={"a"}, writes={"b"})})
     assert not report.is_parallel
     durations = {"inner/a": 3.0, "inner/b": 4.0, "inner/c": 1.0, "finish": 2.0}
     report = explain(graph, config=ParallelConfig(durations=durations))

@@ -216,6 +216,13 @@ def test_write_outside_asks_to_vouch_for_it():
     assert blocker.declaration == '@effects(writes={"a"}, external="read")'
 
 
+@pytest.fixture
+def by_name(monkeypatch):
+    """A LangGraph that cannot be told to fold in another order than that of the names."""
+    monkeypatch.setattr("langgraph_parallel.reading.graph.can_take_turns", lambda: False)
+
+
+@pytest.mark.usefixtures("by_name")
 def test_fold_against_name_order_hints_at_a_name():
     def zebra(state):
         return {"log": ["z"]}
@@ -234,6 +241,7 @@ def test_fold_against_name_order_hints_at_a_name():
     assert explain(renamed).span == report.span - blocker.saves
 
 
+@pytest.mark.usefixtures("by_name")
 def test_value_that_may_be_overwrite_asks_for_a_word():
     def ant(state):
         return {"log": ["a"]}
