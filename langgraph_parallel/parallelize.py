@@ -10,6 +10,7 @@ rewritten.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
@@ -29,6 +30,8 @@ from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
 from langgraph_parallel.lowering.inside import Inside
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
+from langgraph_parallel.reading.course import find_course
+from langgraph_parallel.reading.declared import check_edges
 from langgraph_parallel.reading.model import Refusal, Region
 from langgraph_parallel.reading.regions import GraphView, read_graph
 from langgraph_parallel.reading.request import (
@@ -41,7 +44,9 @@ from langgraph_parallel.reading.request import (
 from langgraph_parallel.reading.subgraphs import find_subgraphs, split_names
 from langgraph_parallel.reading.trace import Recording
 from langgraph_parallel.report.costs import costs_of
+from langgraph_parallel.report.critical_path import Chain, Timeline
 from langgraph_parallel.report.inside import (
+    costs_inside,
     durations_inside,
     effects_inside,
     refusals_inside,
@@ -133,10 +138,12 @@ def explain(
         trust_llm: Let a proposal stand for an unreadable node.
 
     Raises:
-        AnalysisError: If `graph` is not a LangGraph state graph, or `mode` is not known.
+        AnalysisError: If `graph` is not a LangGraph state graph or an edge of it leads nowhere, or
+            if `effects` or `mode` name something unknown.
     """
     _check_mode(mode)
     request = read_request(graph, effects, resources, config)
+    check_edges(request.graph)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         return _start_early(request).rewrite.report
@@ -207,7 +214,8 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
     inside = {} if kept else _fan_out_inside(request, inner_effects)
     reports = {host: part.report for host, part in inside.items()}
     durations = {**durations_inside(reports), **durations_of(request)}
-    parts = () if kept else tuple(_order(request, view, r, durations) for r in view.regions)
+    costs = costs_of(durations, view.effects)
+    parts = () if kept else tuple(_order(request, view, r, costs) for r in view.regions)
     lowered = lower_fanout(request.builder, request.graph, parts, inside)
     drawn = {host for host, report in reports.items() if report.is_parallel}
     report = ParallelReport(
@@ -217,6 +225,12 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
         before=draw_mermaid(request.graph, drawn) if view.effects else "",
         after=draw_mermaid(lowered.graph, drawn) if view.effects else "",
         unit="s" if durations_of(request) else "calls",
+        costs={**costs, **costs_inside(reports, durations)},
+        timeline=Timeline(
+            courses=(find_course(view, costs, {p.region.nodes[0]: p.gain for p in parts}),),
+            chains={p.region.nodes[0]: Chain.of(p) for p in parts},
+            inside={host: report.timeline for host, report in reports.items()},
+        ),
         what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
     )
     return lowered, record_rewrite(request.source, lowered, report)
@@ -234,12 +248,13 @@ def _fan_out_inside(
         if rewrite.report.is_parallel:
             made, model = compile_guarded(lowered.builder, made, rewrite), lowered.graph
         assert model is not None
-        inside[host] = Inside(graph=made, model=model, report=rewrite.report)
+        is_new = made is not inner.source
+        inside[host] = Inside(graph=made, model=model, report=rewrite.report, is_new=is_new)
     return inside
 
 
 def _order(
-    request: Request, view: GraphView, region: Region, durations: Mapping[str, float]
+    request: Request, view: GraphView, region: Region, costs: Mapping[str, float]
 ) -> RegionReport:
     """Return the earliest superstep of each node of a region, and why it is not earlier."""
     effects, graph = view.effects_in(region), view.graph
@@ -257,7 +272,7 @@ def _order(
         steps=steps,
         schedule=build_schedule(steps, request.resources),
         effects=effects,
-        costs=costs_of(durations, region.nodes, view.effects),
+        costs={name: costs[name] for name in region.nodes},
     )
 
 
@@ -278,9 +293,35 @@ def _start_early(request: Request) -> LoweredExact:
         inside,
         durations={**durations_inside(reports), **durations_of(request)},
         unit="s" if durations_of(request) else "calls",
+        courses=lambda costs, gains: (find_course(view, costs, gains),),
+        what_if=functools.partial(_start_early_if, request),
+        freed=request.freed,
         limits=request.resources,
         config=request.config,
     )
+
+
+def _start_early_if(
+    request: Request,
+    effects: Mapping[str, Effects] | None,
+    *,
+    freed: frozenset[str] = frozenset(),
+    trusting: bool = False,
+) -> ParallelReport:
+    """Return the report on early starts if something else were known of the graph.
+
+    Args:
+        request: What is known.
+        effects: Other effects of nodes; None leaves those of the request.
+        freed: Nodes that may start early whatever they are.
+        trusting: Take calls that are not known to be without effects.
+    """
+    config = request.config
+    if trusting:
+        config = config.model_copy(update={"unknown_calls": "independent"})
+    given = request.effects if effects is None else effects
+    changed = replace(request, effects=given, config=config, freed=freed)
+    return _start_early(changed).rewrite.report
 
 
 def _start_early_inside(
@@ -294,8 +335,10 @@ def _start_early_inside(
         report, made = lowered.rewrite.report, inner.source
         if inner.graph.own_thread:
             kept = report.refusals + _KEEPS_OWN_THREAD
-            report = replace(report, regions=(), refusals=kept, runtime=None)
-        elif report.regions:
+            timeline = report.timeline.unchanged()
+            report = replace(report, regions=(), refusals=kept, runtime=None, timeline=timeline)
+        elif lowered.has_starts:
             made = compile_exact(lowered, made)
-        inside[host] = Inside(graph=made, model=model, report=report)
+        is_new = made is not inner.source
+        inside[host] = Inside(graph=made, model=model, report=report, is_new=is_new)
     return inside

@@ -55,6 +55,8 @@ class Step:
     writes: frozenset[str]
     folds: frozenset[str]
     """Written reducer keys that take a plain operand: they may share a superstep."""
+    reduced: frozenset[str] = frozenset()
+    """All written reducer keys."""
     resources: frozenset[str]
     looks_at: frozenset[Location] = frozenset()
     """Places outside the state that it looks at."""
@@ -134,6 +136,7 @@ def _step(
         reads=bounded(effects.reads, keys),
         writes=bounded(effects.writes, keys),
         folds=effects.folds & folding,
+        reduced=bounded(effects.writes, keys & folding),
         resources=effects.resources,
         looks_at=effects.looks_at,
         changes=effects.changes,

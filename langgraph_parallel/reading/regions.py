@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from langgraph_parallel.effects import ALL, Effects, Keys, union
-from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.reading.concurrency import find_brackets, read_exits
+from langgraph_parallel.reading.declared import check_keys, check_names, missing_node
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
@@ -92,14 +92,14 @@ def read_graph(
         refine: Adds to the effects of nodes, by name, what other sources know.
 
     Raises:
-        AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
+        AnalysisError: If `declared` names a node or a key that the graph does not have.
     """
-    if not _is_whole(graph):
+    if missing_node(graph) is not None:
         return _unfinished(graph)
-    if unknown := sorted(set(declared) - set(graph.nodes)):
-        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
-        raise AnalysisError(msg)
-    effects = refine(effects_of_nodes(graph, declared, trusts_calls=trusts_calls))
+    check_names(graph, declared)
+    found = effects_of_nodes(graph, declared, trusts_calls=trusts_calls)
+    check_keys(graph, declared, found)
+    effects = refine(found)
     effects = {name: with_reducers(graph, found) for name, found in effects.items()}
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
@@ -145,17 +145,6 @@ def _find_regions(
         routes=routes,
         routing=routing,
     )
-
-
-def _is_whole(graph: Graph) -> bool:
-    known = {START, END, *graph.nodes}
-    named = {name for edge in graph.edges for name in edge}
-    named |= {name for sources, target in graph.joins for name in (*sources, target)}
-    return named <= known and set(graph.routers) <= known
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "(none)"
 
 
 def _ways_out(

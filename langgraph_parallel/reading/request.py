@@ -35,6 +35,8 @@ class Request:
     recording: Recording | None
     analyzers: tuple[Analyzer, ...]
     trust_llm: bool
+    freed: frozenset[str] = frozenset()
+    """Nodes that start early whatever they are, to see what that would save."""
 
 
 def read_request(
@@ -94,6 +96,7 @@ def request_inside(request: Request, host: str, effects: Mapping[str, Effects]) 
         resources={},  # it counts as one user, also where the graph around it allows several
         config=request.config.model_copy(update={"durations": durations[host]}),
         recording=None,
+        freed=frozenset(split_names(dict.fromkeys(request.freed), request.graph)[1][host]),
     )
 
 

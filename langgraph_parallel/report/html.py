@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.blockers import advice
 from langgraph_parallel.report.costs import gain
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
@@ -144,7 +144,7 @@ def _pairs(part: RegionReport) -> str:
 
 
 def _blockers(report: GraphReport) -> str:
-    found = find_blockers(report)
+    found = advice(report)
     if not found:
         return ""
     rows = []

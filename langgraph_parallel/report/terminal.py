@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.blockers import advice
 from langgraph_parallel.report.costs import Durations, gain
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
@@ -50,7 +50,7 @@ def render(report: GraphReport) -> Any:
     for part in report.regions:
         branch = tree.add(Text(f"Run of {len(part.region.nodes)} nodes"))
         branch.add(_level_table(part, report.predicted))
-    if found := find_blockers(report):
+    if found := advice(report):
         branch = tree.add(Text("What would help"))
         for blocker in found:
             text = Text(f"{blocker.subject}: ", style="bold")

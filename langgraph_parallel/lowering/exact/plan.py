@@ -57,6 +57,8 @@ class PlannedRegion:
     """Early nodes that read the world, which other branches of the graph may change meanwhile."""
     is_alone: bool
     """Whether no other branch runs beside it when it is entered at its first row."""
+    is_sent: bool
+    """Whether a `Send` starts its first row, so that early starts begin with the second."""
     remaining: Mapping[str, float]
     """For each node, the longest way from its start to the end of the region."""
 
@@ -86,6 +88,9 @@ class EarlyPlan:
     """What may start early in a graph."""
 
     regions: tuple[PlannedRegion, ...]
+    """Those in which some node may start early."""
+    runs: tuple[PlannedRegion, ...]
+    """All foreseeable runs."""
     place: Mapping[str, PlannedRegion]
     """The region in which to look for what follows a node."""
     refusals: tuple[Refusal, ...]
@@ -109,6 +114,7 @@ def plan_early(
     limits: Mapping[str, int],
     trusts_calls: bool,
     speculates: bool,
+    freed: frozenset[str] = frozenset(),
 ) -> EarlyPlan:
     """Decide which nodes may start early, and after whom.
 
@@ -120,14 +126,16 @@ def plan_early(
         limits: How many nodes may use a named resource at a time; 1 when not named.
         trusts_calls: Take calls that are not known to be without effects.
         speculates: Let nodes start whose turn a router has yet to decide.
+        freed: Nodes that may start early whatever they are.
     """
     if not steps:
-        return EarlyPlan(regions=(), place={}, refusals=())
+        return EarlyPlan(regions=(), runs=(), place={}, refusals=())
     effects = view.effects
     folded = places_changed_by_reducers(view.graph)
     stays = {
         name: reason
         for name, node in view.graph.nodes.items()
+        if name not in freed
         if (reason := _why_in_place(node, effects[name], trusts_calls=trusts_calls))
         or (reason := _why_folded(effects[name], folded))
     }
@@ -140,13 +148,14 @@ def plan_early(
         trusts_calls=trusts_calls,
     )
     regions = []
-    for rows, choices, is_alone in forecast(view):
-        made = planner.region(rows, choices if speculates else frozenset())
-        if made.early:
-            regions.append(replace(made, is_alone=is_alone))
+    for coming in forecast(view):
+        made = planner.region(coming.rows, coming.choices if speculates else frozenset())
+        regions.append(replace(made, is_alone=coming.is_alone, is_sent=coming.is_sent))
+    active = [region for region in regions if region.early]
     return EarlyPlan(
-        regions=tuple(regions),
-        place=_place(regions),
+        regions=tuple(active),
+        runs=tuple(regions),
+        place=_place(active),
         refusals=tuple(
             Refusal(rule="stays-in-place", nodes=(name,), reason=reason)
             for name, reason in stays.items()
@@ -258,6 +267,7 @@ class _Planner:
             early=starts,
             watchful=frozenset(readers if disturbed else ()),
             is_alone=False,
+            is_sent=False,
             remaining=self._remaining(after),
         )
 
