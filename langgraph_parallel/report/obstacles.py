@@ -84,7 +84,11 @@ def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, Effects | None,
             "Move the write to the end of the run; or declare the node, if it does no harm when "
             "the write happens earlier, or again after another node has failed.",
         )
-    return "unknown-calls", effects, f"{_declare(effects)}; or pass `{TRUSTING}`, {TRUST_TERMS}."
+    return (
+        "unknown-calls",
+        effects,
+        f"{_declare(effects)}; or pass `{TRUSTING}`, {TRUST_TERMS}.{_filled_late([effects])}",
+    )
 
 
 def _declare(effects: Effects) -> str:
@@ -94,6 +98,18 @@ def _declare(effects: Effects) -> str:
     if not places:
         return text
     return f"{text}, and if nobody minds when it changes {', '.join(places[:NODES_NAMED])}"
+
+
+def _filled_late(found: Sequence[Effects]) -> str:
+    """Return what to do about globals that nodes assign, after a space; empty when none do."""
+    named = (p for effects in found for p in effects.changes if p.kind == "name")
+    names = sorted({str(place) for place in named})[:NODES_NAMED]
+    if not names:
+        return ""
+    return (
+        f" Or make what {' and '.join(names)} {'hold' if len(names) > 1 else 'holds'} where the "
+        "module is loaded, so that it is known."
+    )
 
 
 def _harmless(effects: Effects) -> Effects:
@@ -149,17 +165,21 @@ def at_all_keys(part: RegionReport, index: int) -> Obstacle:
     """Return why every key counts as read or written by a node."""
     step = part.steps[index]
     effects = on_reducers(step, part.effects[step.name])
-    start = "reads the whole state" if effects.reads is ALL else "its return value"
-    found = next((e for e in effects.evidence if e.what.startswith(start)), None)
-    verb = "read" if effects.reads is ALL else "written"
     return Obstacle(
         kind="all-keys",
         nodes=(step.name,),
-        cause=str(found or Evidence(what=f"every key may be {verb}")),
+        cause=str(_open_keys(effects)),
         declaration=decorator_line(effects),
         remedy="Name the keys in the code; or declare the node and fill in the rest of its keys.",
         declared={step.name: declared(effects)},
     )
+
+
+def _open_keys(effects: Effects) -> Evidence:
+    """Return why every key counts as read or written."""
+    start = "reads the whole state" if effects.reads is ALL else "its return value"
+    found = next((e for e in effects.evidence if e.what.startswith(start)), None)
+    return found or Evidence(what=f"may {'read' if effects.reads is ALL else 'write'} every key")
 
 
 def at_value(part: RegionReport, index: int, unsure: frozenset[str]) -> Obstacle:
@@ -244,7 +264,8 @@ def at_unknown_calls(
         + "; ".join(calls)
         + (f"; and {more} more" if more else ""),
         declaration=f"parallelize(graph, config={TRUSTING})",
-        remedy=f"Pass it, {TRUST_TERMS}; or declare each node, the first with {line}.",
+        remedy=f"Pass it, {TRUST_TERMS}; or declare each node, the first with {line}."
+        + _filled_late([effects[name] for name in names]),
     )
 
 
@@ -255,19 +276,30 @@ def call_of(name: str, effects: Effects) -> str:
     return f"{name} {what}" + (f" ({cause.where})" if cause.where else "")
 
 
+def _ignorance_of(name: str, effects: Effects) -> str:
+    """Return what of a node is not known, and where it stands."""
+    if "unknown" in effects.external:
+        return call_of(name, effects)
+    return f"{name} {_open_keys(effects)}"
+
+
 def declare_all(found: Mapping[str, Effects]) -> Obstacle:
     """Return the hint to declare several nodes, of which one alone frees less.
 
     Args:
         found: What the nodes do, two or more.
     """
-    is_short = len(found) <= MOST_DECLARED
+    names = tuple(found)
+    is_short = len(names) <= MOST_DECLARED
     return Obstacle(
         kind="several",
-        nodes=tuple(found),
-        cause="calls or keys of each are not known, and one of them alone frees less",
+        nodes=names,
+        cause="calls or keys of each are not known, and one of them alone frees less: "
+        + "; ".join(_ignorance_of(name, found[name]) for name in names[:NODES_NAMED])
+        + (f"; and {len(names) - NODES_NAMED} more" if len(names) > NODES_NAMED else ""),
         declaration=keyword_line(found) if is_short else decorator_line(next(iter(found.values()))),
         remedy="Declare them all, if that is all they do, and fill in the rest of their keys."
+        + _filled_late(list(found.values()))
         if is_short
         else "Declare each of them, if that is all it does, the first with:",
         declared={name: declared(effects) for name, effects in found.items()},

@@ -37,7 +37,9 @@ class Plan:
         """Add a node that reads some of the known keys and writes its own, or none."""
         name = f"n{len(self.effects):02}"
         reads = draw(st.sets(st.sampled_from(sorted(known)), max_size=2)) if known else set()
-        external = draw(st.sampled_from([{"model"}, {"model"}, {"model"}, {"read"}, {"unknown"}]))
+        external = draw(
+            st.sampled_from([{"model"}, {"model"}, {"model"}, {"read"}, {"write"}, {"unknown"}])
+        )
         self.effects[name] = Effects(
             reads=reads, writes={name} if writes else (), external=external
         )
@@ -198,3 +200,53 @@ def test_allowing_more_never_predicts_less(plan):
     ]
     assert trusting[0] <= spans[0]
     assert trusting[1] <= spans[1]
+
+
+def pasted(line):
+    """Return what the line of a blocker declares: effects by node, or a setting."""
+    scope = {"Effects": Effects, "ParallelConfig": ParallelConfig, "graph": None}
+    if line.startswith("@effects"):
+        return eval(line.replace("@effects", "Effects"), scope)
+    return eval(line, {**scope, "parallelize": lambda graph, **given: given})
+
+
+def applied(plan, builder, mode, blocker):
+    """Explain the graph once more, with what a blocker proposes."""
+    found = pasted(blocker.declaration)
+    if isinstance(found, Effects):
+        (name,) = blocker.nodes
+        found = {"effects": {name: found}}
+    config = ParallelConfig(durations=plan.durations)
+    if "config" in found:
+        config = config.model_copy(update={"unknown_calls": found["config"].unknown_calls})
+    return explain(
+        builder, mode=mode, effects={**plan.effects, **found.get("effects", {})}, config=config
+    )
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+@given(plans())
+@RELAXED
+def test_a_pasted_declaration_saves_what_its_blocker_says(mode, plan):
+    builder = plan.build()
+    report = explained(plan, builder, mode)
+    for blocker in report.blockers():
+        if blocker.declaration:
+            again = applied(plan, builder, mode, blocker)
+            assert round(again.span, 6) == round(report.span - blocker.saves, 6), blocker
+            assert again.work == report.work
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+@given(plans())
+@RELAXED
+def test_where_something_could_be_saved_there_is_a_blocker(mode, plan):
+    builder = plan.build()
+    report = explained(plan, builder, mode)
+    calm = {
+        name: Effects(reads=found.reads, writes=found.writes, external={"model"})
+        for name, found in plan.effects.items()
+    }
+    config = ParallelConfig(durations=plan.durations)
+    if explain(builder, mode=mode, effects=calm, config=config).span < report.span:
+        assert report.blockers()

@@ -17,16 +17,12 @@ strict:
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.calls.construct import makes_quietly
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
@@ -35,8 +31,9 @@ from langgraph_parallel.locations import (
     ordered_places,
 )
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
+from langgraph_parallel.lowering.exact.stays import why_in_place
 from langgraph_parallel.ordering.dependence import Step, fence_of
-from langgraph_parallel.reading.model import Node, Refusal
+from langgraph_parallel.reading.model import Refusal
 from langgraph_parallel.reading.nodes import places_changed_by_reducers
 from langgraph_parallel.reading.regions import GraphView
 
@@ -136,8 +133,7 @@ def plan_early(
         name: reason
         for name, node in view.graph.nodes.items()
         if name not in freed
-        if (reason := _why_in_place(node, effects[name], trusts_calls=trusts_calls))
-        or (reason := _why_folded(effects[name], folded))
+        if (reason := why_in_place(node, effects[name], folded, trusts_calls=trusts_calls))
     }
     planner = _Planner(
         effects=effects,
@@ -173,57 +169,6 @@ def _place(regions: Iterable[PlannedRegion]) -> dict[str, PlannedRegion]:
                 if known is None or index < known.row_of[name]:
                     place[name] = region
     return place
-
-
-def _why_in_place(node: Node, found: Effects, *, trusts_calls: bool) -> str:
-    """Return why a node never starts early, or an empty string."""
-    if not node.is_plain:
-        return "it is not a function, so that it cannot be handed a state that notes reads."
-    if node.cache_policy is not None:
-        return "its cache_policy is LangGraph's to keep."
-    if node.is_timed:
-        return "its timeout is LangGraph's to keep."
-    if not _is_made_quietly(node.schema):
-        return "making its state object runs code of its class, which counts as often as it runs."
-    if node.handles_errors:
-        return "it handles errors."
-    if node.is_deferred:
-        return "a deferred node waits for the progress of the whole graph."
-    return _why_effects(found, trusts_calls=trusts_calls)
-
-
-def _is_made_quietly(schema: Any) -> bool:
-    """Tell whether making one more state object of a schema is noticed by nobody."""
-    made = isinstance(schema, type) and (
-        issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
-    )
-    return not made or makes_quietly(schema)
-
-
-def _why_folded(found: Effects, folded: frozenset[Location]) -> str:
-    places = meeting(folded, found.looks_at)
-    return f"it looks at {places[0]}, which a reducer changes." if places else ""
-
-
-def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
-    trusted = trusts_calls and found.certain
-    if not found.certain:
-        return "some of its code could not be read."
-    if "unknown" in found.external and not trusted:
-        return "it makes a call whose effects are not known."
-    if "write" in found.external:
-        return "it writes to the world outside the state."
-    if places := sorted(map(str, ordered_places(found.changes))):
-        return f"it changes {places[0]}."
-    if found.mutates:
-        return "it changes state values in place."
-    if "identity" in found.control:
-        return "it asks which object a value of the state is, and an early run gets copies."
-    if "interrupt" in found.control:
-        return "it may pause the run."
-    if "step" in found.control:
-        return "it looks at its superstep or checkpoint."
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
