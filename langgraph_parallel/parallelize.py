@@ -30,7 +30,7 @@ from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
 from langgraph_parallel.lowering.inside import Inside
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
-from langgraph_parallel.reading.course import find_course
+from langgraph_parallel.reading.course import Course, find_course
 from langgraph_parallel.reading.declared import check_edges
 from langgraph_parallel.reading.model import Refusal, Region
 from langgraph_parallel.reading.regions import GraphView, read_graph
@@ -166,6 +166,20 @@ def _read(request: Request, declared: Mapping[str, Effects], pins: frozenset[str
     )
 
 
+def _courses(
+    request: Request,
+    view: GraphView,
+    costs: Mapping[str, float],
+    gains: Mapping[str, float],
+) -> tuple[Course, ...]:
+    """Return the runs that predictions are about: those that were recorded, else the longest."""
+    seen = request.recording.courses() if request.recording is not None else ()
+    names = {name for course in seen for row in course.rows for name in row.nodes}
+    if seen and names <= view.graph.nodes.keys():
+        return seen
+    return (find_course(view, costs, gains),)
+
+
 def _keeps_own_thread(graph: Any) -> tuple[Refusal, ...]:
     return _KEEPS_OWN_THREAD if getattr(graph, "checkpointer", None) is True else ()
 
@@ -227,7 +241,7 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
         unit="s" if durations_of(request) else "calls",
         costs={**costs, **costs_inside(reports, durations)},
         timeline=Timeline(
-            courses=(find_course(view, costs, {p.region.nodes[0]: p.gain for p in parts}),),
+            courses=_courses(request, view, costs, {p.region.nodes[0]: p.gain for p in parts}),
             chains={p.region.nodes[0]: Chain.of(p) for p in parts},
             inside={host: report.timeline for host, report in reports.items()},
         ),
@@ -293,7 +307,7 @@ def _start_early(request: Request) -> LoweredExact:
         inside,
         durations={**durations_inside(reports), **durations_of(request)},
         unit="s" if durations_of(request) else "calls",
-        courses=lambda costs, gains: (find_course(view, costs, gains),),
+        courses=functools.partial(_courses, request, view),
         what_if=functools.partial(_start_early_if, request),
         freed=request.freed,
         limits=request.resources,

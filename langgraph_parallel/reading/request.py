@@ -95,7 +95,7 @@ def request_inside(request: Request, host: str, effects: Mapping[str, Effects]) 
         effects=effects,
         resources={},  # it counts as one user, also where the graph around it allows several
         config=request.config.model_copy(update={"durations": durations[host]}),
-        recording=None,
+        recording=request.recording and request.recording.inside(host),
         freed=frozenset(split_names(dict.fromkeys(request.freed), request.graph)[1][host]),
     )
 

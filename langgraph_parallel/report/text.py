@@ -71,7 +71,7 @@ def _terms(report: GraphReport) -> str:
     if not courses:
         return ""
     if courses[0].is_seen:
-        return f" in the {len(courses)} recorded run{'s' * (len(courses) > 1)}"
+        return " in the recorded run" if len(courses) == 1 else f" in {len(courses)} recorded runs"
     loops, choices = courses[0].loops, courses[0].choices
     terms = ["on its longest way"] * bool(choices)
     terms += [f"with its loop at {', '.join(loops[:MOST_NAMED])} passed once"] * bool(loops)
