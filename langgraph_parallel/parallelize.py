@@ -13,10 +13,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, overload
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.typing import ContextT, InputT, OutputT, StateT
 
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
@@ -26,7 +27,12 @@ from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
 from langgraph_parallel.lowering.exact.graph import compile_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
-from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
+from langgraph_parallel.lowering.guard import (
+    ReportedBuilder,
+    ReportedGraph,
+    Rewrite,
+    compile_guarded,
+)
 from langgraph_parallel.lowering.inside import Inside
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
@@ -56,13 +62,36 @@ from langgraph_parallel.report.mermaid import draw_mermaid
 from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.report import ParallelReport
 
-GraphT = TypeVar("GraphT", StateGraph[Any, Any, Any, Any], CompiledStateGraph[Any, Any, Any, Any])
 Mode: TypeAlias = Literal["fanout", "exact"]
 _MODES: Final = ("fanout", "exact")
 
 
+@overload
 def parallelize(
-    graph: GraphT,
+    graph: StateGraph[StateT, ContextT, InputT, OutputT],
+    *,
+    mode: Mode = ...,
+    effects: Mapping[str, Effects] | None = ...,
+    resources: Mapping[str, int] | None = ...,
+    config: ParallelConfig | None = ...,
+    recording: Recording | None = ...,
+    analyzers: Sequence[Analyzer] = ...,
+    trust_llm: bool = ...,
+) -> ReportedBuilder[StateT, ContextT, InputT, OutputT]: ...
+@overload
+def parallelize(
+    graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT],
+    *,
+    mode: Mode = ...,
+    effects: Mapping[str, Effects] | None = ...,
+    resources: Mapping[str, int] | None = ...,
+    config: ParallelConfig | None = ...,
+    recording: Recording | None = ...,
+    analyzers: Sequence[Analyzer] = ...,
+    trust_llm: bool = ...,
+) -> ReportedGraph[StateT, ContextT, InputT, OutputT]: ...
+def parallelize(
+    graph: StateGraph[Any, Any, Any, Any] | CompiledStateGraph[Any, Any, Any, Any],
     *,
     mode: Mode = "fanout",
     effects: Mapping[str, Effects] | None = None,
@@ -71,7 +100,7 @@ def parallelize(
     recording: Recording | None = None,
     analyzers: Sequence[Analyzer] = (),
     trust_llm: bool = False,
-) -> GraphT:
+) -> Any:
     """Return a graph that gives the same answers with independent nodes side by side.
 
     Args:
@@ -103,15 +132,13 @@ def parallelize(
     if mode == "exact":
         early = _start_early(request)
         if isinstance(graph, StateGraph):
-            return cast("GraphT", as_exact_builder(early))
-        return cast("GraphT", compile_exact(early, graph))
+            return as_exact_builder(early)
+        return compile_exact(early, graph)
     if isinstance(graph, StateGraph):
         lowered, rewrite = _fan_out(request, frozenset())
-        return cast(
-            "GraphT", as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
-        )
+        return as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
     lowered, rewrite = _fan_out(request, request.graph.pauses)
-    return cast("GraphT", compile_guarded(lowered.builder, graph, rewrite))
+    return compile_guarded(lowered.builder, graph, rewrite)
 
 
 def explain(
