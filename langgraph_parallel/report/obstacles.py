@@ -153,11 +153,11 @@ def at_memory(part: RegionReport, index: int, places: Sequence[Location]) -> Obs
 
 _KEEP_IN_STATE: Final = (
     "Keep what it remembers in a key of the state; or declare the node, if nobody minds when that "
-    "happens."
+    "happens, nor that it happens where an earlier node fails."
 )
 _MAKE_EARLIER: Final = (
     "Make what the global holds where the module is loaded, not in a node; or declare the node, if "
-    "nobody minds when the global is assigned."
+    "nobody minds when the global is assigned, nor that it is where an earlier node fails."
 )
 
 
