@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from langgraph_parallel.effects import ALL, Effects, Evidence, union
+from langgraph_parallel.effects import ALL, DECLARED, Effects, Evidence, union
 from langgraph_parallel.locations import Location, meeting, ordered_places
 from langgraph_parallel.ordering.dependence import Rule, Step
 from langgraph_parallel.report.declarations import (
@@ -17,6 +17,7 @@ from langgraph_parallel.report.declarations import (
     declared,
     decorator_line,
     keyword_line,
+    narrow,
 )
 from langgraph_parallel.report.reasons import cause_of
 from langgraph_parallel.report.region import RegionReport
@@ -29,7 +30,7 @@ MOST_DECLARED: Final = 5
 
 BlockerKind: TypeAlias = Literal[
     "unknown-calls", "external", "mutation", "control", "all-keys", "fold-value", "fold-order",
-    "same-key", "routing", "memory", "node-kind", "refusal", "several",
+    "same-key", "state-object", "routing", "memory", "node-kind", "refusal", "several",
 ]  # fmt: skip
 """What kind of obstacle it is."""
 
@@ -180,6 +181,42 @@ def _open_keys(effects: Effects) -> Evidence:
     start = "reads the whole state" if effects.reads is ALL else "its return value"
     found = next((e for e in effects.evidence if e.what.startswith(start)), None)
     return found or Evidence(what=f"may {'read' if effects.reads is ALL else 'write'} every key")
+
+
+def implied_reads(effects: Effects) -> frozenset[str]:
+    """Return the keys that count as read though the node's code does not look at them.
+
+    Making its state object validates or converts them, or its cache key is made of them.
+    """
+    if effects.reads is ALL or not effects.evidence or DECLARED in effects.evidence:
+        return frozenset()
+    known = narrow(replace(effects, reads=ALL)).reads
+    assert known is not ALL
+    return effects.reads - known
+
+
+def at_state_object(part: RegionReport, index: int, implied: frozenset[str]) -> Obstacle:
+    """Return which keys count as read because the node's state object is made of them."""
+    step = part.steps[index]
+    effects = on_reducers(step, part.effects[step.name])
+    assert effects.reads is not ALL
+    found = next((e for e in effects.evidence if e.what.startswith("is handed a ")), None)
+    keys = ", ".join(map(repr, sorted(implied)))
+    calm = replace(effects, reads=effects.reads - implied)
+    helps = found is None or not part.has_barriers
+    return Obstacle(
+        kind="state-object",
+        nodes=(step.name,),
+        cause=f"{found or 'its state object is checked when it is made'}, "
+        f"so {keys} count{'s' * (len(implied) == 1)} as read",
+        declaration=decorator_line(calm) if helps else "",
+        remedy="Give the node a state with only the keys that it reads, "
+        "add_node(..., input_schema=...)" + (_OR_DECLARE if helps else "."),
+        declared={step.name: declared(calm)} if helps else {},
+    )
+
+
+_OR_DECLARE: Final = "; or declare the node, if nobody minds where those keys are validated."
 
 
 def at_value(part: RegionReport, index: int, unsure: frozenset[str]) -> Obstacle:

@@ -116,4 +116,5 @@ def _place_of_read(effects: Effects, keys: tuple[str, ...]) -> str:
     for evidence in effects.evidence:
         if evidence.what in wanted or evidence.what.startswith("reads the whole"):
             return f" ({evidence.where})" if evidence.where else ""
-    return ""
+    made = next((e.what for e in effects.evidence if e.what.startswith("is handed a ")), "")
+    return f": it {made}" if made else ""

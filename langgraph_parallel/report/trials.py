@@ -3,6 +3,7 @@
     obstacle                           tried instead
     a node keeps its place             it does no more than what is certainly known
     a node reads or writes every key   it touches only the keys that are certainly known
+    its state object reads a key       it does not
     a value may be an `Overwrite`      it is a plain operand of the reducer
     two folds against name order       the later node renamed, so that it sorts last
     two write one key                  the later node writes another one
@@ -32,9 +33,11 @@ from langgraph_parallel.report.obstacles import (
     at_choice,
     at_fence,
     at_memory,
+    at_state_object,
     at_unknown_calls,
     at_value,
     declare_all,
+    implied_reads,
     on_reducers,
     only_unknown_calls,
     places_in_the_way,
@@ -141,6 +144,8 @@ def _early(part: RegionReport, index: int) -> Obstacle | None:
         return found
     if effects.reads is ALL or effects.writes is ALL:
         return at_all_keys(part, index)
+    if implied := _implied(part, index):
+        return at_state_object(part, index, implied)
     if why := part.stays.get(step.name):
         return Obstacle(
             kind="node-kind",
@@ -173,6 +178,9 @@ def _in_supersteps(part: RegionReport, costs: Sequence[float]) -> Iterator[Trial
         elif effects.reads is ALL or effects.writes is ALL:
             found = at_all_keys(part, i)
             freed = _narrowed(step, effects)
+        elif implied := _implied(part, i):
+            found = at_state_object(part, i, implied)
+            freed = replace(step, reads=step.reads - implied)
         elif unsure := _unsure(part, i, folded):
             found = at_value(part, i, unsure)
             freed = replace(step, folds=step.folds | unsure)
@@ -199,6 +207,12 @@ def _fence_bounds(part: RegionReport, costs: Sequence[float]) -> dict[int, float
         fence: costs[fence] + sides[k] + sides[k + 1] - max(costs[fence], sides[k], sides[k + 1])
         for k, fence in enumerate(fences)
     }
+
+
+def _implied(part: RegionReport, index: int) -> frozenset[str]:
+    """Return the keys that hold a node only because its state object is made of them."""
+    earlier = frozenset().union(*(other.writes for other in part.steps[:index]))
+    return implied_reads(part.effects[part.steps[index].name]) & earlier
 
 
 def _unsure(part: RegionReport, index: int, folded: frozenset[str]) -> frozenset[str]:

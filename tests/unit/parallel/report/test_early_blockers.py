@@ -5,6 +5,7 @@ import gc
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
+from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ParallelConfig, effects, explain
@@ -116,6 +117,43 @@ def test_a_global_that_nodes_fill_is_to_be_made_where_the_module_is_loaded(mode)
     report = explain(chain(read_a, read_b), mode=mode)
     remedies = " ".join(blocker.remedy for blocker in report.blockers())
     assert "where the module is loaded" in remedies
+
+
+class Checked(BaseModel):
+    text: str = ""
+    a: str = Field(default="", max_length=80)
+    b: str = Field(default="", max_length=80)
+
+
+class OnlyText(BaseModel):
+    text: str = ""
+
+
+def checked_a(state: Checked):
+    return {"a": state.text}
+
+
+def checked_b(state: Checked):
+    return {"b": state.text}
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_a_state_object_that_checks_its_fields_is_named_and_a_smaller_one_helps(mode):
+    def build(schema):
+        builder = StateGraph(Checked)
+        builder.add_node("a_", checked_a)
+        builder.add_node("b_", checked_b, input_schema=schema)
+        return builder.add_edge(START, "a_").add_edge("a_", "b_")
+
+    report = explain(build(Checked), mode=mode)
+    (blocker,) = report.blockers()
+    assert (blocker.kind, blocker.nodes, blocker.saves) == ("state-object", ("b_",), 1.0)
+    assert "so 'a' counts as read" in blocker.cause
+    assert "input_schema=" in blocker.remedy
+    if blocker.declaration:
+        found = {"b_": pasted(blocker.declaration)}
+        assert explain(build(Checked), mode=mode, effects=found).span == 1.0
+    assert explain(build(OnlyText), mode=mode).span == report.span - blocker.saves
 
 
 class Door:
