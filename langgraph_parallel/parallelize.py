@@ -215,6 +215,17 @@ def _is_timed(graph: Any) -> tuple[Refusal, ...]:
     return _IS_TIMED if getattr(graph, "step_timeout", None) is not None else ()
 
 
+def _is_made(graph: Any) -> tuple[Refusal, ...]:
+    return _IS_MADE if hasattr(graph, "parallel_rewrite") else ()
+
+
+_IS_MADE: Final = (
+    Refusal(
+        rule="parallelized",
+        nodes=(),
+        reason="it went through parallelize() already; its own report is `.parallel_report`.",
+    ),
+)
 _IS_TIMED: Final = (
     Refusal(
         rule="step-timeout",
@@ -261,7 +272,7 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
     drawn = {host for host, report in reports.items() if report.is_parallel}
     report = ParallelReport(
         regions=(*parts, *regions_inside(reports, durations)),
-        refusals=view.refusals + refusals_inside(reports) + kept,
+        refusals=view.refusals + refusals_inside(reports) + kept + _is_made(request.source),
         effects={**view.effects, **effects_inside(reports)},
         before=draw_mermaid(request.graph, drawn) if view.effects else "",
         after=draw_mermaid(lowered.graph, drawn) if view.effects else "",

@@ -175,6 +175,13 @@ def test_a_parallel_graph_says_so(mode):
         assert report.blockers() == ()
 
 
+def test_a_graph_that_was_made_parallel_names_its_own_report():
+    builder = graph({k: ask("q", k) for k in "ab"}, [(START, "a"), ("a", "b"), ("b", END)])
+    for made in (parallelize(builder), parallelize(builder.compile())):
+        assert "the graph: it went through parallelize() already" in str(explain(made))
+    assert "already" not in str(explain(builder))
+
+
 def test_branches_that_meet_without_waiting_are_named():
     edges = [(START, "a"), (START, "b"), ("b", "c"), ("a", "d"), ("c", "d"), ("d", END)]
     report = explain(graph({k: ask("q", k) for k in "abcd"}, edges))
