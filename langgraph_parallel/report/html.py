@@ -46,7 +46,7 @@ def as_html(report: GraphReport) -> str:
     """Return a report as an HTML fragment, as notebooks show it."""
     parts = [_STYLE, f"<p><strong>{escape(headline(report))}</strong></p>"]
     for part in report.regions:
-        parts += [_drawings(part), _pairs(part)]
+        parts += [_drawings(part), _pairs(part)] if part.pair_count else []
     parts += [_blockers(report), _refusals(report)]
     parts += [_details("Mermaid", f"<pre>{escape(report.after)}</pre>")]
     return f'<div class="lg-parallel">{"".join(parts)}</div>'

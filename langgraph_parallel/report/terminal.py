@@ -48,6 +48,8 @@ def render(report: GraphReport) -> Any:
     # `Text` takes its argument literally: brackets in a node's name are no markup.
     tree = Tree(Text(headline(report), style="bold"), guide_style="dim")
     for part in report.regions:
+        if not part.pair_count:
+            continue
         branch = tree.add(Text(f"Run of {len(part.region.nodes)} nodes"))
         branch.add(_level_table(part, report.predicted))
     if found := advice(report):

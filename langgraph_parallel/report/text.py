@@ -29,7 +29,7 @@ def text_lines(report: GraphReport) -> Iterator[str]:
     """Yield the lines of the text form."""
     yield headline(report)
     for part in report.regions:
-        yield from _region_lines(part)
+        yield from _region_lines(part) if part.pair_count else ()
     yield from _blocker_lines(report)
     if report.refusals:
         yield "Left as it is:"

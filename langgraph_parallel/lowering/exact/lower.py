@@ -202,13 +202,18 @@ def _region_reports(
     effects: Mapping[str, Effects],
     costs: Mapping[str, float],
 ) -> list[RegionReport]:
-    """Return what becomes of the foreseeable runs, without those that are the end of another."""
+    """Return what becomes of the foreseeable runs, without those that are the end of another.
+
+    A run of one node is among them only if the node never starts early.
+    """
+    stays = {name: refusal.reason for refusal in plan.refusals for name in refusal.nodes}
     shown: list[PlannedRegion] = []
     for run in sorted(plan.runs, key=lambda run: -len(run.row_of)):
         is_end = any(run.rows == other.rows[-len(run.rows) :] for other in shown)
-        if len(run.row_of) > 1 and not is_end:
+        # A node alone in its run starts no earlier, but what stays may hold others.
+        counts = len(run.row_of) > 1 or any(name in stays for row in run.rows for name in row)
+        if counts and not is_end:
             shown.append(run)
-    stays = {name: refusal.reason for refusal in plan.refusals for name in refusal.nodes}
     in_order = [run for run in plan.runs if run in shown]
     return [_region_report(run, steps, effects, costs, stays) for run in in_order]
 
