@@ -35,7 +35,8 @@ class ParallelConfig(BaseModel):
 
     durations: Mapping[str, float] = Field(default_factory=dict)
     """Seconds that a node takes, by node name (>= 0), for the predicted speed-up. A node without an
-    entry counts as 1 when it makes a model or other outside call and as 0 when it does not."""
+    entry counts as 1 when it makes a model or other outside call, also where it makes several in a
+    loop, and as 0 when it does not; a recording knows better."""
 
     speculate: Literal["never", "pure"] = "never"
     """Whether, with `mode="exact"`, a node may start before a router has chosen it. `pure` lets

@@ -63,6 +63,10 @@ class Evidence:
         return f"{self.what} ({self.where})" if self.where else self.what
 
 
+DECLARED: Final = Evidence(what="declared with @effects")
+"""The reason for effects that a node's own function carries."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
     """An upper bound of what one node does in one run.
@@ -196,7 +200,7 @@ def effects(
         goto=goto,  # type: ignore[arg-type]
         folds=folds,  # type: ignore[arg-type]
         resources=resources,  # type: ignore[arg-type]
-        evidence=(Evidence(what="declared with @effects"),),
+        evidence=(DECLARED,),
     )
 
     def mark(function: _F) -> _F:

@@ -10,13 +10,15 @@ rewritten.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.pregel import Pregel
+from langgraph.typing import ContextT, InputT, OutputT, StateT
 
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
@@ -26,11 +28,18 @@ from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
 from langgraph_parallel.lowering.exact.graph import compile_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
-from langgraph_parallel.lowering.guard import Rewrite, compile_guarded
+from langgraph_parallel.lowering.guard import (
+    ReportedBuilder,
+    ReportedGraph,
+    Rewrite,
+    compile_guarded,
+)
 from langgraph_parallel.lowering.inside import Inside
 from langgraph_parallel.lowering.kept import keep
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
+from langgraph_parallel.reading.course import Course, find_course
+from langgraph_parallel.reading.declared import check_edges
 from langgraph_parallel.reading.functional import is_without_edges, refuse
 from langgraph_parallel.reading.model import Refusal, Region
 from langgraph_parallel.reading.regions import GraphView, read_graph
@@ -44,7 +53,9 @@ from langgraph_parallel.reading.request import (
 from langgraph_parallel.reading.subgraphs import find_subgraphs, split_names
 from langgraph_parallel.reading.trace import Recording
 from langgraph_parallel.report.costs import costs_of
+from langgraph_parallel.report.critical_path import Chain, Timeline
 from langgraph_parallel.report.inside import (
+    costs_inside,
     durations_inside,
     effects_inside,
     refusals_inside,
@@ -54,18 +65,49 @@ from langgraph_parallel.report.mermaid import draw_mermaid
 from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.report import ParallelReport
 
-GraphT = TypeVar(
-    "GraphT",
-    StateGraph[Any, Any, Any, Any],
-    CompiledStateGraph[Any, Any, Any, Any],
-    Pregel[Any, Any, Any, Any],
-)
 Mode: TypeAlias = Literal["fanout", "exact"]
 _MODES: Final = ("fanout", "exact")
+_PregelT = TypeVar("_PregelT", bound=Pregel[Any, Any, Any, Any])
 
 
+@overload
 def parallelize(
-    graph: GraphT,
+    graph: StateGraph[StateT, ContextT, InputT, OutputT],
+    *,
+    mode: Mode = ...,
+    effects: Mapping[str, Effects] | None = ...,
+    resources: Mapping[str, int] | None = ...,
+    config: ParallelConfig | None = ...,
+    recording: Recording | None = ...,
+    analyzers: Sequence[Analyzer] = ...,
+    trust_llm: bool = ...,
+) -> ReportedBuilder[StateT, ContextT, InputT, OutputT]: ...
+@overload
+def parallelize(
+    graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT],
+    *,
+    mode: Mode = ...,
+    effects: Mapping[str, Effects] | None = ...,
+    resources: Mapping[str, int] | None = ...,
+    config: ParallelConfig | None = ...,
+    recording: Recording | None = ...,
+    analyzers: Sequence[Analyzer] = ...,
+    trust_llm: bool = ...,
+) -> ReportedGraph[StateT, ContextT, InputT, OutputT]: ...
+@overload
+def parallelize(
+    graph: _PregelT,
+    *,
+    mode: Mode = ...,
+    effects: Mapping[str, Effects] | None = ...,
+    resources: Mapping[str, int] | None = ...,
+    config: ParallelConfig | None = ...,
+    recording: Recording | None = ...,
+    analyzers: Sequence[Analyzer] = ...,
+    trust_llm: bool = ...,
+) -> _PregelT: ...
+def parallelize(
+    graph: StateGraph[Any, Any, Any, Any] | Pregel[Any, Any, Any, Any],
     *,
     mode: Mode = "fanout",
     effects: Mapping[str, Effects] | None = None,
@@ -74,7 +116,7 @@ def parallelize(
     recording: Recording | None = None,
     analyzers: Sequence[Analyzer] = (),
     trust_llm: bool = False,
-) -> GraphT:
+) -> Any:
     """Return a graph that gives the same answers with independent nodes side by side.
 
     Args:
@@ -103,21 +145,19 @@ def parallelize(
     """
     _check_mode(mode)
     if is_without_edges(graph):
-        return cast("GraphT", keep(graph, _refused(graph)))
+        return keep(graph, _refused(graph))
     request = read_request(graph, effects, resources, config)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         early = _start_early(request)
         if isinstance(graph, StateGraph):
-            return cast("GraphT", as_exact_builder(early))
-        return cast("GraphT", compile_exact(early, _compiled(graph)))
+            return as_exact_builder(early)
+        return compile_exact(early, _compiled(graph))
     if isinstance(graph, StateGraph):
         lowered, rewrite = _fan_out(request, frozenset())
-        return cast(
-            "GraphT", as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
-        )
+        return as_rewritten(lowered.builder, rewrite, lambda pins: _rewritten(request, pins))
     lowered, rewrite = _fan_out(request, request.graph.pauses)
-    return cast("GraphT", compile_guarded(lowered.builder, _compiled(graph), rewrite))
+    return compile_guarded(lowered.builder, _compiled(graph), rewrite)
 
 
 def explain(
@@ -144,12 +184,14 @@ def explain(
         trust_llm: Let a proposal stand for an unreadable node.
 
     Raises:
-        AnalysisError: If `graph` is not a LangGraph state graph, or `mode` is not known.
+        AnalysisError: If `graph` is not a LangGraph state graph or an edge of it leads nowhere, or
+            if `effects` or `mode` name something unknown.
     """
     _check_mode(mode)
     if is_without_edges(graph):
         return _refused(graph)
     request = read_request(graph, effects, resources, config)
+    check_edges(request.graph)
     request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
     if mode == "exact":
         return _start_early(request).rewrite.report
@@ -184,6 +226,20 @@ def _read(request: Request, declared: Mapping[str, Effects], pins: frozenset[str
     )
 
 
+def _courses(
+    request: Request,
+    view: GraphView,
+    costs: Mapping[str, float],
+    gains: Mapping[str, float],
+) -> tuple[Course, ...]:
+    """Return the runs that predictions are about: those that were recorded, else the longest."""
+    seen = request.recording.courses() if request.recording is not None else ()
+    names = {name for course in seen for row in course.rows for name in row.nodes}
+    if seen and names <= view.graph.nodes.keys():
+        return seen
+    return (find_course(view, costs, gains),)
+
+
 def _keeps_own_thread(graph: Any) -> tuple[Refusal, ...]:
     return _KEEPS_OWN_THREAD if getattr(graph, "checkpointer", None) is True else ()
 
@@ -192,6 +248,17 @@ def _is_timed(graph: Any) -> tuple[Refusal, ...]:
     return _IS_TIMED if getattr(graph, "step_timeout", None) is not None else ()
 
 
+def _is_made(graph: Any) -> tuple[Refusal, ...]:
+    return _IS_MADE if hasattr(graph, "parallel_rewrite") else ()
+
+
+_IS_MADE: Final = (
+    Refusal(
+        rule="parallelized",
+        nodes=(),
+        reason="it went through parallelize() already; its own report is `.parallel_report`.",
+    ),
+)
 _IS_TIMED: Final = (
     Refusal(
         rule="step-timeout",
@@ -232,16 +299,23 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
     inside = {} if kept else _fan_out_inside(request, inner_effects)
     reports = {host: part.report for host, part in inside.items()}
     durations = {**durations_inside(reports), **durations_of(request)}
-    parts = () if kept else tuple(_order(request, view, r, durations) for r in view.regions)
+    costs = costs_of(durations, view.effects)
+    parts = () if kept else tuple(_order(request, view, r, costs) for r in view.regions)
     lowered = lower_fanout(request.builder, request.graph, parts, inside)
     drawn = {host for host, report in reports.items() if report.is_parallel}
     report = ParallelReport(
         regions=(*parts, *regions_inside(reports, durations)),
-        refusals=view.refusals + refusals_inside(reports) + kept,
+        refusals=view.refusals + refusals_inside(reports) + kept + _is_made(request.source),
         effects={**view.effects, **effects_inside(reports)},
         before=draw_mermaid(request.graph, drawn) if view.effects else "",
         after=draw_mermaid(lowered.graph, drawn) if view.effects else "",
         unit="s" if durations_of(request) else "calls",
+        costs={**costs, **costs_inside(reports, durations)},
+        timeline=Timeline(
+            courses=_courses(request, view, costs, {p.region.nodes[0]: p.gain for p in parts}),
+            chains={p.region.nodes[0]: Chain.of(p) for p in parts},
+            inside={host: report.timeline for host, report in reports.items()},
+        ),
         what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
     )
     return lowered, record_rewrite(request.source, lowered, report, view.relied_on)
@@ -259,12 +333,13 @@ def _fan_out_inside(
         if rewrite.report.is_parallel:
             made, model = compile_guarded(lowered.builder, made, rewrite), lowered.graph
         assert model is not None
-        inside[host] = Inside(graph=made, model=model, report=rewrite.report)
+        is_new = made is not inner.source
+        inside[host] = Inside(graph=made, model=model, report=rewrite.report, is_new=is_new)
     return inside
 
 
 def _order(
-    request: Request, view: GraphView, region: Region, durations: Mapping[str, float]
+    request: Request, view: GraphView, region: Region, costs: Mapping[str, float]
 ) -> RegionReport:
     """Return the earliest superstep of each node of a region, and why it is not earlier."""
     effects, graph = view.effects_in(region), view.graph
@@ -283,7 +358,7 @@ def _order(
         steps=steps,
         schedule=build_schedule(steps, request.resources),
         effects=effects,
-        costs=costs_of(durations, region.nodes, view.effects),
+        costs={name: costs[name] for name in region.nodes},
     )
 
 
@@ -304,9 +379,35 @@ def _start_early(request: Request) -> LoweredExact:
         inside,
         durations={**durations_inside(reports), **durations_of(request)},
         unit="s" if durations_of(request) else "calls",
+        courses=functools.partial(_courses, request, view),
+        what_if=functools.partial(_start_early_if, request),
+        freed=request.freed,
         limits=request.resources,
         config=request.config,
     )
+
+
+def _start_early_if(
+    request: Request,
+    effects: Mapping[str, Effects] | None,
+    *,
+    freed: frozenset[str] = frozenset(),
+    trusting: bool = False,
+) -> ParallelReport:
+    """Return the report on early starts if something else were known of the graph.
+
+    Args:
+        request: What is known.
+        effects: Other effects of nodes; None leaves those of the request.
+        freed: Nodes that may start early whatever they are.
+        trusting: Take calls that are not known to be without effects.
+    """
+    config = request.config
+    if trusting:
+        config = config.model_copy(update={"unknown_calls": "independent"})
+    given = request.effects if effects is None else effects
+    changed = replace(request, effects=given, config=config, freed=freed)
+    return _start_early(changed).rewrite.report
 
 
 def _start_early_inside(
@@ -320,8 +421,10 @@ def _start_early_inside(
         report, made = lowered.rewrite.report, inner.source
         if inner.graph.own_thread:
             kept = report.refusals + _KEEPS_OWN_THREAD
-            report = replace(report, regions=(), refusals=kept, runtime=None)
-        elif report.regions:
+            timeline = report.timeline.unchanged()
+            report = replace(report, regions=(), refusals=kept, runtime=None, timeline=timeline)
+        elif lowered.has_starts:
             made = compile_exact(lowered, made)
-        inside[host] = Inside(graph=made, model=model, report=report)
+        is_new = made is not inner.source
+        inside[host] = Inside(graph=made, model=model, report=report, is_new=is_new)
     return inside

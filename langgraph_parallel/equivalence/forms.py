@@ -87,7 +87,7 @@ def original(graph: Graph) -> Compiled:
 
 def rewritten(graph: Graph, case: Case) -> tuple[Compiled, Facts]:
     """Return the parallel form of a graph, ready to run, and the facts of its report."""
-    made = parallelize(graph, mode=case.mode, **case.options)  # type: ignore[type-var]
+    made = parallelize(graph, mode=case.mode, **case.options)
     after = original(made)
     report = after.parallel_report  # type: ignore[attr-defined]
     return after, facts_of(report)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.errors import RewriteError
-from langgraph_parallel.lowering.guard import Rewrite, fingerprint, guard
+from langgraph_parallel.lowering.guard import (
+    AnyReported,
+    ReportedBuilder,
+    Rewrite,
+    fingerprint,
+    guard,
+)
 from langgraph_parallel.report.report import ParallelReport
 
 Rewriter: TypeAlias = Callable[[frozenset[str]], tuple[StateGraph[Any, Any, Any, Any], Rewrite]]
 """Makes the rewritten builder anew, keeping the named nodes in place."""
 
 
-class RewrittenBuilder(StateGraph[Any, Any, Any, Any]):
+class RewrittenBuilder(ReportedBuilder[Any, Any, Any, Any]):
     """A `StateGraph` whose edges were rewritten; compile it, or add it to another graph."""
 
     parallel_rewrite: Rewrite
@@ -34,7 +40,7 @@ class RewrittenBuilder(StateGraph[Any, Any, Any, Any]):
         """The graph that was given to `parallelize`."""
         return self.parallel_rewrite.source
 
-    def compile(self, *args: Any, **settings: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def compile(self, *args: Any, **settings: Any) -> AnyReported:
         """Compile the graph, as `StateGraph.compile` does.
 
         Nodes named in `interrupt_before` or `interrupt_after` keep their place in the original
@@ -52,11 +58,12 @@ class RewrittenBuilder(StateGraph[Any, Any, Any, Any]):
         checkpointer = args[0] if args else settings.get("checkpointer")
         if checkpointer is True:
             # A sub-graph that keeps its own thread may have been paused by the original.
-            return clone_builder(self.original).compile(*args, **settings)
+            kept = clone_builder(self.original).compile(*args, **settings)
+            return cast("AnyReported", kept)  # the one that has no report
         pins = _named(settings.get("interrupt_before")) | _named(settings.get("interrupt_after"))
         if "*" in pins or pins & self.parallel_rewrite.moved:
-            kept, rewrite = self.parallel_rewriter(pins)
-            return guard(kept.compile(*args, **settings), rewrite, CompiledStateGraph)
+            pinned, rewrite = self.parallel_rewriter(pins)
+            return guard(pinned.compile(*args, **settings), rewrite, CompiledStateGraph)
         compiled = super().compile(*args, **settings)
         return guard(compiled, self.parallel_rewrite, type(compiled))
 

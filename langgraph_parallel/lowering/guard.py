@@ -22,13 +22,14 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
 from langgraph.graph import END, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
+from langgraph.typing import ContextT, InputT, OutputT, StateT
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
 from langgraph_parallel._compat.edges import Foreseen, follow_either
@@ -98,7 +99,7 @@ def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
-class ReportedGraph(CompiledStateGraph[Any, Any, Any, Any]):
+class ReportedGraph(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
     """The compiled graph that `parallelize` returns.
 
     It is used like any `CompiledStateGraph`; `parallel_report` says what was done and `original` is
@@ -122,7 +123,32 @@ class ReportedGraph(CompiledStateGraph[Any, Any, Any, Any]):
         return self.parallel_rewrite.source
 
 
-class RewrittenGraph(ReportedGraph):
+class ReportedBuilder(StateGraph[StateT, ContextT, InputT, OutputT]):
+    """The builder that `parallelize` returns: compile it, or add it to another graph."""
+
+    @property
+    def parallel_report(self) -> ParallelReport:
+        """What was made parallel, and why the rest was not."""
+        raise NotImplementedError
+
+    @property
+    def original(self) -> Any:
+        """The graph that was given to `parallelize`."""
+        raise NotImplementedError
+
+    if TYPE_CHECKING:
+
+        def compile(
+            self, *args: Any, **settings: Any
+        ) -> ReportedGraph[StateT, ContextT, InputT, OutputT]:
+            """Compile the graph, as `StateGraph.compile` does; the result carries the report."""
+
+
+AnyReported: TypeAlias = ReportedGraph[Any, Any, Any, Any]
+"""One whose state may be of any type."""
+
+
+class RewrittenGraph(ReportedGraph[Any, Any, Any, Any]):
     """A compiled graph in which nodes moved to other supersteps."""
 
     def stream(
@@ -306,7 +332,7 @@ def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 def guard(
     compiled: CompiledStateGraph[Any, Any, Any, Any], rewrite: Rewrite, base: type
-) -> ReportedGraph:
+) -> AnyReported:
     """Make a freshly compiled graph a `ReportedGraph` that is also an instance of `base`.
 
     Where no node moved nothing needs guarding, and the graph behaves as it did.
@@ -327,17 +353,22 @@ def compile_guarded(
     builder: StateGraph[Any, Any, Any, Any],
     model: CompiledStateGraph[Any, Any, Any, Any],
     rewrite: Rewrite,
-) -> ReportedGraph:
+) -> AnyReported:
     """Compile a rewritten builder with every setting of `model`, as a graph of its class too."""
     return guard(compile_like(builder, model), rewrite, type(model))
 
 
+def stands_for(made: type) -> type:
+    """Return the class of the graphs for which those of a class of ours stand."""
+    return [base for base in made.__bases__ if base is not Generic][-1]
+
+
 @functools.cache
-def _guarded_class(kind: type[ReportedGraph], base: type) -> type[ReportedGraph]:
+def _guarded_class(kind: type[AnyReported], base: type) -> type[AnyReported]:
     if issubclass(kind, base):
         return kind
     if issubclass(base, ReportedGraph):
-        return _guarded_class(kind, base.__bases__[-1])
+        return _guarded_class(kind, stands_for(base))
     return type(f"Rewritten{base.__name__}", (kind, base), {})
 
 

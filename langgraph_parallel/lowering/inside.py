@@ -22,6 +22,8 @@ class Inside:
     model: Graph
     """The same as a model."""
     report: ParallelReport
+    is_new: bool
+    """Whether `graph` is another one than before."""
 
 
 def place_inside(builder: StateGraph[Any, Any, Any, Any], inside: Mapping[str, Inside]) -> None:

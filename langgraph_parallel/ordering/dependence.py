@@ -59,6 +59,8 @@ class Step:
     """Written reducer keys that take a plain operand: they may share a superstep."""
     turns: frozenset[str] = frozenset()
     """Written keys that are taken in program order whatever the names of the nodes are."""
+    reduced: frozenset[str] = frozenset()
+    """All written reducer keys."""
     resources: frozenset[str]
     looks_at: frozenset[Location] = frozenset()
     """Places outside the state that it looks at."""
@@ -121,23 +123,41 @@ def build_steps(
         trust_unknown_calls: Take calls that are not known to be without effects.
         taking_turns: The nodes whose writes LangGraph is told to take in program order.
     """
-    steps = []
-    for name in names:
-        found = effects[name]
-        writes = bounded(found.writes, keys)
-        step = Step(
-            name=name,
-            reads=bounded(found.reads, keys),
-            writes=writes,
-            folds=found.folds & folding,
-            turns=writes if name in taking_turns else frozenset(),
-            resources=found.resources,
-            looks_at=found.looks_at,
-            changes=found.changes,
-            fence=fence_of(found, trust_unknown_calls=trust_unknown_calls),
+    return tuple(
+        _step(
+            name,
+            effects[name],
+            keys,
+            folding,
+            trust_unknown_calls=trust_unknown_calls,
+            takes_turns=name in taking_turns,
         )
-        steps.append(step)
-    return tuple(steps)
+        for name in names
+    )
+
+
+def _step(
+    name: str,
+    effects: Effects,
+    keys: frozenset[str],
+    folding: frozenset[str],
+    *,
+    trust_unknown_calls: bool,
+    takes_turns: bool,
+) -> Step:
+    writes = bounded(effects.writes, keys)
+    return Step(
+        name=name,
+        reads=bounded(effects.reads, keys),
+        writes=writes,
+        folds=effects.folds & folding,
+        turns=writes if takes_turns else frozenset(),
+        reduced=writes & folding,
+        resources=effects.resources,
+        looks_at=effects.looks_at,
+        changes=effects.changes,
+        fence=fence_of(effects, trust_unknown_calls=trust_unknown_calls),
+    )
 
 
 def fence_of(effects: Effects, *, trust_unknown_calls: bool) -> Rule | None:

@@ -59,7 +59,7 @@ def read_exits(
             joins[source].append((frozenset(sources), target))
     exits = {}
     for name in plain:
-        ways = list(routes.get(name, ()))
+        ways = [way for way in routes.get(name, ()) if not _says_no_more(way, plain[name])]
         known = [targets for targets, _ in ways if targets is not ALL]
         exits[name] = Exits(
             plain=frozenset(plain[name]),
@@ -69,6 +69,15 @@ def read_exits(
             splits=any(several for _, several in ways),
         )
     return exits
+
+
+def _says_no_more(way: tuple[Keys, bool], plain: set[str]) -> bool:
+    """Tell whether a router, or `Command`, leads only where plain edges lead anyway.
+
+    LangGraph starts a node once, however many edges lead to it in one superstep.
+    """
+    targets, several = way
+    return targets is not ALL and not several and targets - {END} <= plain
 
 
 def find_brackets(exits: Mapping[str, Exits]) -> tuple[frozenset[str], frozenset[str]]:

@@ -131,5 +131,10 @@ class Refusal:
     """What its author can do about it, or empty."""
 
     def __str__(self) -> str:
-        subject = ", ".join(self.nodes) if self.nodes else "the graph"
+        subject = ", ".join(map(shown_name, self.nodes)) if self.nodes else "the graph"
         return f"{subject}: {self.reason}" + (f" {self.remedy}" if self.remedy else "")
+
+
+def shown_name(name: str) -> str:
+    """Return how a sentence calls a node."""
+    return "START" if name == START else name

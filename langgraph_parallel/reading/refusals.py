@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from langgraph_parallel.effects import Effects, Keys, bounded
+from langgraph_parallel.effects import ALL, Effects, Keys, bounded
 from langgraph_parallel.ordering.dependence import build_steps, constrain
-from langgraph_parallel.reading.model import ROOT, Graph, Refusal
+from langgraph_parallel.reading.model import END, ROOT, START, Graph, Refusal, shown_name
 from langgraph_parallel.reading.nodes import Route, may_jump, routes_anywhere
 
 
@@ -67,6 +68,7 @@ def concurrency_refusals(
     unmatched: frozenset[str],
 ) -> Iterable[Refusal]:
     """Refuse a graph in which several nodes may be active anywhere."""
+    forks: list[str] = []
     for source in sorted(unmatched):
         if graph.routers.get(source) and any(several for _, several in ways[source]):
             yield Refusal(
@@ -76,12 +78,54 @@ def concurrency_refusals(
                 remedy="Annotate the path function's result with Literal[...].",
             )
         else:
-            yield Refusal(
-                rule="already-parallel",
-                nodes=(source,),
-                reason="it starts several branches that do not meet again in one node.",
-                remedy='Join them with add_edge([...], "node").',
-            )
+            forks.append(source)
+    if forks:
+        yield _already_parallel(graph, ways, forks)
+
+
+def _already_parallel(
+    graph: Graph, ways: Mapping[str, list[tuple[Keys, bool]]], forks: Sequence[str]
+) -> Refusal:
+    """Return the refusal of a graph whose branches run side by side by its own edges."""
+    shown = []
+    for source in forks:
+        plain = {v for u, v in graph.edges if u == source}
+        plain |= {target for sources, target in graph.joins if source in sources}
+        plain |= {t for targets, _ in ways[source] if targets is not ALL for t in targets}
+        if len(beside := sorted(plain - {END})) > 1:
+            shown.append(f"{shown_name(source)} starts {' and '.join(beside[:_MOST_NAMED])}")
+    more = f", and {len(shown) - _MOST_NAMED} more do so" if len(shown) > _MOST_NAMED else ""
+    example = f": {', '.join(shown[:_MOST_NAMED])}{more}" if shown else ""
+    meeting = _meeting_without_waiting(graph)
+    if meeting is None:
+        reason = f"branches run side by side already{example}."
+        return Refusal(rule="already-parallel", nodes=tuple(forks), reason=reason)
+    sources, target = meeting
+    return Refusal(
+        rule="already-parallel",
+        nodes=tuple(forks),
+        reason=f"branches run side by side already{example}; {target} does not wait for all of "
+        "them.",
+        remedy=f"Join them with add_edge({list(sources)!r}, {target!r}).",
+    )
+
+
+def _meeting_without_waiting(graph: Graph) -> tuple[tuple[str, ...], str] | None:
+    """Return the ends of branches, and the node to which each leads by an edge of its own."""
+    joined = {target for _, target in graph.joins}
+    sources: dict[str, list[str]] = {}
+    for source, target in sorted(graph.edges):
+        if source != START and target != END:
+            sources.setdefault(target, []).append(source)
+    for target in graph.nodes:
+        found = sources.get(target, [])
+        if len(found) > 1 and target not in joined:
+            return tuple(found), target
+    return None
+
+
+_MOST_NAMED: Final = 3
+"""Nodes that a sentence about several spells out."""
 
 
 def pinned_nodes(graph: Graph, pinned: frozenset[str]) -> list[Refusal]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from langgraph_parallel.effects import ALL, Effects, Keys, union
-from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.machine.values import Value
 from langgraph_parallel.inference.whole import infer_nodes
 from langgraph_parallel.reading.concurrency import find_brackets, read_exits
@@ -26,6 +25,7 @@ from langgraph_parallel.reading.contents import (
     sent_to,
     with_known_contents,
 )
+from langgraph_parallel.reading.declared import check_keys, check_names, missing_node
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
@@ -106,14 +106,13 @@ def read_graph(
         refine: Adds to the effects of nodes, by name, what other sources know.
 
     Raises:
-        AnalysisError: If `declared` or `pinned` name a node that the graph does not have.
+        AnalysisError: If `declared` names a node or a key that the graph does not have.
     """
-    if not _is_whole(graph):
+    if missing_node(graph) is not None:
         return _unfinished(graph)
-    if unknown := sorted(set(declared) - set(graph.nodes)):
-        msg = f"effects= names {unknown[0]!r}, but the graph's nodes are {_list(graph.nodes)}."
-        raise AnalysisError(msg)
+    check_names(graph, declared)
     graph, effects, contents = _infer(graph, declared, trusts_calls=trusts_calls)
+    check_keys(graph, declared, effects)
     effects = refine(effects)
     effects = {name: with_reducers(graph, found) for name, found in effects.items()}
     if any(found.mutates for found in effects.values()):
@@ -198,17 +197,6 @@ def _led_to_by_cached(graph: Graph) -> frozenset[str]:
     found = {target for source, target in graph.edges if source in cached}
     found |= {target for sources, target in graph.joins if not cached.isdisjoint(sources)}
     return frozenset(found - {END})
-
-
-def _is_whole(graph: Graph) -> bool:
-    known = {START, END, *graph.nodes}
-    named = {name for edge in graph.edges for name in edge}
-    named |= {name for sources, target in graph.joins for name in (*sources, target)}
-    return named <= known and set(graph.routers) <= known
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "(none)"
 
 
 def _ways_out(

@@ -35,6 +35,8 @@ class Request:
     recording: Recording | None
     analyzers: tuple[Analyzer, ...]
     trust_llm: bool
+    freed: frozenset[str] = frozenset()
+    """Nodes that start early whatever they are, to see what that would save."""
 
 
 def read_request(
@@ -93,7 +95,8 @@ def request_inside(request: Request, host: str, effects: Mapping[str, Effects]) 
         effects=effects,
         resources={},  # it counts as one user, also where the graph around it allows several
         config=request.config.model_copy(update={"durations": durations[host]}),
-        recording=None,
+        recording=request.recording and request.recording.inside(host),
+        freed=frozenset(split_names(dict.fromkeys(request.freed), request.graph)[1][host]),
     )
 
 

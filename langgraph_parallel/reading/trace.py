@@ -15,7 +15,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -25,8 +25,11 @@ from langgraph_parallel._compat.builder import clone_builder, compile_like
 from langgraph_parallel._compat.channels import is_plain_channel
 from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, union
 from langgraph_parallel.errors import AnalysisError
+from langgraph_parallel.reading.course import Course
+from langgraph_parallel.reading.passages import CourseForm, Passages, Seen, as_course
 from langgraph_parallel.reading.probe import Observation, Probe, observe
 
+_T = TypeVar("_T")
 _VERSION: Final = 1
 
 
@@ -34,7 +37,7 @@ class Recording:
     """What the nodes of a graph were seen to do in the runs of `graph` so far.
 
     It may be read at any time, also while runs are under way. Memory is bounded by the number of
-    nodes and state keys, not of runs.
+    nodes and state keys, and by the latest 64 runs. A node of a sub-graph is called `host/node`.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class Recording:
         graph: CompiledStateGraph[Any, Any, Any, Any] | None,
         sources: Mapping[str, Probe | Observation],
         unobserved: Mapping[str, str],
+        passages: Passages | Seen | None = None,
     ) -> None:
         self._graph = graph
         self._sources = dict(sources)
+        self._passages = passages or Seen()
         self.unobserved: Mapping[str, str] = dict(unobserved)
         """Nodes that are not watched, each with the reason."""
 
@@ -82,6 +87,35 @@ class Recording:
         found = self.observations.items()
         return {name: seen.median_s for name, seen in found if seen.median_s is not None}
 
+    @property
+    def calls(self) -> Mapping[str, Mapping[str, int]]:
+        """How often each node called models, tools and retrievers, by `kind file:line`.
+
+        Calls that go around LangChain, such as those of a provider's own client, are not seen.
+        """
+        return self._passages.calls
+
+    def courses(self, host: str = "") -> tuple[Course, ...]:
+        """Return the latest runs that came to their end, as the nodes of each superstep.
+
+        Args:
+            host: The node whose sub-graph is meant; empty for the graph itself.
+        """
+        return self._passages.courses.get(host, ())
+
+    def inside(self, host: str) -> Recording:
+        """Return what was seen of the sub-graph that is the node `host`, under its own names."""
+        start = f"{host}/"
+        return Recording(
+            None,
+            _under(start, self._sources),
+            _under(start, self.unobserved),
+            Seen(
+                courses={"": self.courses(host), **_under(start, self._passages.courses)},
+                calls=_under(start, self._passages.calls),
+            ),
+        )
+
     def effects(self, node: str) -> Effects:
         """Return what a node was seen to do; a lower bound of its effects, never an upper one.
 
@@ -104,7 +138,16 @@ class Recording:
     def to_json(self) -> str:
         """Return the recording as JSON: names of keys, nodes and error types, and numbers."""
         nodes = {name: dataclasses.asdict(seen) for name, seen in self.observations.items()}
-        form = {"version": _VERSION, "nodes": nodes, "unobserved": self.unobserved}
+        form = {
+            "version": _VERSION,
+            "nodes": nodes,
+            "unobserved": self.unobserved,
+            "calls": self.calls,
+            "courses": {
+                host: [[[row.nodes, row.is_sent] for row in course.rows] for course in found]
+                for host, found in self._passages.courses.items()
+            },
+        }
         return json.dumps(form, default=sorted, indent=1, sort_keys=True)
 
     @classmethod
@@ -119,17 +162,28 @@ class Recording:
             version = form["version"]
             nodes = TypeAdapter(dict[str, Observation]).validate_python(form["nodes"])
             unobserved = TypeAdapter(dict[str, str]).validate_python(form["unobserved"])
+            calls = TypeAdapter(dict[str, dict[str, int]]).validate_python(form.get("calls", {}))
+            courses = TypeAdapter(CourseForm).validate_python(form.get("courses", {}))
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             msg = f"This is not a recording written by to_json(): {type(error).__name__}."
             raise AnalysisError(msg) from error
         if version != _VERSION:
             msg = f"The recording has format {version!r}, this version reads {_VERSION}."
             raise AnalysisError(msg)
-        return cls(None, nodes, unobserved)
+        seen = {host: tuple(map(as_course, found)) for host, found in courses.items()}
+        return cls(None, nodes, unobserved, Seen(courses=seen, calls=calls))
 
     def __str__(self) -> str:
-        lines = [f"{name}: {self.effects(name)}" for name in (*self._sources, *self.unobserved)]
+        lines = []
+        for name in (*self._sources, *self.unobserved):
+            sites = (f"{site} {count}x" for site, count in self.calls.get(name, {}).items())
+            lines.append(", ".join((f"{name}: {self.effects(name)}", *sites)))
         return "\n".join(lines)
+
+
+def _under(start: str, found: Mapping[str, _T]) -> dict[str, _T]:
+    """Return the entries whose name begins so, under the rest of their name."""
+    return {n.removeprefix(start): value for n, value in found.items() if n.startswith(start)}
 
 
 def record(
@@ -154,25 +208,75 @@ def record(
     """
     builder = _clone(graph)
     skipped = frozenset(skip)
-    if unknown := sorted(skipped - set(builder.nodes)):
+    watch = _Watch(skipped=skipped, clock=clock)
+    watch.over(builder, "", graph)
+    if unknown := sorted(skipped - watch.probes.keys() - watch.unobserved.keys()):
         msg = f"skip= names {unknown[0]!r}, which is not a node of the graph."
         raise AnalysisError(msg)
-    all_channels = (*builder.channels.items(), *builder.managed.items())
-    probes: dict[str, Probe] = {}
-    unobserved: dict[str, str] = {}
-    for name, spec in builder.nodes.items():
-        probe = Probe(
-            keys=None if name in skipped else _keys(builder, spec.input_schema),
-            channels={name: is_plain_channel(channel) for name, channel in all_channels},
-            nodes=frozenset(builder.nodes),
-            clock=clock,
-        )
-        try:
-            spec.runnable = observe(spec.runnable, probe)
-            probes[name] = probe
-        except (TypeError, AttributeError) as error:
-            unobserved[name] = f"a {type(spec.runnable).__name__} cannot be watched: {error}"
-    return Recording(_compile(builder, graph), probes, unobserved)
+    passages = Passages(watch.probes.keys() | watch.unobserved.keys(), watch.moved)
+    made = _watched(_compile(builder, graph), passages)
+    return Recording(made, watch.probes, watch.unobserved, passages)
+
+
+@dataclasses.dataclass(slots=True)
+class _Watch:
+    """Puts probes into a private builder, and into the sub-graphs that are its nodes."""
+
+    skipped: frozenset[str]
+    clock: Callable[[], float]
+    probes: dict[str, Probe] = dataclasses.field(default_factory=dict)
+    unobserved: dict[str, str] = dataclasses.field(default_factory=dict)
+    moved: set[str] = dataclasses.field(default_factory=set)
+    """Graphs, by host, whose nodes stand in other supersteps than in their source."""
+
+    def over(self, builder: StateGraph[Any, Any, Any, Any], start: str, graph: Any) -> None:
+        """Watch every node of a builder.
+
+        Args:
+            builder: A private clone, which is changed.
+            start: What the names of its nodes begin with, such as `host/`.
+            graph: What it was cloned from.
+        """
+        if getattr(getattr(graph, "parallel_rewrite", None), "moved", ()):
+            self.moved.add(start.removesuffix("/"))
+        all_channels = (*builder.channels.items(), *builder.managed.items())
+        for name, spec in builder.nodes.items():
+            probe = Probe(
+                keys=None if start + name in self.skipped else _keys(builder, spec.input_schema),
+                channels={key: is_plain_channel(channel) for key, channel in all_channels},
+                nodes=frozenset(builder.nodes),
+                clock=self.clock,
+            )
+            runnable = spec.runnable
+            if isinstance(runnable, CompiledStateGraph):
+                runnable = self._inside(runnable, f"{start}{name}/")
+            try:
+                spec.runnable = observe(runnable, probe)
+                self.probes[start + name] = probe
+            except (TypeError, AttributeError) as error:
+                kind = type(spec.runnable).__name__
+                self.unobserved[start + name] = f"a {kind} cannot be watched: {error}"
+
+    def _inside(self, graph: Any, start: str) -> Any:
+        """Return a sub-graph whose nodes are watched as well."""
+        inner = clone_builder(graph.builder)
+        self.over(inner, start, graph)
+        return _compile(inner, graph)
+
+
+def _watched(graph: Any, passages: Passages) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Make a compiled graph tell what its runs do, whatever callbacks they are given."""
+    kind = type(graph)
+
+    def stream(self: Any, input: Any, config: Any = None, **options: Any) -> Any:
+        return kind.stream(self, input, passages.added_to(config, self.config), **options)
+
+    def astream(self: Any, input: Any, config: Any = None, **options: Any) -> Any:
+        return kind.astream(self, input, passages.added_to(config, self.config), **options)
+
+    same = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    graph.__class__ = type(kind.__name__, (kind,), {**same, "stream": stream, "astream": astream})
+    return cast("CompiledStateGraph[Any, Any, Any, Any]", graph)
 
 
 def _clone(graph: Any) -> StateGraph[Any, Any, Any, Any]:

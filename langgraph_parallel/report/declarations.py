@@ -49,6 +49,16 @@ def narrow(effects: Effects) -> Effects:
     )
 
 
+def declared(effects: Effects) -> Effects:
+    """Return the effects that a pasted line declares: as `narrow`, and no place outside the state.
+
+    There is no way to declare such a place, so whoever pastes the line says that it does not count.
+    """
+    return replace(
+        narrow(effects), looks_at=frozenset(), changes=frozenset(), keeps=frozenset(), evidence=()
+    )
+
+
 def changes_in_place(effects: Effects) -> bool:
     """Tell whether a node itself changes a state value, not only perhaps a call it makes."""
     if not effects.mutates:
@@ -63,7 +73,7 @@ def decorator_line(effects: Effects) -> str:
     return f"@effects({_arguments(effects)})"
 
 
-def keyword_line(effects: dict[str, Effects]) -> str:
+def keyword_line(effects: Mapping[str, Effects]) -> str:
     """Return the `effects={...}` argument that declares several nodes at once."""
     parts = (f"{_quoted(name)}: Effects({_arguments(e)})" for name, e in effects.items())
     return f"parallelize(graph, effects={{{', '.join(parts)}}})"

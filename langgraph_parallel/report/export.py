@@ -1,9 +1,9 @@
 """From a report to plain dictionaries, lists, strings and numbers, for JSON and for programs.
 
-schema      1; grows when a key changes its meaning or goes
+schema      2; grows when a key changes its meaning or goes
 is_parallel whether anything was rewritten
 unit        `s` or `calls`: the unit of every predicted number below
-work, span, speedup
+work, span, speedup     of a run of the whole graph, before and after
 measured    null, or {work_s, span_s, speedup}, from the recorded seconds of each node
 regions     [{host, nodes, exit, levels: [[node]], waits_for: {node: [node]}, costs: {node: number},
             work, span}], host empty or the node whose sub-graph the region stands in
@@ -18,6 +18,7 @@ mermaid     {before, after}
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Final
@@ -28,7 +29,7 @@ from langgraph_parallel.report.blockers import find_blockers
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import Pair, RegionReport
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of the form."""
 
 
@@ -49,7 +50,7 @@ def as_dict(report: GraphReport, *, max_pairs: int | None) -> dict[str, Any]:
         "measured": _measured(report),
         "regions": [_region(part) for part in report.regions],
         "effects": {name: _effects(found) for name, found in report.effects.items()},
-        "pairs": [_pair(pair) for pair in islice(report.pairs(), max_pairs)],
+        "pairs": [_pair(pair) for pair in islice(_pairs(report), max_pairs)],
         "pair_count": sum(part.pair_count for part in report.regions),
         "blockers": [{**asdict(b), "nodes": list(b.nodes)} for b in find_blockers(report)],
         "refusals": [{**asdict(r), "nodes": list(r.nodes)} for r in report.refusals],
@@ -61,8 +62,8 @@ def _measured(report: GraphReport) -> dict[str, float] | None:
     if report.measured_speedup is None:
         return None
     return {
-        "work_s": report.recorded.work(report.regions),
-        "span_s": report.recorded.span(report.regions),
+        "work_s": report.timeline.before(report.recorded.by_node),
+        "span_s": report.timeline.after(report.recorded.by_node),
         "speedup": report.measured_speedup,
     }
 
@@ -102,6 +103,11 @@ def _effects(found: Effects) -> dict[str, Any]:
 
 def _keys(keys: Keys) -> list[str] | str:
     return "ALL" if keys is ALL else sorted(keys)
+
+
+def _pairs(report: GraphReport) -> Iterator[Pair]:
+    for part in report.regions:
+        yield from part.pairs()
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.blockers import advice
 from langgraph_parallel.report.costs import gain
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
@@ -46,7 +46,7 @@ def as_html(report: GraphReport) -> str:
     """Return a report as an HTML fragment, as notebooks show it."""
     parts = [_STYLE, f"<p><strong>{escape(headline(report))}</strong></p>"]
     for part in report.regions:
-        parts += [_drawings(part), _pairs(part)]
+        parts += [_drawings(part), _pairs(part)] if part.pair_count else []
     parts += [_blockers(report), _refusals(report)]
     parts += [_details("Mermaid", f"<pre>{escape(report.after)}</pre>")]
     return f'<div class="lg-parallel">{"".join(parts)}</div>'
@@ -144,7 +144,7 @@ def _pairs(part: RegionReport) -> str:
 
 
 def _blockers(report: GraphReport) -> str:
-    found = find_blockers(report)
+    found = advice(report)
     if not found:
         return ""
     rows = []

@@ -12,7 +12,7 @@ from langgraph_parallel.report.region import RegionReport
 
 
 def durations_inside(inside: Mapping[str, GraphReport]) -> dict[str, float]:
-    """Return how long sub-graphs take before they are rewritten: as long as their regions."""
+    """Return how long sub-graphs take before they are rewritten."""
     return {host: report.work for host, report in inside.items() if report.work}
 
 
@@ -26,10 +26,24 @@ def regions_inside(
         durations: Predicted durations of nodes; that of a sub-graph is shared out among its nodes.
     """
     for host, report in inside.items():
-        work = report.work
-        scale = durations.get(host, work) / work if work else 1.0
         for region in report.regions:
-            yield _prefix(region, host, scale)
+            yield _prefix(region, host, _scale(report, durations.get(host)))
+
+
+def costs_inside(
+    inside: Mapping[str, GraphReport], durations: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the predicted durations of the nodes of sub-graphs, as `regions_inside` has them."""
+    return {
+        f"{host}/{name}": cost * _scale(report, durations.get(host))
+        for host, report in inside.items()
+        for name, cost in report.costs.items()
+    }
+
+
+def _scale(report: GraphReport, given: float | None) -> float:
+    work = report.work
+    return 1.0 if given is None or not work else given / work
 
 
 def _prefix(part: RegionReport, host: str, scale: float) -> RegionReport:
@@ -43,6 +57,9 @@ def _prefix(part: RegionReport, host: str, scale: float) -> RegionReport:
         steps=tuple(replace(step, name=f"{host}/{step.name}") for step in part.steps),
         effects={f"{host}/{name}": found for name, found in part.effects.items()},
         costs={f"{host}/{name}": scale * cost for name, cost in part.costs.items()},
+        rows=tuple(tuple(_named(host, row)) for row in part.rows),
+        guesses=frozenset(_named(host, part.guesses)),
+        stays={f"{host}/{name}": why for name, why in part.stays.items()},
         host=f"{host}/{part.host}" if part.host else host,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.reading.model import Refusal
 from langgraph_parallel.report.costs import Durations
+from langgraph_parallel.report.critical_path import Timeline
 from langgraph_parallel.report.early import EarlyRuntime
 from langgraph_parallel.report.region import Pair, RegionReport
 
@@ -29,15 +30,19 @@ class GraphReport:
     """The graph's edges after, as Mermaid text."""
     unit: str
     """Unit of the predicted durations: `s` when given, else `calls`."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """Predicted duration of every node, in `unit`; of one inside of a sub-graph by `host/node`."""
+    timeline: Timeline = field(default=Timeline(courses=()), compare=False)
+    """How a run of the whole graph passes its nodes, before and after."""
     measured: Mapping[str, float] | None = None
     """Recorded seconds of each node (>= 0); None when nothing was recorded. Nodes without an entry
     count as 0."""
     runtime: EarlyRuntime | None = field(default=None, compare=False)
     """What early starts did so far, counted while the graph is used; None but in `mode="exact"`."""
-    what_if: Callable[[Mapping[str, Effects]], GraphReport] | None = field(
-        default=None, compare=False
-    )
-    """Explains the same graph with these effects of nodes; None when the graph is not at hand."""
+    what_if: Callable[..., GraphReport] | None = field(default=None, compare=False)
+    """Explains the same graph with other effects of nodes, `what_if({"node": Effects(...)})`; None
+    when the graph is not at hand. In `mode="exact"` also with `freed=`, nodes that start early
+    whatever they are, and `trusting=True`, without effects of calls that are not known."""
 
     @property
     def is_parallel(self) -> bool:
@@ -46,29 +51,34 @@ class GraphReport:
 
     @property
     def work(self) -> float:
-        """Predicted duration of all regions' nodes one after another."""
-        return self.predicted.work(self.regions)
+        """Predicted duration of a run of the whole graph as it was.
+
+        It is a run that passes each loop once and takes the longest of the ways that routers may
+        choose; with a recording, the runs that were seen, on average.
+        """
+        return self.timeline.before(self.costs)
 
     @property
     def span(self) -> float:
-        """Predicted duration of all regions now."""
-        return self.predicted.span(self.regions)
+        """Predicted duration of the same run now."""
+        return self.timeline.after(self.costs)
 
     @property
     def speedup(self) -> float:
-        """Predicted speed-up of the regions: work over span; 1.0 when there is nothing to gain."""
-        return self.predicted.speedup(self.regions)
+        """Predicted speed-up of a run: work over span; 1.0 when there is nothing to gain."""
+        return _ratio(self.work, self.span)
 
     @property
     def measured_speedup(self) -> float | None:
         """Speed-up with the recorded seconds; None when nothing was recorded."""
-        return None if self.measured is None else self.recorded.speedup(self.regions)
+        if self.measured is None:
+            return None
+        return _ratio(self.timeline.before(self.measured), self.timeline.after(self.measured))
 
     @property
     def predicted(self) -> Durations:
-        """The predicted duration of every node that stands in a region."""
-        costs = {name: cost for part in self.regions for name, cost in part.costs.items()}
-        return Durations(by_node=costs, unit=self.unit)
+        """The predicted duration of every node."""
+        return Durations(by_node=self.costs, unit=self.unit)
 
     @property
     def recorded(self) -> Durations:
@@ -79,10 +89,12 @@ class GraphReport:
         """Return the report with the recorded seconds of each node (>= 0)."""
         return replace(self, measured=dict(seconds))
 
-    def pairs(self) -> Iterator[Pair]:
-        """Yield the verdict on every pair of nodes that share a region."""
-        for part in self.regions:
-            yield from part.pairs()
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return the verdict on every pair of nodes that share a region, in program order.
+
+        Complexity: n(n-1)/2 verdicts for a region of n nodes; `regions[i].pairs()` yields them.
+        """
+        return tuple(pair for part in self.regions for pair in part.pairs())
 
     def why(self, earlier: str, later: str) -> str:
         """Return why two nodes are, or are not, kept in order.
@@ -99,3 +111,7 @@ class GraphReport:
         about = (str(r) for r in self.refusals if not r.nodes or {earlier, later} & {*r.nodes})
         msg = f"{earlier!r} and {later!r} do not stand, in this order, in one straight run"
         raise KeyError("; ".join((msg, *about)))
+
+
+def _ratio(before: float, after: float) -> float:
+    return before / after if after else 1.0

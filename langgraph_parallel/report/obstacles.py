@@ -1,160 +1,104 @@
-"""From a report to the changes worth trying: each obstacle with the steps it would turn into.
+"""From one node that is held to the obstacle: what it is, where, and what removes it.
 
-    obstacle                           tried instead
-    a node keeps its place             it does no more than what is certainly known
-    a node reads or writes every key   it touches only the keys that are certainly known
-    a value may be an `Overwrite`      it is a plain operand of the reducer
-    two folds against name order       the later node renamed, so that it sorts last
-    memory that two nodes touch        the later node touches none
-    unknown calls, all of them         `unknown_calls="independent"`
-    several nodes that need a word     a declaration for each, at once
-
-The changes are only described here; `blockers` builds the schedule again with each of them.
+The same words serve both modes; what a change would save is worked out by `blockers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from langgraph_parallel.effects import ALL, Effects, Evidence, is_unforeseen, union
+from langgraph_parallel.effects import (
+    ALL,
+    DECLARED,
+    Effects,
+    Evidence,
+    is_unforeseen,
+    union,
+)
 from langgraph_parallel.locations import Location, meeting, ordered_places
-from langgraph_parallel.ordering.dependence import Rule, Step, constrain, fold_order
-from langgraph_parallel.report.costs import Durations, span_of
+from langgraph_parallel.ordering.dependence import Rule, Step
 from langgraph_parallel.report.declarations import (
     changes_in_place,
+    declared,
     decorator_line,
     keyword_line,
     narrow,
 )
-from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.reasons import cause_of
 from langgraph_parallel.report.region import RegionReport
 
 NODES_NAMED: Final = 3
 """Nodes that a hint for several of them spells out."""
 
-_MOST_DECLARED: Final = 5
+MOST_DECLARED: Final = 5
 """Nodes up to which one line declares them all; a longer line helps nobody."""
 
 BlockerKind: TypeAlias = Literal[
     "unknown-calls", "external", "mutation", "control", "all-keys", "fold-value", "fold-order",
-    "routing", "memory",
-    "several",
+    "same-key", "state-object", "routing", "memory", "node-kind", "refusal", "several",
 ]  # fmt: skip
-"""What kind of obstacle it is: the first column of the table at the top."""
+"""What kind of obstacle it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A change to some steps, before it is known what it saves."""
+class Obstacle:
+    """What stands in the way of one node, or of several."""
 
-    changes: tuple[tuple[RegionReport, dict[int, Step]], ...]
-    """The steps to replace in each region concerned, by index."""
-    bound: float
-    """More than this the change cannot save."""
     kind: BlockerKind
     nodes: tuple[str, ...]
     cause: str
     declaration: str
     remedy: str
+    declared: Mapping[str, Effects] = field(default_factory=dict)
+    """The effects that the declaration declares, by node; empty without one."""
 
 
-def find_trials(report: GraphReport, now: Durations) -> Iterator[Trial]:
-    """Yield one trial for each obstacle, in program order, those of several nodes first.
-
-    Args:
-        report: The report whose obstacles are wanted.
-        now: How long its nodes take.
-    """
-    hint = _all_unknown_calls(report, now)
-    if hint is not None:
-        yield hint
-    every = _all_declarations(report, now)
-    if every is not None:
-        yield every
-    for part in report.regions:
-        costs = now.of(part)
-        bounds = _fence_bounds(part, costs)
-        folded = frozenset().union(*(step.folds for step in part.steps))
-        for i, step in enumerate(part.steps):
-            effects = part.effects[step.name]
-            if step.fence is not None:
-                yield _without_fence(part, i, bounds[i])
-            elif places := _places_in_the_way(part, i):
-                yield _without_memory(part, i, costs[i], places)
-            elif effects.reads is ALL or effects.writes is ALL:
-                yield _with_known_keys(part, i, costs[i])
-            elif unsure := (step.writes & folded) - step.folds:
-                yield _with_plain_value(part, i, costs[i], unsure)
-            elif (before := _folded_before(part, i)) is not None:
-                yield _renamed(part, before, i, min(costs[before], costs[i]))
-
-
-def _fence_bounds(part: RegionReport, costs: Sequence[float]) -> dict[int, float]:
-    """Return, for each fence, how much could be saved without it.
-
-    What stands on its two sides takes at least as long as the longer side.
-    """
-    fences = [i for i, step in enumerate(part.steps) if step.fence is not None]
-    edges = [-1, *fences, len(part.steps)]
-    levels = part.schedule.levels
-    sides = [span_of(levels[a + 1 : b], costs[a + 1 : b]) for a, b in pairwise(edges)]
-    return {
-        fence: costs[fence] + sides[k] + sides[k + 1] - max(costs[fence], sides[k], sides[k + 1])
-        for k, fence in enumerate(fences)
-    }
-
-
-def _without_fence(part: RegionReport, index: int, bound: float) -> Trial:
+def at_fence(part: RegionReport, index: int) -> Obstacle:
+    """Return what makes a node keep its place among all its neighbors."""
     step = part.steps[index]
-    effects = part.effects[step.name]
+    effects = on_reducers(step, part.effects[step.name])
     assert step.fence is not None
     cause = cause_of(effects, step.fence)
-    kind, declaration, remedy = _unlock(step.fence, _on_reducers(step, effects))
-    freed = _narrowed(step, effects)
-    if changes_in_place(effects):
-        freed = replace(freed, writes=freed.writes | _keys_changed(step, effects))
-    return Trial(
-        changes=((part, {index: freed}),),
-        bound=bound,
+    kind, line, remedy = _unlock(step.fence, effects)
+    return Obstacle(
         kind=kind,
         nodes=(step.name,),
         cause=f"{cause}, so it keeps its place",
-        declaration=declaration,
+        declaration="" if line is None else decorator_line(line),
         remedy=remedy,
+        declared={} if line is None else {step.name: declared(line)},
     )
 
 
-def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, str, str]:
+def _unlock(fence: Rule, effects: Effects) -> tuple[BlockerKind, Effects | None, str]:
     if fence is Rule.CONTROL and is_unforeseen(effects) and not _leaves_for_sure(effects):
         remedy = "Declare all that it does, and fill in what `...` stands for."
-        return "routing", decorator_line(effects), remedy
+        return "routing", effects, remedy
     if fence is Rule.CONTROL:
-        return "control", "", "Move the pause or the routing into a node of its own."
+        return "control", None, "Move the pause or the routing into a node of its own."
     if fence is Rule.FAILURE:
-        return "memory", decorator_line(effects), _KEEP_IN_STATE
+        return "memory", effects, _KEEP_IN_STATE
     if changes_in_place(effects):
         mended = replace(
             effects, mutates=frozenset(), writes=union(effects.writes, effects.mutates)
         )
         remedy = "Return a new value under the key instead of changing the old one"
-        then = f"; then declare the node with {_harmless_line(mended)}"
-        return "mutation", "", remedy + (then if fence is Rule.EXTERNAL else "") + "."
+        line = decorator_line(_harmless(mended))
+        then = f"; then declare the node with {line}"
+        return "mutation", None, remedy + (then if fence is Rule.EXTERNAL else "") + "."
     if "write" in effects.external:
         return (
             "external",
-            _harmless_line(effects),
+            _harmless(effects),
             "Move the write to the end of the run; or declare the node, if it does no harm when "
             "the write happens earlier, or again after another node has failed.",
         )
     return (
         "unknown-calls",
-        decorator_line(effects),
-        "Declare the node, if that is all it does; or pass "
-        f"`{_TRUSTING}`, if no unknown call has an effect that another node could notice.",
+        effects,
+        f"{_declare(effects)}; or pass `{TRUSTING}`, {TRUST_TERMS}.{_filled_late([effects])}",
     )
 
 
@@ -163,17 +107,40 @@ def _leaves_for_sure(effects: Effects) -> bool:
     return any(e.effect in ("interrupt", "goto", "send") for e in effects.evidence)
 
 
-def _harmless_line(effects: Effects) -> str:
-    """Return the declaration of a node whose writes to the world its author vouches for."""
-    return decorator_line(
-        replace(effects, external=(effects.external - {"write", "unknown"}) | {"read"})
+def _declare(effects: Effects) -> str:
+    """Return what has to be true for a declaration that leaves out the places a node changes."""
+    text = "Declare the node, if that is all it does"
+    places = sorted(map(str, ordered_places(effects.changes)))
+    if not places:
+        return text
+    return f"{text}, and if nobody minds when it changes {', '.join(places[:NODES_NAMED])}"
+
+
+def _filled_late(found: Sequence[Effects]) -> str:
+    """Return what to do about globals that nodes assign, after a space; empty when none do."""
+    named = (p for effects in found for p in effects.changes if p.kind == "name")
+    names = sorted({str(place) for place in named})[:NODES_NAMED]
+    if not names:
+        return ""
+    return (
+        f" Or make what {' and '.join(names)} {'hold' if len(names) > 1 else 'holds'} where the "
+        "module is loaded, so that it is known."
     )
 
 
-_TRUSTING: Final = 'ParallelConfig(unknown_calls="independent")'
+def _harmless(effects: Effects) -> Effects:
+    """Return the effects of a node whose writes to the world its author vouches for."""
+    return replace(effects, external=(effects.external - {"write", "unknown"}) | {"read"})
 
 
-def _places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
+TRUSTING: Final = 'ParallelConfig(unknown_calls="independent")'
+TRUST_TERMS: Final = (
+    "if no unknown call has an effect that another node could notice, nor one that must not happen "
+    "when an earlier node fails, such as saving or sending something"
+)
+
+
+def places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
     """Return the places outside the state for which a node waits for an earlier one."""
     step = part.steps[index]
     if changed := ordered_places(step.changes):
@@ -182,117 +149,138 @@ def _places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
     return meeting(step.looks_at, earlier)
 
 
-def _without_memory(
-    part: RegionReport, index: int, bound: float, places: tuple[Location, ...]
-) -> Trial:
+def at_memory(part: RegionReport, index: int, places: Sequence[Location]) -> Obstacle:
+    """Return which place outside the state keeps a node behind an earlier one."""
     step = part.steps[index]
-    effects = part.effects[step.name]
-    verbs = ("changes", "looks at")
-    wanted = [f"{verb} {place}" for place in places for verb in verbs]
-    found = next((e for e in effects.evidence if e.what in wanted), None)
-    return Trial(
-        changes=((part, {index: replace(step, looks_at=frozenset(), changes=frozenset())}),),
-        bound=bound,
+    effects = on_reducers(step, part.effects[step.name])
+    wanted = [f"{verb} {place}" for verb in ("changes", "looks at") for place in places]
+    known = {evidence.what: evidence for evidence in effects.evidence}
+    found = next((known[what] for what in wanted if what in known), None)
+    is_name = any(place.kind == "name" for place in places)
+    return Obstacle(
         kind="memory",
         nodes=(step.name,),
         cause=str(found or f"changes {places[0]}"),
-        declaration=decorator_line(_on_reducers(step, effects)),
-        remedy=_KEEP_IN_STATE,
+        declaration=decorator_line(effects),
+        remedy=_MAKE_EARLIER if is_name else _KEEP_IN_STATE,
+        declared={step.name: declared(effects)},
     )
 
 
 _KEEP_IN_STATE: Final = (
     "Keep what it remembers in a key of the state; or declare the node, if nobody minds when that "
-    "happens."
+    "happens, nor that it happens where an earlier node fails."
+)
+_MAKE_EARLIER: Final = (
+    "Make what the global holds where the module is loaded, not in a node; or declare the node, if "
+    "nobody minds when the global is assigned, nor that it is where an earlier node fails."
 )
 
 
-def _with_known_keys(part: RegionReport, index: int, bound: float) -> Trial:
+def at_all_keys(part: RegionReport, index: int) -> Obstacle:
+    """Return why every key counts as read or written by a node."""
     step = part.steps[index]
-    effects = part.effects[step.name]
-    start = "reads the whole state" if effects.reads is ALL else "its return value"
-    found = next((e for e in effects.evidence if e.what.startswith(start)), None)
-    verb = "read" if effects.reads is ALL else "written"
-    return Trial(
-        changes=((part, {index: _narrowed(step, effects)}),),
-        bound=bound,
+    effects = on_reducers(step, part.effects[step.name])
+    return Obstacle(
         kind="all-keys",
         nodes=(step.name,),
-        cause=str(found or Evidence(what=f"every key may be {verb}")),
-        declaration=decorator_line(_on_reducers(step, effects)),
+        cause=str(_open_keys(effects)),
+        declaration=decorator_line(effects),
         remedy="Name the keys in the code; or declare the node and fill in the rest of its keys.",
+        declared={step.name: declared(effects)},
     )
 
 
-def _with_plain_value(
-    part: RegionReport, index: int, bound: float, unsure: frozenset[str]
-) -> Trial:
+def _open_keys(effects: Effects) -> Evidence:
+    """Return why every key counts as read or written."""
+    start = "reads the whole state" if effects.reads is ALL else "its return value"
+    found = next((e for e in effects.evidence if e.what.startswith(start)), None)
+    return found or Evidence(what=f"may {'read' if effects.reads is ALL else 'write'} every key")
+
+
+def implied_reads(effects: Effects) -> frozenset[str]:
+    """Return the keys that count as read though the node's code does not look at them.
+
+    Making its state object validates or converts them, or its cache key is made of them.
+    """
+    if effects.reads is ALL or not effects.evidence or DECLARED in effects.evidence:
+        return frozenset()
+    known = narrow(replace(effects, reads=ALL)).reads
+    assert known is not ALL
+    return effects.reads - known
+
+
+def at_state_object(part: RegionReport, index: int, implied: frozenset[str]) -> Obstacle:
+    """Return which keys count as read because the node's state object is made of them."""
     step = part.steps[index]
-    effects = part.effects[step.name]
+    effects = on_reducers(step, part.effects[step.name])
+    assert effects.reads is not ALL
+    found = next((e for e in effects.evidence if e.what.startswith("is handed a ")), None)
+    keys = ", ".join(map(repr, sorted(implied)))
+    calm = replace(effects, reads=effects.reads - implied)
+    helps = found is None or not part.has_barriers
+    return Obstacle(
+        kind="state-object",
+        nodes=(step.name,),
+        cause=f"{found or 'its state object is checked when it is made'}, "
+        f"so {keys} count{'s' * (len(implied) == 1)} as read",
+        declaration=decorator_line(calm) if helps else "",
+        remedy="Give the node a state with only the keys that it reads, "
+        "add_node(..., input_schema=...)" + (_OR_DECLARE if helps else "."),
+        declared={step.name: declared(calm)} if helps else {},
+    )
+
+
+_OR_DECLARE: Final = "; or declare the node, if nobody minds where those keys are validated."
+
+
+def at_value(part: RegionReport, index: int, unsure: frozenset[str]) -> Obstacle:
+    """Return which update of a reducer key may be more than an operand."""
+    step = part.steps[index]
+    effects = replace(part.effects[step.name], folds=step.folds | unsure)
     keys = ", ".join(map(repr, sorted(unsure)))
-    return Trial(
-        changes=((part, {index: replace(step, folds=step.folds | unsure)}),),
-        bound=bound,
+    return Obstacle(
         kind="fold-value",
         nodes=(step.name,),
         cause=f"its update of {keys} may be an Overwrite, which would drop what others add",
-        declaration=decorator_line(replace(effects, folds=step.folds | unsure)),
+        declaration=decorator_line(effects),
         remedy=f"Declare the node, if its update of {keys} is always a plain value.",
+        declared={step.name: declared(effects)},
     )
 
 
-def _folded_before(part: RegionReport, index: int) -> int | None:
-    """Return the node that this one waits for only because its name sorts before that one's."""
-    step, levels = part.steps[index], part.schedule.levels
-    if not step.folds or not levels[index]:
-        return None
-    awaited = [p for p in part.schedule.predecessors[index] if levels[p] == levels[index] - 1]
-    for p in awaited:
-        found = constrain(part.steps[p], step)
-        if found is None or found.rule is not Rule.FOLD or not found.strict:
-            return None
-    last = fold_order([part.steps[p].name for p in awaited])[-1]
-    return next(p for p in awaited if part.steps[p].name == last)
+def at_choice(part: RegionReport, index: int) -> Obstacle | None:
+    """Return what a node does that only its own superstep allows, such as asking for its number."""
+    step = part.steps[index]
+    effects = on_reducers(step, part.effects[step.name])
+    for kind, remedy in _ASKS.items():
+        if kind in effects.control:
+            calm = replace(effects, control=effects.control - {kind})
+            found = next((e for e in effects.evidence if e.effect == kind), None)
+            return Obstacle(
+                kind="control",
+                nodes=(step.name,),
+                cause=str(found or part.stays.get(step.name, "")),
+                declaration=decorator_line(calm),
+                remedy=remedy,
+                declared={step.name: declared(calm)},
+            )
+    return None
 
 
-def _renamed(part: RegionReport, before: int, index: int, bound: float) -> Trial:
-    earlier, later = part.steps[before], part.steps[index]
-    name = f"{earlier.name}_{later.name}"
-    keys = ", ".join(map(repr, sorted(earlier.folds & later.folds)))
-    return Trial(
-        changes=((part, {index: replace(later, name=name)}),),
-        bound=bound,
-        kind="fold-order",
-        nodes=(earlier.name, later.name),
-        cause=f"both add to {keys}, and LangGraph folds one superstep in the order of node names",
-        declaration="",
-        remedy=f"Rename {later.name!r} so that it sorts after {earlier.name!r}, such as {name!r}.",
-    )
+_ASKS: Final[Mapping[str, str]] = {
+    "identity": "Compare what values hold (`==`) instead of asking which object they are (`is`, "
+    "`id`); or declare the node, if a copy will do.",
+    "step": "Count in a key of the state; or declare the node, if the number does not matter.",
+}
 
 
-def _narrowed(step: Step, effects: Effects) -> Step:
-    known = narrow(effects)
-    assert known.reads is not ALL
-    assert known.writes is not ALL
-    reads = step.reads & known.reads if effects.reads is ALL else step.reads
-    writes = step.writes & known.writes if effects.writes is ALL else step.writes
-    # What it does to memory is known, but where that is what makes it keep its place.
-    changes = frozenset() if step.fence is Rule.FAILURE else step.changes
-    return replace(
-        step, reads=reads, writes=writes, folds=step.folds & writes, changes=changes, fence=None
-    )
-
-
-def _on_reducers(step: Step, effects: Effects) -> Effects:
+def on_reducers(step: Step, effects: Effects) -> Effects:
     """Leave out of `folds` the keys without a reducer, for which it says nothing."""
     return replace(effects, folds=step.folds)
 
 
-def _keys_changed(step: Step, effects: Effects) -> frozenset[str]:
-    return step.reads if effects.mutates is ALL else effects.mutates
-
-
-# -- unknown calls, all of them ------------------------------------------------------------------
+# -- several nodes -------------------------------------------------------------------------------
 
 
 def only_unknown_calls(effects: Effects) -> bool:
@@ -306,73 +294,83 @@ def only_unknown_calls(effects: Effects) -> bool:
     )
 
 
-def _all_unknown_calls(report: GraphReport, now: Durations) -> Trial | None:
-    """Return the one hint that stands for all unknown calls, if there are several."""
-    fenced = [(part, i) for part in report.regions for i, s in enumerate(part.steps) if s.fence]
-    unknown = [
-        (part, i) for part, i in fenced if only_unknown_calls(part.effects[part.steps[i].name])
-    ]
-    if len(unknown) < 2:
-        return None
-    calls = [_call_of(part, i) for part, i in unknown[:NODES_NAMED]]
-    more = len(unknown) - len(calls)
-    is_all = len(unknown) == len(fenced) and not report.refusals
-    first, i = unknown[0]
-    line = decorator_line(_on_reducers(first.steps[i], first.effects[first.steps[i].name]))
-    return Trial(
-        changes=tuple(
-            (part, {i: replace(part.steps[i], fence=None) for p, i in unknown if p is part})
-            for part in report.regions
-        ),
-        bound=now.work(report.regions),
+def at_unknown_calls(
+    steps: Mapping[str, Step], effects: Mapping[str, Effects], *, is_all: bool
+) -> Obstacle:
+    """Return the one hint that stands for all unknown calls.
+
+    Args:
+        steps: The nodes that only such calls hold, two or more.
+        effects: What they do.
+        is_all: Whether nothing else stands in the way of anything.
+    """
+    names = tuple(steps)
+    calls = [call_of(name, effects[name]) for name in names[:NODES_NAMED]]
+    more = len(names) - len(calls)
+    line = decorator_line(on_reducers(steps[names[0]], effects[names[0]]))
+    return Obstacle(
         kind="unknown-calls",
-        nodes=tuple(part.steps[i].name for part, i in unknown),
+        nodes=names,
         cause=("only " if is_all else "")
         + "calls that are not known stand in the way: "
         + "; ".join(calls)
         + (f"; and {more} more" if more else ""),
-        declaration=f"parallelize(graph, config={_TRUSTING})",
-        remedy="Pass it, if none of these calls has an effect that another node could notice; or "
-        f"declare each node, the first with {line}.",
+        declaration=f"parallelize(graph, config={TRUSTING})",
+        remedy=f"Pass it, {TRUST_TERMS}; or declare each node, the first with {line}."
+        + _filled_late([effects[name] for name in names]),
     )
 
 
-def _all_declarations(report: GraphReport, now: Durations) -> Trial | None:
-    """Return the trial in which every node that a declaration could free has one."""
-    changes = tuple((part, _declarable(part)) for part in report.regions)
-    found = {
-        part.steps[i].name: _on_reducers(part.steps[i], part.effects[part.steps[i].name])
-        for part, new in changes
-        for i in new
-    }
-    if len(found) < 2:
-        return None
-    is_short = len(found) <= _MOST_DECLARED
-    return Trial(
-        changes=changes,
-        bound=now.work(report.regions),
+def call_of(name: str, effects: Effects) -> str:
+    """Return which call of a node is not known, and where it stands."""
+    cause = cause_of(effects, Rule.EXTERNAL)
+    what = cause.what.removesuffix(", which is not known")
+    return f"{name} {what}" + (f" ({cause.where})" if cause.where else "")
+
+
+def _ignorance_of(name: str, effects: Effects) -> str:
+    """Return what of a node is not known, and where it stands."""
+    if "unknown" in effects.external:
+        return call_of(name, effects)
+    return f"{name} {_open_keys(effects)}"
+
+
+def declare_all(found: Mapping[str, Effects]) -> Obstacle:
+    """Return the hint to declare several nodes, of which one alone frees less.
+
+    Args:
+        found: What the nodes do, two or more.
+    """
+    names = tuple(found)
+    is_short = len(names) <= MOST_DECLARED
+    return Obstacle(
         kind="several",
-        nodes=tuple(found),
-        cause="calls or keys of each are not known, and one of them alone frees less",
+        nodes=names,
+        cause="calls or keys of each are not known, and one of them alone frees less: "
+        + "; ".join(_ignorance_of(name, found[name]) for name in names[:NODES_NAMED])
+        + (f"; and {len(names) - NODES_NAMED} more" if len(names) > NODES_NAMED else ""),
         declaration=keyword_line(found) if is_short else decorator_line(next(iter(found.values()))),
         remedy="Declare them all, if that is all they do, and fill in the rest of their keys."
+        + _filled_late(list(found.values()))
         if is_short
         else "Declare each of them, if that is all it does, the first with:",
+        declared={name: declared(effects) for name, effects in found.items()},
     )
 
 
-def _declarable(part: RegionReport) -> dict[int, Step]:
-    steps: dict[int, Step] = {}
-    for i, step in enumerate(part.steps):
-        effects = part.effects[step.name]
-        is_open = effects.reads is ALL or effects.writes is ALL
-        if only_unknown_calls(effects) if step.fence is not None else is_open:
-            steps[i] = _narrowed(step, effects)
-    return steps
-
-
-def _call_of(part: RegionReport, index: int) -> str:
-    step = part.steps[index]
-    cause = cause_of(part.effects[step.name], Rule.EXTERNAL)
-    what = cause.what.removesuffix(", which is not known")
-    return f"{step.name} {what}" + (f" ({cause.where})" if cause.where else "")
+def each_of(obstacles: Sequence[Obstacle]) -> Obstacle:
+    """Return several obstacles that hide each other as one."""
+    line = {name: made for obstacle in obstacles for name, made in obstacle.declared.items()}
+    covered = all(obstacle.declared for obstacle in obstacles)
+    names = dict.fromkeys(name for obstacle in obstacles for name in obstacle.nodes)
+    shown = [f"{o.nodes[0]}: {o.cause}" for o in obstacles[:MOST_DECLARED]]
+    more = len(obstacles) - len(shown)
+    remedies = dict.fromkeys(o.remedy for o in obstacles[:MOST_DECLARED])
+    return Obstacle(
+        kind="several",
+        nodes=tuple(names),
+        cause="each hides the others: " + "; ".join(shown) + (f"; and {more} more" if more else ""),
+        declaration=keyword_line(line) if covered and len(line) <= MOST_DECLARED else "",
+        remedy=" ".join(remedies),
+        declared=line,
+    )

@@ -31,6 +31,8 @@ def verdict_of(
             return f"ordered: {later.name} reads {keys}, which {earlier.name} writes" + (
                 _place_of_read(effects[later.name], constraint.keys)
             )
+        case Rule.OUTPUT if constraint.strict:
+            return _output_verdict(earlier, later, constraint.keys, effects)
         case Rule.OUTPUT | Rule.FOLD:
             return _sharing_verdict(constraint, keys)
         case Rule.ANTI:
@@ -52,10 +54,8 @@ def verdict_of(
 def _sharing_verdict(constraint: Constraint, keys: str) -> str:
     """Return what two writes of one key must keep."""
     added = constraint.rule is Rule.FOLD
-    if constraint.strict and added:
-        return f"ordered: both add to {keys}, and LangGraph would fold them by name"
     if constraint.strict:
-        return f"ordered: both write {keys}, and the last one must win"
+        return f"ordered: both add to {keys}, and LangGraph would fold them by name"
     return f"independent: both {'add to' if added else 'write'} {keys}, in the same order as before"
 
 
@@ -66,6 +66,31 @@ def cause_of(effects: Effects, fence: Rule) -> Evidence:
             if evidence.effect == kind:
                 return evidence
     return effects.evidence[-1] if effects.evidence else Evidence(what="it was declared so")
+
+
+def _output_verdict(
+    earlier: Step, later: Step, keys: tuple[str, ...], effects: Mapping[str, Effects]
+) -> str:
+    """Return why two writes of one key have an order; of a reducer's key, what is not known."""
+    reduced = [key for key in keys if key in earlier.reduced & later.reduced]
+    if len(reduced) < len(keys):
+        plain = ", ".join(repr(key) for key in keys if key not in reduced)
+        return f"ordered: both write {plain}, and the last one must win"
+    names = ", ".join(map(repr, reduced))
+    unsure = [step for step in (earlier, later) if not step.folds >= {*reduced}]
+    said = [step.name for step in unsure if _is_declared(effects[step.name])]
+    if said:
+        which = "declarations" if len(said) > 1 else "declaration"
+        verb = "do" if len(said) > 1 else "does"
+        why = f"the {which} of {' and '.join(said)} {verb} not say folds={{{names}}}"
+    else:
+        why = f"the update of {' and '.join(s.name for s in unsure)} may be an Overwrite"
+    return f"ordered: both add to {names}, and {why}"
+
+
+def _is_declared(effects: Effects) -> bool:
+    """Tell whether effects were written by somebody, and not found in code."""
+    return not effects.evidence or any(e.what.startswith("declared") for e in effects.evidence)
 
 
 def _fence_reason(step: Step, effects: Effects) -> str:
@@ -97,4 +122,5 @@ def _place_of_read(effects: Effects, keys: tuple[str, ...]) -> str:
     for evidence in effects.evidence:
         if evidence.what in wanted or evidence.what.startswith("reads the whole"):
             return f" ({evidence.where})" if evidence.where else ""
-    return ""
+    made = next((e.what for e in effects.evidence if e.what.startswith("is handed a ")), "")
+    return f": it {made}" if made else ""

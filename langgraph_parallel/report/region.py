@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from langgraph_parallel.effects import Effects
@@ -54,6 +54,13 @@ class RegionReport:
     has_barriers: bool = True
     """Whether the nodes of one level start only when all of the level before have ended; False
     where each starts as those that it waits for end (`mode="exact"`)."""
+    rows: tuple[tuple[str, ...], ...] = ()
+    """The nodes of each superstep before, where some run side by side already; empty where they
+    follow one another."""
+    guesses: frozenset[str] = frozenset()
+    """Nodes of the last row that start before a router has chosen one of them."""
+    stays: Mapping[str, str] = field(default_factory=dict)
+    """Why a node never starts early, for those that do not (`mode="exact"`)."""
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -76,14 +83,23 @@ class RegionReport:
         return found
 
     @property
+    def depth_before(self) -> int:
+        """How many supersteps there were."""
+        return len(self.rows or self.region.nodes)
+
+    @property
     def is_parallel(self) -> bool:
-        """Whether any two nodes run in the same superstep."""
-        return self.schedule.depth < len(self.region.nodes)
+        """Whether any node starts in an earlier superstep than before."""
+        if not self.rows:
+            return self.schedule.depth < len(self.region.nodes)
+        level_of = dict(zip(self.region.nodes, self.schedule.levels, strict=True))
+        return any(level_of[name] < at for at, row in enumerate(self.rows) for name in row)
 
     @property
     def work(self) -> float:
-        """Predicted duration of the nodes one after another."""
-        return sum(self.costs[name] for name in self.region.nodes)
+        """Predicted duration of the nodes as they were, one superstep after another."""
+        rows = self.rows or [(name,) for name in self.region.nodes]
+        return sum(max(self.costs[name] for name in row) for row in rows)
 
     @property
     def span(self) -> float:
@@ -94,6 +110,11 @@ class RegionReport:
         if not self.has_barriers:
             return self._critical_path
         return sum(max(self.costs[name] for name in level) for level in self.levels)
+
+    @property
+    def gain(self) -> float:
+        """What is saved of the predicted duration."""
+        return self.work - self.span
 
     @property
     def _critical_path(self) -> float:
@@ -126,7 +147,10 @@ class RegionReport:
             constraint = None  # results are committed in order
         together = self.schedule.levels[i] == self.schedule.levels[j]
         reason = verdict_of(earlier, later, constraint, self.effects)
-        if not together and (constraint is None or not constraint.strict):
+        is_free = constraint is None or not constraint.strict
+        if is_free and later.name in self.stays:
+            reason = f"ordered: {later.name} never starts early: {self.stays[later.name]}"
+        elif is_free and not together and self.has_barriers:
             reason += " (apart only because of other nodes)"
         return Pair(
             earlier=earlier.name,

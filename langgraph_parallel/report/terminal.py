@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.blockers import advice
 from langgraph_parallel.report.costs import Durations, gain
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
@@ -48,9 +48,11 @@ def render(report: GraphReport) -> Any:
     # `Text` takes its argument literally: brackets in a node's name are no markup.
     tree = Tree(Text(headline(report), style="bold"), guide_style="dim")
     for part in report.regions:
+        if not part.pair_count:
+            continue
         branch = tree.add(Text(f"Run of {len(part.region.nodes)} nodes"))
         branch.add(_level_table(part, report.predicted))
-    if found := find_blockers(report):
+    if found := advice(report):
         branch = tree.add(Text("What would help"))
         for blocker in found:
             text = Text(f"{blocker.subject}: ", style="bold")

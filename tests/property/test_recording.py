@@ -44,6 +44,8 @@ def test_what_a_node_is_seen_to_do_was_inferred(builder):
     keys = frozenset(builder.channels)
     assert not recording.unobserved
     for name, seen in recording.observations.items():
+        if name not in static:
+            continue  # inside of a sub-graph
         assert seen.reads <= bounded(static[name].reads, keys), name
         assert seen.writes <= bounded(static[name].writes, keys), name
         assert seen.keeps <= bounded(static[name].writes, keys) | static[name].keeps, name

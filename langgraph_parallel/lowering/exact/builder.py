@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any, cast
 
-from langgraph.graph import StateGraph
-from langgraph.graph.state import CompiledStateGraph
-
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.exact.graph import as_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact
-from langgraph_parallel.lowering.guard import fingerprint
+from langgraph_parallel.lowering.guard import AnyReported, ReportedBuilder, fingerprint
 from langgraph_parallel.report.report import ParallelReport
 
 
-class ExactBuilder(StateGraph[Any, Any, Any, Any]):
+class ExactBuilder(ReportedBuilder[Any, Any, Any, Any]):
     """A `StateGraph` whose nodes may start early; compile it, or add it to another graph."""
 
     parallel_lowered: LoweredExact
@@ -30,7 +27,7 @@ class ExactBuilder(StateGraph[Any, Any, Any, Any]):
         """The graph that was given to `parallelize`."""
         return self.parallel_lowered.rewrite.source
 
-    def compile(self, *args: Any, **settings: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def compile(self, *args: Any, **settings: Any) -> AnyReported:
         """Compile the graph, as `StateGraph.compile` does.
 
         Raises:

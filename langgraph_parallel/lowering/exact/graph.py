@@ -19,13 +19,13 @@ from langgraph_parallel.lowering.exact.node import ExactNode
 from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
-from langgraph_parallel.lowering.guard import ReportedGraph
+from langgraph_parallel.lowering.guard import ReportedGraph, stands_for
 from langgraph_parallel.lowering.settings import has_plain_settings
 from langgraph_parallel.ordering.dependence import Step
 from langgraph_parallel.report.report import ParallelReport
 
 
-class ExactGraph(ReportedGraph):
+class ExactGraph(ReportedGraph[Any, Any, Any, Any]):
     """A compiled graph whose nodes may start before their superstep.
 
     Supersteps, checkpoints and streams are those of the graph it was made from, and so every thread
@@ -182,7 +182,7 @@ def _exact_class(base: type) -> type[ExactGraph]:
     if issubclass(ExactGraph, base):
         return ExactGraph
     if issubclass(base, ReportedGraph):
-        return _exact_class(base.__bases__[-1])
+        return _exact_class(stands_for(base))
     return type(f"Exact{base.__name__}", (ExactGraph, base), {})
 
 

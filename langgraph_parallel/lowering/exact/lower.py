@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,18 @@ from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, pla
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside
 from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
+from langgraph_parallel.reading.course import Course
 from langgraph_parallel.reading.model import Graph, Refusal, Region
 from langgraph_parallel.reading.regions import GraphView
 from langgraph_parallel.report.costs import costs_of
+from langgraph_parallel.report.critical_path import EarlyStarts, Timeline
 from langgraph_parallel.report.early import EarlyRuntime
-from langgraph_parallel.report.inside import effects_inside, refusals_inside, regions_inside
+from langgraph_parallel.report.inside import (
+    costs_inside,
+    effects_inside,
+    refusals_inside,
+    regions_inside,
+)
 from langgraph_parallel.report.mermaid import draw_mermaid
 from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.report import ParallelReport
@@ -46,6 +53,8 @@ class LoweredExact:
     """Whether streams show what early runs do at once."""
     relied_on: Mapping[str, frozenset[type]]
     """Keys that are taken to hold plain data when a run begins (`GraphView`)."""
+    has_starts: bool
+    """Whether any node may start early, in sub-graphs too."""
 
 
 def lower_exact(
@@ -56,6 +65,9 @@ def lower_exact(
     *,
     durations: Mapping[str, float],
     unit: str,
+    courses: Callable[[Mapping[str, float], Mapping[str, float]], tuple[Course, ...]],
+    what_if: Callable[..., ParallelReport],
+    freed: frozenset[str],
     limits: Mapping[str, int],
     config: ParallelConfig,
 ) -> LoweredExact:
@@ -68,11 +80,15 @@ def lower_exact(
         inside: Its sub-graphs, whose own nodes may start early.
         durations: Predicted durations of nodes, as far as they are known.
         unit: Unit of the predictions.
+        courses: The runs that predictions are about, given the duration of each node, and what is
+            saved where a node starts.
+        what_if: Explains the same graph with other effects of nodes.
+        freed: Nodes that start early whatever they are, to see what that would save.
         limits: How many nodes may use a named resource at a time; 1 when not named.
         config: The user's choices.
     """
     trusts_calls = config.unknown_calls == "independent"
-    costs = costs_of(durations, tuple(view.effects), view.effects)
+    costs = costs_of(durations, view.effects)
     steps = _steps(view, trusts_calls=trusts_calls)
     plan = plan_early(
         view,
@@ -81,10 +97,12 @@ def lower_exact(
         limits=limits,
         trusts_calls=trusts_calls,
         speculates=config.speculate == "pure",
+        freed=freed,
     )
     reports = {host: part.report for host, part in inside.items()}
     runtime = EarlyRuntime(inside=_runtimes(reports))
-    own = [_region_report(region, steps, view.effects, costs) for region in plan.regions]
+    own = _region_reports(plan, steps, view.effects, costs)
+    gains = {name: part.gain for part in own for name in part.rows[0]}
     drawing = _draw(view, reports)
     report = ParallelReport(
         regions=(*own, *regions_inside(reports, durations)),
@@ -93,7 +111,16 @@ def lower_exact(
         before=drawing,
         after=drawing,
         unit=unit,
+        costs={**costs, **costs_inside(reports, durations)},
+        timeline=Timeline(
+            courses=courses(costs, gains),
+            starts=EarlyStarts(
+                place=plan.place, pauses=view.graph.pauses, most_guesses=config.max_guesses
+            ),
+            inside={host: report.timeline for host, report in reports.items()},
+        ),
         runtime=runtime,
+        what_if=what_if,
     )
     clone = _with_exact_nodes(builder, view.graph, plan)
     place_inside(clone, inside)
@@ -108,6 +135,7 @@ def lower_exact(
         most_runs=config.max_early_runs,
         most_guesses=config.max_guesses,
         is_live=config.early_events == "live",
+        has_starts=bool(plan.regions) or any(part.is_new for part in inside.values()),
     )
 
 
@@ -119,7 +147,7 @@ def _draw(view: GraphView, inside: Mapping[str, ParallelReport]) -> str:
     """Return the graph as Mermaid text, which early starts do not change."""
     if not view.effects:
         return ""
-    return draw_mermaid(view.graph, {host for host, report in inside.items() if report.regions})
+    return draw_mermaid(view.graph, {host for host, report in inside.items() if report.is_parallel})
 
 
 def _with_exact_nodes(
@@ -178,14 +206,39 @@ def _steps(view: GraphView, *, trusts_calls: bool) -> dict[str, Step]:
     return {step.name: step for step in made}
 
 
+def _region_reports(
+    plan: EarlyPlan,
+    steps: Mapping[str, Step],
+    effects: Mapping[str, Effects],
+    costs: Mapping[str, float],
+) -> list[RegionReport]:
+    """Return what becomes of the foreseeable runs, without those that are the end of another.
+
+    A run of one node is among them only if the node never starts early.
+    """
+    stays = {name: refusal.reason for refusal in plan.refusals for name in refusal.nodes}
+    shown: list[PlannedRegion] = []
+    for run in sorted(plan.runs, key=lambda run: -len(run.row_of)):
+        is_end = any(run.rows == other.rows[-len(run.rows) :] for other in shown)
+        # A node alone in its run starts no earlier, but what stays may hold others.
+        counts = len(run.row_of) > 1 or any(name in stays for row in run.rows for name in row)
+        if counts and not is_end:
+            shown.append(run)
+    in_order = [run for run in plan.runs if run in shown]
+    return [_region_report(run, steps, effects, costs, stays) for run in in_order]
+
+
 def _region_report(
     region: PlannedRegion,
     steps: Mapping[str, Step],
     effects: Mapping[str, Effects],
     costs: Mapping[str, float],
+    stays: Mapping[str, str],
 ) -> RegionReport:
     """Return what becomes of a region: the rows at which its nodes can start, at the earliest."""
-    names = [name for row in region.rows for name in row]
+    guesses = region.choices & region.early
+    rows = region.rows + ((tuple(sorted(guesses)),) if guesses else ())
+    names = [name for row in rows for name in row]
     number = {name: i for i, name in enumerate(names)}
     before: list[set[str]] = []
     levels: list[int] = []
@@ -194,7 +247,9 @@ def _region_report(
         waits = set(region.after[name])
         if name not in region.early:
             # It has its turn when the row before has ended.
-            waits |= set(region.rows[row - 1]) if row else set()
+            waits |= set(rows[row - 1]) if row else set()
+        elif region.is_sent and row:
+            waits |= set(rows[0])
         levels.append(max((levels[number[other]] + 1 for other in waits), default=0))
         before.append(waits)
     return RegionReport(
@@ -207,4 +262,7 @@ def _region_report(
         effects={name: effects[name] for name in names},
         costs={name: costs[name] for name in names},
         has_barriers=False,
+        rows=rows,
+        guesses=guesses,
+        stays={name: stays[name] for name in names if name in stays},
     )

@@ -17,17 +17,12 @@ strict:
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.calls.construct import makes_quietly
-from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
@@ -37,8 +32,9 @@ from langgraph_parallel.locations import (
     ordered_places,
 )
 from langgraph_parallel.lowering.exact.rows import Rows, forecast
+from langgraph_parallel.lowering.exact.stays import why_in_place
 from langgraph_parallel.ordering.dependence import Step, fence_of
-from langgraph_parallel.reading.model import Node, Refusal
+from langgraph_parallel.reading.model import Refusal
 from langgraph_parallel.reading.nodes import places_changed_by_reducers
 from langgraph_parallel.reading.regions import GraphView
 
@@ -59,6 +55,8 @@ class PlannedRegion:
     """Early nodes that read the world, which other branches of the graph may change meanwhile."""
     is_alone: bool
     """Whether no other branch runs beside it when it is entered at its first row."""
+    is_sent: bool
+    """Whether a `Send` starts its first row, so that early starts begin with the second."""
     remaining: Mapping[str, float]
     """For each node, the longest way from its start to the end of the region."""
 
@@ -88,6 +86,9 @@ class EarlyPlan:
     """What may start early in a graph."""
 
     regions: tuple[PlannedRegion, ...]
+    """Those in which some node may start early."""
+    runs: tuple[PlannedRegion, ...]
+    """All foreseeable runs."""
     place: Mapping[str, PlannedRegion]
     """The region in which to look for what follows a node."""
     refusals: tuple[Refusal, ...]
@@ -111,6 +112,7 @@ def plan_early(
     limits: Mapping[str, int],
     trusts_calls: bool,
     speculates: bool,
+    freed: frozenset[str] = frozenset(),
 ) -> EarlyPlan:
     """Decide which nodes may start early, and after whom.
 
@@ -122,16 +124,17 @@ def plan_early(
         limits: How many nodes may use a named resource at a time; 1 when not named.
         trusts_calls: Take calls that are not known to be without effects.
         speculates: Let nodes start whose turn a router has yet to decide.
+        freed: Nodes that may start early whatever they are.
     """
     if not steps:
-        return EarlyPlan(regions=(), place={}, refusals=())
+        return EarlyPlan(regions=(), runs=(), place={}, refusals=())
     effects = view.effects
     folded = places_changed_by_reducers(view.graph)
     stays = {
         name: reason
         for name, node in view.graph.nodes.items()
-        if (reason := _why_in_place(node, effects[name], trusts_calls=trusts_calls))
-        or (reason := _why_folded(effects[name], folded))
+        if name not in freed
+        if (reason := why_in_place(node, effects[name], folded, trusts_calls=trusts_calls))
     }
     planner = _Planner(
         effects=effects,
@@ -142,13 +145,14 @@ def plan_early(
         trusts_calls=trusts_calls,
     )
     regions = []
-    for rows, choices, is_alone in forecast(view):
-        made = planner.region(rows, choices if speculates else frozenset())
-        if made.early:
-            regions.append(replace(made, is_alone=is_alone))
+    for coming in forecast(view):
+        made = planner.region(coming.rows, coming.choices if speculates else frozenset())
+        regions.append(replace(made, is_alone=coming.is_alone, is_sent=coming.is_sent))
+    active = [region for region in regions if region.early]
     return EarlyPlan(
-        regions=tuple(regions),
-        place=_place(regions),
+        regions=tuple(active),
+        runs=tuple(regions),
+        place=_place(active),
         refusals=tuple(
             Refusal(rule="stays-in-place", nodes=(name,), reason=reason)
             for name, reason in stays.items()
@@ -166,59 +170,6 @@ def _place(regions: Iterable[PlannedRegion]) -> dict[str, PlannedRegion]:
                 if known is None or index < known.row_of[name]:
                     place[name] = region
     return place
-
-
-def _why_in_place(node: Node, found: Effects, *, trusts_calls: bool) -> str:
-    """Return why a node never starts early, or an empty string."""
-    if not node.is_plain:
-        return "it is not a function, so that it cannot be handed a state that notes reads."
-    if node.cache_policy is not None:
-        return "its cache_policy is LangGraph's to keep."
-    if node.is_timed:
-        return "its timeout is LangGraph's to keep."
-    if not _is_made_quietly(node.schema):
-        return "making its state object runs code of its class, which counts as often as it runs."
-    if node.handles_errors:
-        return "it handles errors."
-    if node.is_deferred:
-        return "a deferred node waits for the progress of the whole graph."
-    if task := task_called(found):
-        return f"it {task}, whose result is the run's own to keep."
-    return _why_effects(found, trusts_calls=trusts_calls)
-
-
-def _is_made_quietly(schema: Any) -> bool:
-    """Tell whether making one more state object of a schema is noticed by nobody."""
-    made = isinstance(schema, type) and (
-        issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
-    )
-    return not made or makes_quietly(schema)
-
-
-def _why_folded(found: Effects, folded: frozenset[Location]) -> str:
-    places = meeting(folded, found.looks_at)
-    return f"it looks at {places[0]}, which a reducer changes." if places else ""
-
-
-def _why_effects(found: Effects, *, trusts_calls: bool) -> str:
-    trusted = trusts_calls and found.certain
-    if not found.certain:
-        return "some of its code could not be read."
-    if "unknown" in found.external and not trusted:
-        return "it makes a call whose effects are not known."
-    if "write" in found.external:
-        return "it writes to the world outside the state."
-    if places := sorted(map(str, ordered_places(found.changes))):
-        return f"it changes {places[0]}."
-    if found.mutates:
-        return "it changes state values in place."
-    if "identity" in found.control:
-        return "it asks which object a value of the state is, and an early run gets copies."
-    if "interrupt" in found.control:
-        return "it may pause the run."
-    if "step" in found.control:
-        return "it looks at its superstep or checkpoint."
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +213,7 @@ class _Planner:
             early=starts,
             watchful=frozenset(readers if disturbed else ()),
             is_alone=False,
+            is_sent=False,
             remaining=self._remaining(after),
         )
 

@@ -11,6 +11,7 @@ claim: what is committed is checked when the superstep comes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.locations import ordered_places
@@ -20,16 +21,31 @@ from langgraph_parallel.reading.regions import GraphView
 Rows = tuple[tuple[str, ...], ...]
 
 
-def forecast(view: GraphView) -> Iterator[tuple[Rows, frozenset[str], bool]]:
-    """Yield the rows from every place where a run can start or be routed to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The rows from one place where a run can start or be routed to."""
 
-    Each comes with the nodes that the routers at its end may choose from, empty when there are no
-    routers or when they may choose any node; and with whether no other branch of the graph can run
-    beside it.
-    """
+    rows: Rows
+    choices: frozenset[str]
+    """The nodes that the routers at its end choose one from; empty when there are no routers, or
+    when they may choose any node or several."""
+    is_alone: bool
+    """Whether no other branch of the graph can run beside it."""
+    is_sent: bool
+    """Whether only routers that may `Send` lead to its first row."""
+
+
+def forecast(view: GraphView) -> Iterator[Forecast]:
+    """Yield the rows from every place where a run can start or be routed to."""
     ways = _Ways(view)
     for entry in ways.entries():
-        yield ways.rows(entry), ways.choices, ways.is_alone(entry)
+        rows = ways.rows(entry)
+        yield Forecast(
+            rows=rows,
+            choices=ways.choices,
+            is_alone=ways.is_alone(entry),
+            is_sent=ways.is_sent(entry),
+        )
 
 
 class _Ways:
@@ -70,6 +86,21 @@ class _Ways:
             if name in routed and {name} != first:
                 yield frozenset({name})
 
+    def is_sent(self, entry: frozenset[str]) -> bool:
+        """Tell whether every way to an entry is by a router that may `Send`."""
+        if entry <= set(self._plain.get(START, ())):
+            return False
+        for name in self._targets:
+            for route in self._view.routes.get(name, ()):
+                if route.is_single and (route.targets is ALL or entry & route.targets):
+                    return False
+            known = self._view.effects.get(name)
+            if known is None or "goto" not in known.control or "send" in known.control:
+                continue
+            if known.goto is ALL or entry & known.goto:
+                return False
+        return True
+
     def is_alone(self, entry: frozenset[str]) -> bool:
         """Tell whether nothing but the start of a run leads to an entry, and nowhere else."""
         led_to = set().union(*self._targets.values()) if self._targets else set()
@@ -98,11 +129,16 @@ class _Ways:
         return tuple(rows)
 
     def _are_plain(self, routers: Iterable[str]) -> bool:
-        """Tell whether the functions of these conditional edges do nothing but choose."""
+        """Tell whether the functions of these conditional edges do nothing but choose one."""
         for name in routers:
             for route in self._view.routes.get(name, ()):
                 found = route.effects
-                if not found.certain or found.mutates or ordered_places(found.changes):
+                if (
+                    not route.is_single
+                    or not found.certain
+                    or found.mutates
+                    or ordered_places(found.changes)
+                ):
                     return False
                 if found.external - {"model", "read"}:
                     return False

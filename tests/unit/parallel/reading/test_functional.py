@@ -80,7 +80,7 @@ def test_the_report_says_why_and_what_would_help(mode):
     assert tasks == ("shout", "whisper")
     first = in_a_row_line("loud = shout")
     assert f"test_functional.py:{first}, {first + 1}" in reason
-    assert report.blockers() == ()
+    assert {blocker.kind for blocker in report.blockers()} == {"refusal"}
     assert json.loads(report.to_json())["is_parallel"] is False
     assert report.speedup == 1.0
 

@@ -189,7 +189,7 @@ def test_html_escapes_what_comes_from_the_graph():
     vile = Evidence(what=f"calls {EVIL}", where=EVIL)
     report = declared_chain(
         **{
-            EVIL: Effects(reads={EVIL}, external={"unknown"}, evidence=(vile,)),
+            EVIL: Effects(reads={"k"}, external={"unknown"}, evidence=(vile,)),
             "b": Effects(external={"model"}),
         }
     )
