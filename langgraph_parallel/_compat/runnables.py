@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langgraph_parallel._compat.tasks import SUPPORTED
@@ -22,7 +22,7 @@ def is_async_only(runnable: Any) -> bool:
 
 
 def find_projectable(runnables: Mapping[str, Any]) -> frozenset[str]:
-    """Return the nodes whose update can be cut down by `project`."""
+    """Return the nodes whose update can be amended by `amend`."""
     return frozenset(
         name
         for name, runnable in runnables.items()
@@ -34,28 +34,30 @@ def _takes_state(runnable: Any) -> bool:
     return not runnable.explode_args and not runnable.kwargs
 
 
-def project(runnable: Any, kept: frozenset[str]) -> Any:
-    """Return a node's runnable without the keys that it only gives back.
+def amend(runnable: Any, before: Callable[[Any], Any], after: Callable[[Any, Any], Any]) -> Any:
+    """Return a node's runnable whose result is amended before LangGraph sees it.
 
     The function is wrapped with `functools.wraps`: name, signature and identity stay what LangGraph
     looks at.
+
+    Args:
+        runnable: The node.
+        before: What to remember of the state, of which the function may make anything.
+        after: Returns the result to show for what was remembered and for the function's own one.
     """
     function = runnable.func if runnable.func is not None else runnable.afunc
 
-    def cut(update: Any) -> Any:
-        if not isinstance(update, dict):
-            return update
-        return {key: value for key, value in update.items() if key not in kept}
+    @functools.wraps(function)
+    async def amended_async(state: Any, *args: Any, **kwargs: Any) -> Any:
+        remembered = before(state)
+        return after(remembered, await function(state, *args, **kwargs))
 
     @functools.wraps(function)
-    async def project_async(*args: Any, **kwargs: Any) -> Any:
-        return cut(await function(*args, **kwargs))
+    def amended_sync(state: Any, *args: Any, **kwargs: Any) -> Any:
+        remembered = before(state)
+        return after(remembered, function(state, *args, **kwargs))
 
-    @functools.wraps(function)
-    def project_sync(*args: Any, **kwargs: Any) -> Any:
-        return cut(function(*args, **kwargs))
-
-    wrapper = project_sync if runnable.func is not None else project_async
+    wrapper = amended_sync if runnable.func is not None else amended_async
     wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
     wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
     return wrapped

@@ -180,6 +180,18 @@ def reducer_effects(reducer: Callable[..., Any]) -> Effects:
     )
 
 
+def making_effects(schema: type) -> Effects:
+    """Return what making an instance of a state class does beside filling its fields."""
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, schema.__name__)
+    try:
+        frame.call(frozenset({Live(schema)}), Arguments(frame.source.node, unpacked=tame()))
+        run_late(frame)
+    except Exception as error:
+        return _unanalyzed(error)
+    return effects_of(Outcome(recorder, NOTHING))
+
+
 _PLAIN_REDUCERS: Final = (
     *(operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages),
 )
@@ -308,6 +320,7 @@ def either(a: Effects, b: Effects) -> Effects:
         goto=union(a.goto, b.goto),
         folds=a.folds & b.folds,
         keeps=a.keeps | b.keeps,
+        made=a.made | b.made,
         resources=a.resources | b.resources,
         evidence=(*a.evidence, *b.evidence),
         certain=a.certain and b.certain,

@@ -94,6 +94,7 @@ class _Reader:
             declared=ours.get("effects") if isinstance(ours, dict) else None,
             ends=frozenset(spec.ends or ()),
             cache_policy=_first(spec.cache_policy, defaults.cache_policy),
+            is_retried=bool(_first(spec.retry_policy, defaults.retry_policy)),
             is_timed=_first(getattr(spec, "timeout", None), defaults.timeout) is not None,
             is_deferred=getattr(spec, "defer", False),
             is_handled=handler is not None,

@@ -39,6 +39,8 @@ class Node:
     """Where it says that a `Command` may lead; empty when it does not say."""
     cache_policy: Any = None
     """How its result is kept from run to run; None when it is not."""
+    is_retried: bool = False
+    """Whether LangGraph runs it again when it fails."""
     is_timed: bool = False
     """Whether LangGraph limits its time."""
     is_deferred: bool = False

@@ -44,6 +44,8 @@ class Shape:
     """True for pydantic and dataclass states, which are read as `state.key`."""
     plain: frozenset[str] | None = None
     """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
+    stable: frozenset[str] = frozenset()
+    """Of a class with fields, those that can be given back as often as one likes."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
 

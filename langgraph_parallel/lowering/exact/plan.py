@@ -17,16 +17,13 @@ strict:
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.calls.construct import makes_quietly
+from langgraph_parallel.inference.code.state_classes import has_fields
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
@@ -39,6 +36,7 @@ from langgraph_parallel.ordering.dependence import Step, fence_of
 from langgraph_parallel.reading.model import Node, Refusal
 from langgraph_parallel.reading.nodes import places_changed_by_reducers
 from langgraph_parallel.reading.regions import GraphView
+from langgraph_parallel.reading.validation import makes_silently
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: it keeps what it derives
@@ -185,10 +183,7 @@ def _why_in_place(node: Node, found: Effects, *, trusts_calls: bool) -> str:
 
 def _is_made_quietly(schema: Any) -> bool:
     """Tell whether making one more state object of a schema is noticed by nobody."""
-    made = isinstance(schema, type) and (
-        issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
-    )
-    return not made or makes_quietly(schema)
+    return not has_fields(schema) or makes_silently(schema)
 
 
 def _why_folded(found: Effects, folded: frozenset[Location]) -> str:
