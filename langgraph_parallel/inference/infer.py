@@ -309,9 +309,12 @@ def either(a: Effects, b: Effects) -> Effects:
     only_one = [e for e in (a, b) if e != Effects()]
     if len(only_one) < 2:
         return only_one[0] if only_one else a
+    odd = (a.made - b.keeps) | (b.made - a.keeps)  # one of them does not give it back
+    writes = union(union(a.writes, b.writes), odd)
+    written = writes if writes is not ALL else frozenset()
     return Effects(
-        reads=union(a.reads, b.reads),
-        writes=union(a.writes, b.writes),
+        reads=union(union(a.reads, b.reads), odd),
+        writes=writes,
         mutates=union(a.mutates, b.mutates),
         looks_at=a.looks_at | b.looks_at,
         changes=a.changes | b.changes,
@@ -319,8 +322,8 @@ def either(a: Effects, b: Effects) -> Effects:
         control=a.control | b.control,
         goto=union(a.goto, b.goto),
         folds=a.folds & b.folds,
-        keeps=a.keeps | b.keeps,
-        made=a.made | b.made,
+        keeps=(a.keeps | b.keeps) - written,
+        made=(a.made | b.made) - written,
         resources=a.resources | b.resources,
         evidence=(*a.evidence, *b.evidence),
         certain=a.certain and b.certain,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, union
+from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, bounded, union
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape
@@ -47,11 +47,26 @@ def effects_of(outcome: Outcome) -> Effects:
         resources=recorder.resources,
         evidence=tuple(recorder.evidence.values()),
     )
+    made: list[frozenset[str]] = []
     for atom in outcome.returned:
-        effects = _with_update(effects, atom, recorder)
+        before = replace(effects, made=frozenset())
+        effects = _with_update(before, atom, recorder)
+        made.append(effects.made)
         _expose(atom, recorder)
-    return (
-        effects if effects.writes is ALL else replace(effects, keeps=effects.keeps - effects.writes)
+    if effects.writes is ALL:
+        return replace(effects, keeps=frozenset(), made=frozenset())
+    # A key that gets a value by being given back is only then no write if it always is given back.
+    always = frozenset.intersection(*made) if made else frozenset()
+    sometimes = frozenset().union(*made) - always
+    sometimes |= bounded(effects.mutates, effects.keeps)
+    writes = union(effects.writes, sometimes)
+    assert writes is not ALL
+    return replace(
+        effects,
+        reads=union(effects.reads, sometimes),
+        writes=writes,
+        keeps=effects.keeps - writes,
+        made=always - writes,
     )
 
 
@@ -95,7 +110,7 @@ def _with_update(effects: Effects, atom: Atom, recorder: Recorder) -> Effects:
     if isinstance(atom, Cell) and atom.kind == "dict":
         return _with_cell(effects, atom, recorder)
     if isinstance(atom, State):
-        whole = Cell(open=recorder.stored is ALL or recorder.shape.attributes, spread=True)
+        whole = Cell(open=recorder.stored is ALL, spread=True)
         for key in recorder.stored if recorder.stored is not ALL else ():
             whole.put(key, opaque(recorder.overlay))
         return _with_cell(effects, whole, recorder)
@@ -111,6 +126,8 @@ def _with_update(effects: Effects, atom: Atom, recorder: Recorder) -> Effects:
 
 def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
     written: Keys = ALL if cell.open or cell.rest else frozenset(cell.keys)
+    if written is not ALL:
+        effects, written = _with_own(effects, written, cell, recorder)
     if cell.spread:
         written = union(written, recorder.stored)
         effects, written = _with_copy(effects, written, recorder.shape)
@@ -122,16 +139,39 @@ def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:
     return replace(effects, writes=union(effects.writes, written), folds=frozenset(folds) - earlier)
 
 
+def _with_own(
+    effects: Effects, written: frozenset[str], cell: Cell, recorder: Recorder
+) -> tuple[Effects, frozenset[str]]:
+    """Account for keys that are given back by name: `{"x": 1, "question": state["question"]}`.
+
+    They were read, and so they have a value. What the node has stored in its copy of the state is
+    another value, and a reducer would take the old one in once more.
+    """
+    shape = recorder.shape
+    if recorder.stored is ALL or shape.plain is None:
+        return effects, written
+    same = frozenset(key for key, own in cell.own.items() if own) & shape.plain - recorder.stored
+    if shape.attributes:
+        same &= shape.stable
+        effects = replace(effects, made=effects.made | same)
+    return replace(effects, keeps=effects.keeps | same), written - same
+
+
 def _with_copy(effects: Effects, written: Keys, shape: Shape) -> tuple[Effects, Keys]:
     """Account for returning a copy of the whole state.
 
     A key that keeps the last value is only given back to itself. A key with a reducer takes its
-    value in once more; and what is not known may be one.
+    value in once more; and what is not known may be one. A class with fields gives back what it
+    has made of the values, its defaults included; and of its other names those that are keys.
     """
     if written is ALL or shape.plain is None:
         return replace(effects, reads=ALL), ALL
     again = shape.keys - shape.plain
     kept = (shape.keys & shape.plain) - written
+    if shape.attributes:
+        again |= (kept - shape.stable) | shape.shown
+        kept &= shape.stable
+        effects = replace(effects, made=effects.made | kept)
     return (
         replace(effects, reads=union(effects.reads, again), keeps=effects.keeps | kept),
         written | again,

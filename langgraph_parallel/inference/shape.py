@@ -24,6 +24,7 @@ def describe_schema(
     keys: Iterable[str] | None = None,
     reducer_of: Callable[[str], Any] = lambda _key: None,
     plain: frozenset[str] | None = None,
+    channels: frozenset[str] = frozenset(),
 ) -> Shape:
     """Return the shape of the state that a node with input schema `schema` receives.
 
@@ -32,9 +33,11 @@ def describe_schema(
         keys: The keys as the graph knows them; None takes them from the annotations.
         reducer_of: The reducer of a key's channel, or None.
         plain: Keys whose channel keeps the last value; None when that is not known.
+        channels: All keys of the graph.
     """
     hints = _hints(schema)
     names = frozenset(hints if keys is None else keys)
+    beside = {key for key in channels - names if has_fields(schema) and hasattr(schema, key)}
     return Shape(
         keys=names,
         hints={
@@ -42,6 +45,7 @@ def describe_schema(
         },
         attributes=has_fields(schema),
         plain=plain,
+        shown=frozenset(beside),
         stable=stable_fields(schema),
         own_code=frozenset(user_defined(schema)) if has_fields(schema) else frozenset(),
     )

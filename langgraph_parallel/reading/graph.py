@@ -119,7 +119,11 @@ class _Reader:
         if schema not in self._shapes:
             keys = frozenset(self._builder.schemas.get(schema, {}))
             self._shapes[schema] = describe_schema(
-                schema, keys, self._channels.reducers.get, keys & self._channels.plain
+                schema,
+                keys,
+                self._channels.reducers.get,
+                keys & self._channels.plain,
+                frozenset(self._builder.channels),
             )
         return self._shapes[schema]
 

@@ -15,6 +15,7 @@ from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
+    STATE,
     Atom,
     Bound,
     Chain,
@@ -105,6 +106,8 @@ def set_attribute(frame: Frame, value: Value, name: str, new: Value, node: ast.A
     """Assign `value.name`."""
     for atom in value:
         if isinstance(atom, State):
+            if frame.recorder.shape.own_code & {name, "__setattr__"}:
+                unknown(frame, f"sets attribute {name!r} of the state", STATE | new, node)
             store_in_state(frame, const(name), new, frame.where(node))
         elif isinstance(atom, (Live, Made, Object)):
             store_attr(frame, atom, name, new, node)

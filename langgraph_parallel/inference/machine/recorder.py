@@ -46,6 +46,8 @@ class Shape:
     """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
     stable: frozenset[str] = frozenset()
     """Of a class with fields, those that can be given back as often as one likes."""
+    shown: frozenset[str] = frozenset()
+    """Keys of the graph that a class has as names beside its fields: methods, properties."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
 
