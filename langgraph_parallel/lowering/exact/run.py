@@ -151,7 +151,8 @@ class EarlyRun:
             self._state = EarlyState(self._reads, self._outlook.present(self._keys))
             return self._state
         state = self._make_state(self._values())
-        self._reads = reads = TwinReads(state, frozenset(self._keys), self._lazy)
+        fields = frozenset(self._keys)
+        self._reads = reads = TwinReads(state, fields, self._lazy, self._eager)
         return reads.twin
 
     def _values(self) -> dict[str, Any]:

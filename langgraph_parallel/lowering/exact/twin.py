@@ -27,17 +27,22 @@ class TwinReads(Reads):
         state: The object made of the early values.
         fields: Its attributes that are state keys.
         lazy: Those of them that the node only gives back.
+        eager: Those of them that it is expected to read.
     """
 
-    __slots__ = ("_is_silent", "_own", "content", "fields", "lazy", "state", "twin")
+    __slots__ = ("_is_silent", "_own", "content", "eager", "fields", "lazy", "state", "twin")
 
     def __init__(
-        self, state: Any, fields: frozenset[str], lazy: frozenset[str] = frozenset()
+        self,
+        state: Any,
+        fields: frozenset[str],
+        lazy: frozenset[str] = frozenset(),
+        eager: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__([], lambda _: MISSING)
         self.state = state
         self.fields = fields
-        self.lazy = lazy
+        self.lazy, self.eager = lazy, eager
         self.content = _attributes(state)
         for key in lazy & self.content.keys():
             object.__setattr__(state, key, KeyToken(key))
@@ -55,13 +60,7 @@ class TwinReads(Reads):
             return
         for key in (name,) if name in self.fields else self.content:
             if key not in self._own and key not in self.lazy:
-                self.given.setdefault(key, self._told(self.content).get(key, MISSING))
-
-    def _told(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Return the content of an object without what it says of keys that are only given back."""
-        if not self.lazy or FIELDS_SET not in content:
-            return content
-        return {**content, FIELDS_SET: content[FIELDS_SET] - self.lazy}
+                self.given.setdefault(key, self.content.get(key, MISSING))
 
     def set(self, name: str, assign: Callable[[], None]) -> None:
         """Let the node set an attribute, as its class does it."""
@@ -86,7 +85,13 @@ class TwinReads(Reads):
 
     def hold_for(self, real: Any) -> bool:
         """Tell whether a run on the real input would have read the same values."""
-        return super().hold_for(self._told(_attributes(real)))
+        content = _attributes(real)
+        if self.lazy and FIELDS_SET in self.given:
+            # Whether a key was set before says nothing to a node that only writes it or gives it
+            # back, and what is given back is as in the real state (`_fill`).
+            self.given[FIELDS_SET] = self.given[FIELDS_SET] & self.eager
+            content[FIELDS_SET] = content[FIELDS_SET] & self.eager
+        return super().hold_for(content)
 
     def settle(self, result: Any, real: Any, restore: Callable[[Any], Any]) -> Any:
         """Return what the node gives back, with the real values in place of tokens."""

@@ -154,13 +154,15 @@ def test_nodes_that_give_back_what_they_were_handed_run_together(schema, nodes, 
         assert (answer, list(answer)) == (expected, list(expected))
 
 
-@pytest.mark.parametrize("nodes", [(assign_low, assign_high), (assign_high, assign_low)])
+@pytest.mark.parametrize("nodes", [(assign_low, assign_high), (assign_high, assign_low)], ids=str)
 @pytest.mark.parametrize("schema", [Model, Sheet])
 def test_an_early_run_of_a_node_that_gives_its_state_back_is_used(schema, nodes):
-    fast = parallelize(chain(*nodes, schema=schema).compile(), mode="exact")
-    fast.invoke({"text": "Ab"})
+    graph = chain(*nodes, measure_object, schema=schema).compile()
+    fast = parallelize(graph, mode="exact")
+    assert fast.invoke({"text": "Ab"}) == graph.invoke({"text": "Ab"})
     total = fast.parallel_report.runtime.total
-    assert (total.hit, total.miss, total.abandoned) == (1, 0, 0)
+    assert total.hit
+    assert not total.miss
 
 
 @pytest.mark.parametrize("mode", MODES)
