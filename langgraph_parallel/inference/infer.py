@@ -247,7 +247,14 @@ def _static_effects(
         return Effects.top(Evidence(what="its source code is not available"))
     effects = effects_of(outcome)
     coerced = read_by_coercion(schema, shape.keys)
-    return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
+    if not coerced:
+        return effects
+    what = f"is handed a {schema.__name__}, whose code looks at several fields at once"
+    return replace(
+        effects,
+        reads=union(effects.reads, coerced),
+        evidence=(*effects.evidence, Evidence(what=what)),
+    )
 
 
 def _interpret(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from langgraph.types import Command, Send
+
 from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, bounded, union
 from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.code.state_classes import has_fields, is_open
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape
 from langgraph_parallel.inference.machine.values import (
@@ -15,6 +18,7 @@ from langgraph_parallel.inference.machine.values import (
     Cell,
     Const,
     Live,
+    Made,
     Routed,
     State,
     Value,
@@ -75,9 +79,10 @@ def _expose(atom: Atom, recorder: Recorder) -> None:
     if isinstance(atom, Routed):
         for part in atom.update:
             _expose(part, recorder)
-    if not isinstance(atom, Cell):
+    cell = atom.cell if isinstance(atom, Made) else atom
+    if not isinstance(cell, Cell):
         return
-    for key, value in atom.values.items():
+    for key, value in cell.values.items():
         places = _places_behind(value, 0)
         if places:
             recorder.memory.expose([key], places)
@@ -116,12 +121,37 @@ def _with_update(effects: Effects, atom: Atom, recorder: Recorder) -> Effects:
         return _with_cell(effects, whole, recorder)
     if isinstance(atom, Routed):
         return _with_command(effects, atom, recorder)
+    if isinstance(atom, Made) and (shown := _shown_by(atom, recorder.shape)) is not None:
+        # LangGraph asks an object for every key; what an object lacks is not written.
+        plain = frozenset(key for key, is_plain in atom.cell.folds.items() if is_plain)
+        return replace(
+            effects,
+            writes=union(effects.writes, shown),
+            folds=(effects.folds | plain) - (shown - plain),
+        )
     note = Evidence(what="its return value is not understood")
     return replace(
         Effects.top(),
         external=effects.external | {"unknown"},
         evidence=(*effects.evidence, note),
     )
+
+
+def _shown_by(atom: Made, shape: Shape) -> frozenset[str] | None:
+    """Return the keys that an object made by the node may show; None when they are not known."""
+    cls, cell = atom.cls, atom.cell
+    if not has_fields(cls) or issubclass(cls, _OF_OTHER_MEANING) or is_open(cls):
+        return None
+    if cell.open or cell.rest:
+        return None
+    cell.looked = True
+    beside = shape.channels & set(dir(cls)) if shape.channels is not None else frozenset()
+    # A method or a property that is called like a key is taken for its value.
+    return None if beside - cell.keys else cell.keys
+
+
+_OF_OTHER_MEANING: Final = (dict, list, tuple, Command, Send)
+"""Classes of results that LangGraph does not ask for attributes."""
 
 
 def _with_cell(effects: Effects, cell: Cell, recorder: Recorder) -> Effects:

@@ -24,7 +24,7 @@ def describe_schema(
     keys: Iterable[str] | None = None,
     reducer_of: Callable[[str], Any] = lambda _key: None,
     plain: frozenset[str] | None = None,
-    channels: frozenset[str] = frozenset(),
+    channels: frozenset[str] | None = None,
 ) -> Shape:
     """Return the shape of the state that a node with input schema `schema` receives.
 
@@ -33,11 +33,11 @@ def describe_schema(
         keys: The keys as the graph knows them; None takes them from the annotations.
         reducer_of: The reducer of a key's channel, or None.
         plain: Keys whose channel keeps the last value; None when that is not known.
-        channels: All keys of the graph.
+        channels: All keys of the graph; None when they are not known.
     """
     hints = _hints(schema)
     names = frozenset(hints if keys is None else keys)
-    beside = {key for key in channels - names if has_fields(schema) and hasattr(schema, key)}
+    others = (channels or names) - names if has_fields(schema) else frozenset()
     return Shape(
         keys=names,
         hints={
@@ -45,7 +45,9 @@ def describe_schema(
         },
         attributes=has_fields(schema),
         plain=plain,
-        shown=frozenset(beside),
+        channels=channels,
+        shown=frozenset(key for key in others if hasattr(schema, key)),
+        cls=schema if has_fields(schema) else None,
         stable=stable_fields(schema),
         own_code=frozenset(user_defined(schema)) if has_fields(schema) else frozenset(),
     )

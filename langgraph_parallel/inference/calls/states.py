@@ -34,7 +34,7 @@ def state_method(frame: Frame, method: str, given: Arguments) -> Value:
             return join(value, default)
         return join(value, default or NONE)
     if method == "update":
-        _store_all(frame, given.positional, given, where)
+        store_all(frame, given.positional, given, where)
         return NONE
     if method == "copy" and not frame.recorder.shape.attributes:
         cell = cell_at(frame, given.node)
@@ -46,7 +46,7 @@ def state_method(frame: Frame, method: str, given: Arguments) -> Value:
     return opaque(ALL)
 
 
-def _store_all(frame: Frame, mappings: tuple[Value, ...], given: Arguments, where: str) -> None:
+def store_all(frame: Frame, mappings: tuple[Value, ...], given: Arguments, where: str) -> None:
     """Store the entries of mappings, and what is passed by name, in the state."""
     known = [atom for value in mappings for atom in value]
     if given.unpacked or not all(map(_has_known_keys, known)):
@@ -82,7 +82,7 @@ def _copy(frame: Frame, method: str, given: Arguments) -> Value:
         frame.recorder.read_all(f".{method}()", where)
         store_in_state(frame, opaque(ALL), given.all, where)
         return STATE
-    _store_all(frame, (update,), Arguments(given.node), frame.where(given.node))
+    store_all(frame, (update,), Arguments(given.node), frame.where(given.node))
     return STATE
 
 
@@ -94,5 +94,5 @@ def copies_plainly(frame: Frame) -> bool:
 
 def replaced_state(frame: Frame, given: Arguments) -> Value:
     """Return a copy of a state with other values of the fields that are passed by name."""
-    _store_all(frame, (), given, frame.where(given.node))
+    store_all(frame, (), given, frame.where(given.node))
     return STATE

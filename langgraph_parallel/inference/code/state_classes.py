@@ -27,6 +27,13 @@ def has_fields(schema: Any) -> bool:
     return is_model(schema) or (isinstance(schema, type) and dataclasses.is_dataclass(schema))
 
 
+def is_open(schema: Any) -> bool:
+    """Tell whether an instance of a class may have other names than its class tells."""
+    if any(_is_written(schema, name) for name in ("__getattr__", "__getattribute__")):
+        return True
+    return is_model(schema) and schema.model_config.get("extra") == "allow"
+
+
 def required_fields(schema: Any) -> frozenset[str]:
     """Return the fields without which there is no instance of a state class."""
     if is_model(schema):

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from langgraph.types import Command
 
 from langgraph_parallel._compat.tasks import MISSING
+from langgraph_parallel.inference.code.datamodel import code_of, find, is_users
 from langgraph_parallel.lowering.exact.values import FIELDS_SET
 from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned, KeyToken, Reads
 from langgraph_parallel.reading.twins import has_fields, share, subclass_silently
@@ -56,7 +57,7 @@ class TwinReads(Reads):
 
         What the node has set itself, and tokens, say nothing of the state.
         """
-        if self._is_silent:
+        if self._is_silent or (name not in self.fields and _is_code(type(self.state), name)):
             return
         for key in (name,) if name in self.fields else self.content:
             if key not in self._own and key not in self.lazy:
@@ -109,6 +110,18 @@ class TwinReads(Reads):
         if has_fields(result):
             _fill(result, real)
         return restore(result)
+
+
+def _is_code(kind: type, name: str) -> bool:
+    """Tell whether an attribute is code of the user's that looks at the object by its attributes.
+
+    What a library does with an object may pass its attributes by, and so may `super()`.
+    """
+    found = find(kind, name)
+    if found is None or not is_users(found[1]):
+        return False
+    code = code_of(found[1])
+    return code is not None and "super" not in code.co_names
 
 
 def _fill(result: Any, real: Any) -> None:

@@ -227,6 +227,7 @@ OF_OBJECTS = {
     "getattr": lambda s: getattr(s, "a", None),
     "attrgetter": operator.attrgetter("a"),
     "match": match_object,
+    "property": lambda s: s.double,
 }
 WHOLE_OBJECTS = {
     "repr": repr,
@@ -234,7 +235,6 @@ WHOLE_OBJECTS = {
     "equal": lambda s: s == type(s)(),
     "vars": lambda s: dict(vars(s)),
     "__dict__": lambda s: dict(s.__dict__),
-    "property": lambda s: s.double,
     "method": lambda s: s.total(),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,

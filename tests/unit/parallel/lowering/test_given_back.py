@@ -343,3 +343,137 @@ def test_states_of_several_classes_are_given_back_in_order(mode):
     graph = chain(other, assign_high, schema=Model).compile()
     for given in ({"text": "x"}, {"text": "x", "size": "7"}):
         assert parallelize(graph, mode=mode).invoke(given) == graph.invoke(given)
+
+
+class Basket(BaseModel):
+    text: str = ""
+    low: str = ""
+    high: str = ""
+    size: int = 0
+
+    @property
+    def first(self):
+        return self.text[:1]
+
+    def both(self):
+        return self.low + self.high
+
+
+def first_low(state: Basket):
+    return {"low": state.first.lower()}
+
+
+def first_high(state: Basket):
+    return {"high": state.first.upper()}
+
+
+def measure_both(state: Basket):
+    return {"size": len(state.both())}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_methods_and_properties_of_a_state_read_is_read_by_the_node(mode):
+    graph = chain(first_low, first_high, measure_both, schema=Basket).compile()
+    report = explain(graph, mode=mode)
+    assert report.effects["first_low"].reads == {"text"}
+    assert report.effects["measure_both"].reads == {"low", "high"}
+    assert report.regions[0].schedule.depth == 2
+    assert_equivalent(graph, [{"text": "Ab"}], mode=mode, schedules=2)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_method_of_a_state_that_a_node_replaces_is_no_longer_taken_for_known(mode):
+    original = Basket.both
+
+    def patch(state: Basket):
+        Basket.both = lambda self: self.text * 5
+        return {"low": "x"}
+
+    graph = chain(patch, measure_both, schema=Basket).compile()
+    assert not explain(graph, mode=mode).is_parallel
+    try:
+        expected = graph.invoke({"text": "Ab"})
+        Basket.both = original
+        assert parallelize(graph, mode=mode).invoke({"text": "Ab"}) == expected
+    finally:
+        Basket.both = original
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_method_of_a_state_that_passes_its_attributes_by_shows_all_of_it(mode):
+    class Dumped(BaseModel):
+        text: str = ""
+        low: str = ""
+        high: str = ""
+
+        def dump(self):
+            return super().model_dump()
+
+    def dumped(state: Dumped):
+        return {"high": str(state.dump())}
+
+    def lower(state: Dumped):
+        return {"low": state.text.lower()}
+
+    graph = chain(lower, dumped, schema=Dumped).compile()
+    assert parallelize(graph, mode=mode).invoke({"text": "Ab"}) == graph.invoke({"text": "Ab"})
+
+
+class PartLow(BaseModel):
+    low: str
+
+
+@dataclass
+class PartHigh:
+    high: str = ""
+
+
+def part_low(state):
+    return PartLow(low=state["text"].lower())
+
+
+def part_high(state):
+    return PartHigh(state["text"].upper())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_object_that_is_made_for_the_answer_writes_its_fields(mode):
+    graph = chain(part_low, part_high, measure, schema=Plain).compile()
+    report = explain(graph, mode=mode)
+    assert report.effects["part_low"].writes == {"low"}
+    assert report.regions[0].schedule.depth == 2
+    assert_equivalent(graph, [{"text": "Ab"}], mode=mode, schedules=2)
+
+
+def test_a_new_state_object_writes_its_defaults_too():
+    def anew(state: Basket):
+        return Basket(low=state.text.lower())
+
+    effects = explain(chain(anew, first_high, schema=Basket).compile()).effects
+    assert effects["anew"].writes == {"text", "low", "high", "size"}
+
+
+def test_an_object_with_a_name_that_is_a_key_by_accident_is_not_understood():
+    class Odd(BaseModel):
+        low: str
+
+        @property
+        def high(self):
+            return "from a property"
+
+    def odd(state: Plain):
+        return Odd(low=state["text"])
+
+    effects = explain(chain(odd, measure, schema=Plain).compile()).effects["odd"]
+    assert not effects.certain
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_dict_that_is_merged_into_the_state_writes_its_keys(mode):
+    def merge_low(state: Plain):
+        state |= {"low": state["text"].lower()}
+        return state
+
+    graph = chain(merge_low, update_high, measure, schema=Plain).compile()
+    assert explain(graph, mode=mode).regions[0].schedule.depth == 2
+    assert_equivalent(graph, [{"text": "Ab"}], mode=mode, schedules=2)
