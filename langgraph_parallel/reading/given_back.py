@@ -69,12 +69,11 @@ def shares_of(
     shares = {}
     for index, name in enumerate(names):
         found = effects[name]
-        alone = levels.count(levels[index]) == 1
-        dropped = frozenset() if alone else found.keeps - found.made
-        dropped |= {key for key in found.made if _is_others(index, key, names, levels, effects)}
         touched = bounded(found.writes, made)
         share = Share(
-            dropped=dropped,
+            dropped=frozenset(
+                key for key in found.keeps if _is_others(index, key, names, levels, effects)
+            ),
             remade=frozenset(k for k in touched if _is_remade(index, k, names, levels, effects)),
             restored=touched,
         )
@@ -96,7 +95,7 @@ def _is_others(
         if bounded(effects[name].writes, frozenset({key})):
             if beside or (other > index and levels[other] <= levels[index]):
                 return True
-        elif beside and other > index and key in effects[name].made:
+        elif beside and other > index and key in effects[name].keeps:
             return True
     return False
 

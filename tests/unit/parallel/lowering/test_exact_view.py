@@ -227,7 +227,7 @@ OF_OBJECTS = {
     "getattr": lambda s: getattr(s, "a", None),
     "attrgetter": operator.attrgetter("a"),
     "match": match_object,
-    "property": lambda s: s.double,
+    "property": lambda s: s.double // 2,
 }
 WHOLE_OBJECTS = {
     "repr": repr,

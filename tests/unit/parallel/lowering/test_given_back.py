@@ -1,5 +1,6 @@
 """Keys that nodes give back as they were: no writes, whatever the state is made of."""
 
+import asyncio
 import copy
 import dataclasses
 import operator
@@ -152,6 +153,41 @@ def test_nodes_that_give_back_what_they_were_handed_run_together(schema, nodes, 
         fast = parallelize(graph, mode=mode)
         answer, expected = fast.invoke(given), graph.invoke(given)
         assert (answer, list(answer)) == (expected, list(expected))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("given", [{}, {"high": "x"}, {"size": 3}])
+@pytest.mark.parametrize(
+    ("schema", "nodes"), [(schema, nodes) for schema, *nodes in FORMS[:6]], ids=str
+)
+def test_a_class_gives_back_its_defaults_where_nothing_was_given(schema, nodes, given, mode):
+    for some in (nodes, nodes[:2]):
+        graph = chain(*some, schema=schema).compile()
+        answer, expected = parallelize(graph, mode=mode).invoke(given), graph.invoke(given)
+        assert (answer, list(answer)) == (expected, list(expected))
+
+
+async def slow_low(state: Model):
+    await asyncio.sleep(0)
+    state.low = state.text.lower()
+    return state
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_async_nodes_give_back_their_state_as_well(mode):
+    for nodes in ((slow_low, assign_high, measure_object), (assign_high, slow_low)):
+        graph = chain(*nodes, schema=Model).compile()
+        fast = parallelize(graph, mode=mode)
+        for given in ({"text": "Ab"}, {"size": "4"}):
+            assert asyncio.run(fast.ainvoke(given)) == asyncio.run(graph.ainvoke(given))
+
+
+def test_the_one_node_of_a_superstep_that_gives_a_key_back_shows_it():
+    graph = parallelize(chain(named_low, update_high, measure, schema=Plain).compile())
+    chunks = graph.stream({"text": "Ab"}, stream_mode="updates")
+    shown = {name: set(update) for chunk in chunks for name, update in chunk.items()}
+    assert "text" in shown["update_high"]
+    assert shown["named_low"] == {"low"}
 
 
 @pytest.mark.parametrize("nodes", [(assign_low, assign_high), (assign_high, assign_low)], ids=str)
