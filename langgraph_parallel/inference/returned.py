@@ -9,7 +9,12 @@ from langgraph.types import Command, Send
 
 from langgraph_parallel.effects import ALL, Effects, Evidence, Keys, bounded, union
 from langgraph_parallel.inference.code.datamodel import is_a
-from langgraph_parallel.inference.code.state_classes import has_fields, is_open
+from langgraph_parallel.inference.code.state_classes import (
+    couples_fields,
+    has_fields,
+    is_model,
+    is_open,
+)
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape
 from langgraph_parallel.inference.machine.values import (
@@ -146,8 +151,11 @@ def _shown_by(atom: Made, shape: Shape) -> frozenset[str] | None:
         return None
     cell.looked = True
     beside = shape.channels & set(dir(cls)) if shape.channels is not None else frozenset()
-    # A method or a property that is called like a key is taken for its value.
-    return None if beside - cell.keys else cell.keys
+    if beside - cell.keys:
+        return None  # a method or a property that is called like a key is taken for its value
+    # A model does not show what was not set and is None; its own code may set anything.
+    skips = is_model(cls) and not couples_fields(cls)
+    return frozenset(key for key in cell.keys if not (skips and cell.unset.get(key)))
 
 
 _OF_OTHER_MEANING: Final = (dict, list, tuple, Command, Send)

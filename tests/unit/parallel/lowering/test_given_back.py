@@ -513,3 +513,50 @@ def test_a_dict_that_is_merged_into_the_state_writes_its_keys(mode):
     graph = chain(merge_low, update_high, measure, schema=Plain).compile()
     assert explain(graph, mode=mode).regions[0].schedule.depth == 2
     assert_equivalent(graph, [{"text": "Ab"}], mode=mode, schedules=2)
+
+
+class Optionals(BaseModel):
+    text: str | None = None
+    low: str | None = None
+    high: str | None = None
+    size: int | None = None
+
+
+def optional_low(state: Optionals):
+    return Optionals(low=state.text.lower())
+
+
+def optional_high(state: Optionals):
+    made = Optionals()
+    made.high = state.text.upper()
+    return made
+
+
+def optional_none(state: Optionals):
+    return Optionals(low=None, size=len(state.text))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_field_that_is_none_because_nobody_set_it_is_not_written(mode):
+    graph = chain(optional_low, optional_high, measure_object, schema=Optionals).compile()
+    report = explain(graph, mode=mode)
+    assert report.effects["optional_low"].writes == {"low"}
+    assert report.effects["optional_high"].writes == {"high"}
+    assert report.regions[0].schedule.depth == 2
+    assert_equivalent(graph, [{"text": "Ab"}], mode=mode, schedules=2)
+    graph = chain(optional_low, optional_none, schema=Optionals).compile()
+    assert explain(graph).effects["optional_none"].writes == {"low", "size"}
+    assert parallelize(graph, mode=mode).invoke({"text": "Ab"}) == graph.invoke({"text": "Ab"})
+
+
+def test_a_field_that_is_set_in_another_turn_of_a_loop_is_written():
+    def in_turns(state: Optionals):
+        made = last = Optionals()
+        for _ in range(2):
+            made.low = state.text
+            last = made
+            made = Optionals()
+        return last
+
+    effects = explain(chain(in_turns, optional_high, schema=Optionals).compile()).effects
+    assert "low" in effects["in_turns"].writes
