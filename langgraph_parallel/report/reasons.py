@@ -91,4 +91,6 @@ def _place_of_read(effects: Effects, keys: tuple[str, ...]) -> str:
     for evidence in effects.evidence:
         if evidence.what in wanted or evidence.what.startswith("reads the whole"):
             return f" ({evidence.where})" if evidence.where else ""
-    return ""
+    # Nothing in the node reads it: making its state does.
+    made = (e.what for e in effects.evidence if e.what.startswith("is handed a "))
+    return next((f" ({what})" for what in made), "")

@@ -182,7 +182,9 @@ def test_validators_that_look_at_several_fields_keep_the_order():
         return {"text": "done"}
 
     graph = chain(raise_both, raise_low, say, schema=Pair).compile()
-    assert not explain(graph).is_parallel
+    report = explain(graph)
+    assert not report.is_parallel
+    assert "handed a Pair, whose code looks at several" in report.why("raise_low", "say")
     assert parallelize(graph).invoke({}) == graph.invoke({})
 
 
