@@ -33,7 +33,7 @@ class Amendment:
 
     def before(self, state: Any) -> _Handed:
         """Remember what the node was handed; it may change the object."""
-        return _Handed(state)
+        return _Handed(state, updates_of(state, self.keys) if self.share.restored else None)
 
     def after(self, handed: _Handed, result: Any) -> Any:
         """Return the update to show.
@@ -53,26 +53,23 @@ class Amendment:
             for state in made:
                 shown[key] = getattr(state, key, shown[key])
         for key in self.share.restored - shown.keys():
-            if (value := handed.value(key)) is not _MISSING:
-                shown[key] = value
+            if key in handed.shown:
+                shown[key] = handed.shown[key]
         return dataclasses.replace(result, update=shown) if isinstance(result, Command) else shown
 
 
 class _Handed:
     """The values that a node was handed."""
 
-    __slots__ = ("given", "values")
+    __slots__ = ("given", "shown")
 
-    def __init__(self, state: Any) -> None:
-        self.values = dict(state) if isinstance(state, dict) else dict(_fields_of(state))
-        """All of them, defaults included."""
-        self.given = self.values
+    def __init__(self, state: Any, shown: Mapping[str, Any] | None) -> None:
+        self.given = dict(state) if isinstance(state, dict) else dict(_fields_of(state))
         """Those of which the state was made."""
         if isinstance(state, BaseModel):
-            self.given = {k: v for k, v in self.values.items() if k in state.model_fields_set}
-
-    def value(self, key: str) -> Any:
-        return self.values.get(key, _MISSING)
+            self.given = {k: v for k, v in self.given.items() if k in state.model_fields_set}
+        self.shown = shown or {}
+        """What giving the state back would write."""
 
 
 def _fields_of(state: Any) -> Mapping[str, Any]:

@@ -549,6 +549,22 @@ def test_a_field_that_is_none_because_nobody_set_it_is_not_written(mode):
     assert parallelize(graph, mode=mode).invoke({"text": "Ab"}) == graph.invoke({"text": "Ab"})
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("given", [{"text": ""}, {"text": "Ab"}, {"text": "", "size": None}])
+def test_a_writer_that_writes_nothing_gives_back_no_more_than_others_would_have(given, mode):
+    def measure_some(state: Optionals):
+        return {"size": len(state.text)} if state.text else {}
+
+    def assign_text(state: Optionals):
+        state.low = state.text
+        return state
+
+    for nodes in ((measure_some, assign_text), (assign_text, measure_some)):
+        graph = chain(*nodes, schema=Optionals).compile()
+        assert explain(graph, mode=mode).is_parallel
+        assert parallelize(graph, mode=mode).invoke(given) == graph.invoke(given)
+
+
 def test_a_field_that_is_set_in_another_turn_of_a_loop_is_written():
     def in_turns(state: Optionals):
         made = last = Optionals()
