@@ -14,6 +14,7 @@ from langgraph_parallel.inference.code.state_classes import (
     has_fields,
     is_model,
     is_open,
+    none_by_default,
 )
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape
@@ -190,7 +191,8 @@ def _with_own(
         return effects, written
     same = frozenset(key for key, own in cell.own.items() if own) & shape.plain - recorder.stored
     if shape.attributes:
-        same &= shape.stable
+        # By name a None is written that giving back the object would pass by.
+        same = (same & shape.stable) - none_by_default(shape.cls)
         effects = replace(effects, made=effects.made | same)
     return replace(effects, keeps=effects.keeps | same), written - same
 

@@ -75,7 +75,9 @@ def shares_of(
                 key for key in found.keeps if _is_others(index, key, names, levels, effects)
             ),
             remade=frozenset(k for k in touched if _is_remade(index, k, names, levels, effects)),
-            restored=touched,
+            restored=frozenset(
+                k for k in touched if _is_restored(index, k, names, levels, effects)
+            ),
         )
         if share:
             shares[name] = share
@@ -112,3 +114,27 @@ def _is_remade(
         key in effects[names[other]].made and levels[other] <= levels[index]
         for other in range(index + 1, len(names))
     )
+
+
+def _is_restored(
+    index: int,
+    key: str,
+    names: Sequence[str],
+    levels: Sequence[int],
+    effects: Mapping[str, Effects],
+) -> bool:
+    """Tell whether a node that may write a key stands in for one that would have given it back.
+
+    That is so of the last one before it, unless that one writes the key or shows it itself, and of
+    any that comes after it and runs beside it.
+    """
+    for other in range(index + 1, len(names)):
+        if levels[other] == levels[index] and key in effects[names[other]].made:
+            return True
+    for other in reversed(range(index)):
+        found = effects[names[other]]
+        if bounded(found.writes, frozenset({key})):
+            return False
+        if key in found.made:
+            return levels[index] <= levels[other]
+    return False

@@ -48,6 +48,12 @@ def required_fields(schema: Any) -> frozenset[str]:
     )
 
 
+def none_by_default(schema: Any) -> frozenset[str]:
+    """Return the fields of a model that are None until they are set: it does not show them then."""
+    fields = schema.model_fields if is_model(schema) else {}
+    return frozenset(name for name, field in fields.items() if field.default is None)
+
+
 def couples_fields(schema: Any) -> bool:
     """Tell whether making an instance of a state class may look at several fields at once."""
     if not has_fields(schema):

@@ -565,6 +565,38 @@ def test_a_writer_that_writes_nothing_gives_back_no_more_than_others_would_have(
         assert parallelize(graph, mode=mode).invoke(given) == graph.invoke(given)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("given", [{"text": "Ab"}, {"text": "Ab", "size": 3}])
+def test_a_none_that_is_given_back_by_name_is_written(given, mode):
+    def by_name(state: Optionals):
+        size = state.size
+        return {"low": state.text, "size": size}
+
+    def measure_some(state: Optionals):
+        return {"size": len(state.text)} if state.text == "long" else {}
+
+    for nodes in ((by_name, optional_high), (by_name, measure_some), (by_name, assign_high)):
+        graph = chain(*nodes, schema=Optionals).compile()
+        assert parallelize(graph, mode=mode).invoke(given) == graph.invoke(given)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("given", [{"text": ""}, {"text": "Ab"}])
+def test_what_a_node_wrote_stays_as_it_is_where_nobody_gives_it_back_later(given, mode):
+    def size_as_text(state: Model):
+        return {"size": str(len(state.high))}
+
+    def size_or_nothing(state: Model):
+        return {"size": 7} if state.text and state.high else {}
+
+    def tag(state: Model):
+        return {"tags": [state.high]}
+
+    graph = chain(assign_high, size_as_text, size_or_nothing, tag, schema=Model).compile()
+    assert explain(graph, mode=mode).is_parallel
+    assert parallelize(graph, mode=mode).invoke(given) == graph.invoke(given)
+
+
 def test_a_field_that_is_set_in_another_turn_of_a_loop_is_written():
     def in_turns(state: Optionals):
         made = last = Optionals()
