@@ -95,6 +95,9 @@ class Effects:
     keeps: frozenset[str] = frozenset()
     """Keys that the node gives back unchanged (`return {**state, ...}`): no write, but the update
     contains them."""
+    made: frozenset[str] = frozenset()
+    """Of these, keys that giving back may change all the same: to a default, where they had no
+    value, or to what the state's class makes of it."""
     resources: frozenset[str] = frozenset()
     """Names of things outside that only one node may use at a time."""
     evidence: tuple[Evidence, ...] = field(default=(), compare=False)
@@ -107,7 +110,7 @@ class Effects:
             object.__setattr__(self, name, _keys(name, getattr(self, name)))
         for name, allowed in (("external", _EXTERNAL), ("control", _CONTROL)):
             object.__setattr__(self, name, _kinds(name, getattr(self, name), allowed))
-        for name in ("folds", "keeps", "resources"):
+        for name in ("folds", "keeps", "made", "resources"):
             object.__setattr__(self, name, _kinds(name, getattr(self, name), None))
 
     @classmethod

@@ -72,12 +72,13 @@ class NodeDefaults:
     cache_policy: Any
     timeout: Any
     error_handler: Any
+    retry_policy: Any
 
 
 def defaults_of(builder: StateGraph[Any, Any, Any, Any]) -> NodeDefaults:
     """Return the settings of nodes that do not have their own."""
     found = getattr(builder, "_node_defaults", None)
-    names = ("cache_policy", "timeout", "error_handler")
+    names = ("cache_policy", "timeout", "error_handler", "retry_policy")
     return NodeDefaults(**{name: getattr(found, name, None) for name in names})
 
 

@@ -27,7 +27,7 @@ def is_async_only(runnable: Any) -> bool:
 
 
 def find_projectable(runnables: Mapping[str, Any]) -> frozenset[str]:
-    """Return the nodes whose update can be cut down by `project`."""
+    """Return the nodes whose update can be amended by `amend`."""
     return frozenset(
         name
         for name, runnable in runnables.items()
@@ -39,28 +39,33 @@ def _takes_state(runnable: Any) -> bool:
     return not runnable.explode_args and not runnable.kwargs
 
 
-def project(runnable: Any, kept: frozenset[str]) -> Any:
-    """Return a node's runnable without the keys that it only gives back.
+def amend(runnable: Any, before: Callable[[Any], Any], after: Callable[[Any, Any], Any]) -> Any:
+    """Return a node's runnable whose result is amended before LangGraph sees it.
 
     The function is wrapped with `functools.wraps`: name, signature and identity stay what LangGraph
     looks at.
+
+    Args:
+        runnable: The node.
+        before: What to remember of the state, of which the function may make anything.
+        after: Returns the result to show for what was remembered and for the function's own one. It
+            is not asked in a run that follows the original edges.
     """
     function = runnable.func if runnable.func is not None else runnable.afunc
 
-    def cut(update: Any) -> Any:
-        if not isinstance(update, dict) or follows_original():
-            return update
-        return {key: value for key, value in update.items() if key not in kept}
+    @functools.wraps(function)
+    async def amended_async(state: Any, *args: Any, **kwargs: Any) -> Any:
+        remembered = before(state)
+        result = await function(state, *args, **kwargs)
+        return result if follows_original() else after(remembered, result)
 
     @functools.wraps(function)
-    async def project_async(*args: Any, **kwargs: Any) -> Any:
-        return cut(await function(*args, **kwargs))
+    def amended_sync(state: Any, *args: Any, **kwargs: Any) -> Any:
+        remembered = before(state)
+        result = function(state, *args, **kwargs)
+        return result if follows_original() else after(remembered, result)
 
-    @functools.wraps(function)
-    def project_sync(*args: Any, **kwargs: Any) -> Any:
-        return cut(function(*args, **kwargs))
-
-    wrapper = project_sync if runnable.func is not None else project_async
+    wrapper = amended_sync if runnable.func is not None else amended_async
     wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
     wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
     return wrapped

@@ -227,6 +227,18 @@ def _fold(reducer: Callable[..., Any]) -> tuple[Recorder, Value]:
     return _call_alone(reducer, operands, "folds with")
 
 
+def making_effects(schema: type) -> Effects:
+    """Return what making an instance of a state class does beside filling its fields."""
+    recorder = Recorder(Shape(keys=frozenset()))
+    frame = placeholder_frame(recorder, schema.__name__)
+    try:
+        frame.call(frozenset({Live(schema)}), Arguments(frame.source.node, unpacked=tame()))
+        run_late(frame)
+    except Exception as error:
+        return _unanalyzed(error)
+    return effects_of(Outcome(recorder, NOTHING))
+
+
 _PLAIN_REDUCERS: Final = (
     *(operator.add, operator.or_, operator.and_, operator.mul, max, min, add_messages),
     add_messages(format="langchain-openai").func,  # type: ignore[call-arg, union-attr]
@@ -293,7 +305,14 @@ def _static_effects(
         return Effects.top(Evidence(what=why))
     effects = effects_of(outcome)
     coerced = read_by_coercion(schema, shape.keys)
-    return replace(effects, reads=union(effects.reads, coerced)) if coerced else effects
+    if not coerced:
+        return effects
+    what = f"is handed a {schema.__name__}, whose code looks at several fields at once"
+    return replace(
+        effects,
+        reads=union(effects.reads, coerced),
+        evidence=(*effects.evidence, Evidence(what=what)),
+    )
 
 
 def _store_names_of(function: FunctionType, memory: Memory) -> None:
@@ -362,9 +381,12 @@ def either(a: Effects, b: Effects) -> Effects:
     only_one = [e for e in (a, b) if e != Effects()]
     if len(only_one) < 2:
         return only_one[0] if only_one else a
+    odd = (a.made - b.keeps) | (b.made - a.keeps)  # one of them does not give it back
+    writes = union(union(a.writes, b.writes), odd)
+    written = writes if writes is not ALL else frozenset()
     return Effects(
-        reads=union(a.reads, b.reads),
-        writes=union(a.writes, b.writes),
+        reads=union(union(a.reads, b.reads), odd),
+        writes=writes,
         mutates=union(a.mutates, b.mutates),
         looks_at=a.looks_at | b.looks_at,
         changes=a.changes | b.changes,
@@ -372,7 +394,8 @@ def either(a: Effects, b: Effects) -> Effects:
         control=a.control | b.control,
         goto=union(a.goto, b.goto),
         folds=a.folds & b.folds,
-        keeps=a.keeps | b.keeps,
+        keeps=(a.keeps | b.keeps) - written,
+        made=(a.made | b.made) - written,
         resources=a.resources | b.resources,
         evidence=(*a.evidence, *b.evidence),
         certain=a.certain and b.certain,

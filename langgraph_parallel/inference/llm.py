@@ -215,6 +215,7 @@ def apply_proposal(static: Effects, proposal: Proposal, *, trust: bool = False) 
         goto=goto,
         folds=static.folds,
         keeps=static.keeps,
+        made=static.made,
         resources=static.resources,
         evidence=(*static.evidence, Evidence(what=f"LLM, trusted: {said}")),
     )

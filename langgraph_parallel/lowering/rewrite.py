@@ -10,14 +10,17 @@ from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel._compat.edges import Foreseen
-from langgraph_parallel._compat.runnables import is_async_only, on_own_thread, project
+from langgraph_parallel._compat.runnables import amend, is_async_only, on_own_thread
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import SETTINGS
+from langgraph_parallel.lowering.amend import Amendment
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
+from langgraph_parallel.reading.given_back import Share, shares_of
 from langgraph_parallel.reading.model import END, Graph
+from langgraph_parallel.reading.validation import checks_of
 from langgraph_parallel.report.region import RegionReport
 from langgraph_parallel.report.report import ParallelReport
 
@@ -61,7 +64,7 @@ def lower_fanout(
     clone.edges = set(made.edges)
     clone.waiting_edges = set(made.joins)
     for part in moved:
-        _project_copies(clone, part)
+        _amend_updates(clone, graph, part)
     waiting = [name for part in moved for name in _calling_tasks(part)]
     waits = [not _give_a_thread(clone, name) for name in waiting]
     return LoweredFanout(
@@ -80,15 +83,24 @@ def _give_a_thread(clone: StateGraph[Any, Any, Any, Any], name: str) -> bool:
     return apart is not None
 
 
-def _project_copies(clone: StateGraph[Any, Any, Any, Any], part: RegionReport) -> None:
-    """Cut keys that a node only gives back from its update, where it no longer runs alone.
+def _amend_updates(clone: StateGraph[Any, Any, Any, Any], graph: Graph, part: RegionReport) -> None:
+    """Let nodes that no longer run alone show what they would have written in program order.
 
-    Its copy is as old as its superstep and would undo, or clash with, what its neighbors write.
+    A copy of the state is as old as the superstep and would undo, or clash with, what neighbors
+    write; and what a node writes is no longer looked at by the making of its neighbors' states.
     """
-    for level in part.levels:
-        for name in level if len(level) > 1 else ():
-            if kept := part.effects[name].keeps:
-                clone.nodes[name].runnable = project(clone.nodes[name].runnable, kept)
+    names, levels = part.region.nodes, part.schedule.levels
+    shares = shares_of(names, levels, part.effects)
+    checks = checks_of(graph, names, levels, part.effects)
+    for name in names:
+        amendment = Amendment(
+            keys=tuple(clone.channels),
+            share=shares.get(name, Share()),
+            checks=checks.get(name, ()),
+        )
+        if amendment.share or amendment.checks:
+            spec = clone.nodes[name]
+            spec.runnable = amend(spec.runnable, amendment.before, amendment.after)
 
 
 def record_rewrite(

@@ -99,6 +99,7 @@ class _Reader:
             cache_policy=policy,
             # What a cache keeps may come from a run of the original graph, which did not say whose.
             takes_turns=policy is None and can_take_turns(),
+            is_retried=bool(_first(spec.retry_policy, defaults.retry_policy)),
             is_timed=_first(getattr(spec, "timeout", None), defaults.timeout) is not None,
             is_deferred=getattr(spec, "defer", False),
             is_handled=handler is not None,
@@ -123,7 +124,11 @@ class _Reader:
         if schema not in self._shapes:
             keys = frozenset(self._builder.schemas.get(schema, {}))
             self._shapes[schema] = describe_schema(
-                schema, keys, self._channels.reducers.get, keys & self._channels.plain
+                schema,
+                keys,
+                self._channels.reducers.get,
+                keys & self._channels.plain,
+                frozenset(self._builder.channels),
             )
         return self._shapes[schema]
 

@@ -41,6 +41,8 @@ class Node:
     """How its result is kept from run to run; None when it is not."""
     takes_turns: bool = False
     """Whether its writes can be taken in program order, whatever its name is."""
+    is_retried: bool = False
+    """Whether LangGraph runs it again when it fails."""
     is_timed: bool = False
     """Whether LangGraph limits its time."""
     is_deferred: bool = False

@@ -14,7 +14,6 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
-from pydantic import BaseModel
 
 from langgraph_parallel._compat.calls import TASK
 from langgraph_parallel._compat.channels import is_plain_channel
@@ -24,7 +23,6 @@ from langgraph_parallel.effects import (
     ALL,
     Control,
     Effects,
-    Evidence,
     External,
     Keys,
     is_unforeseen,
@@ -108,7 +106,7 @@ def _with_settings(node: Node, found: Effects) -> Effects:
             found = replace(found, external=found.external | {"unknown"})
     if found.keeps and (policy is not None or not node.can_project):
         # Its update cannot be cut down to what it changes, so it really writes them all.
-        found = without_keeps(found)
+        found = as_written(found, found.keeps)
     if found.goto is ALL and node.ends:
         # `-> Command[Literal[...]]` or `destinations=` declares where the node may go.
         return replace(found, goto=node.ends)
@@ -153,11 +151,18 @@ def may_jump(node: Node, found: Effects) -> bool:
     return leads and is_unforeseen(found) and node.cache_policy is None and SUPPORTED
 
 
-def without_keeps(found: Effects) -> Effects:
-    """Return effects in which every key that is given back counts as written."""
-    if not found.keeps:
+def as_written(found: Effects, keys: frozenset[str]) -> Effects:
+    """Return effects in which some of the keys that are given back count as read and written."""
+    counted = keys & found.keeps
+    if not counted:
         return found
-    return replace(found, reads=ALL, writes=ALL, folds=frozenset(), keeps=frozenset())
+    return replace(
+        found,
+        reads=union(found.reads, counted),
+        writes=union(found.writes, counted),
+        keeps=found.keeps - counted,
+        made=found.made - counted,
+    )
 
 
 def read_routes(graph: Graph) -> dict[str, tuple[Route, ...]]:
@@ -215,15 +220,6 @@ def with_routing(found: Effects, routing: Effects) -> Effects:
         evidence=(*found.evidence, *routing.evidence),
         certain=found.certain and routing.certain,
     )
-
-
-def validating(node: Node, found: Effects) -> Effects:
-    """Return the effects of a node with what LangGraph reads to make a pydantic state for it."""
-    if not (isinstance(node.schema, type) and issubclass(node.schema, BaseModel)):
-        return found
-    evidence = Evidence(what=f"is handed a {node.schema.__name__}, which validates every field")
-    keys = node.shape.keys
-    return replace(found, reads=union(found.reads, keys), evidence=(*found.evidence, evidence))
 
 
 def summarize_graph(graph: Graph) -> Effects:

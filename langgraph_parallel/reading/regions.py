@@ -26,17 +26,17 @@ from langgraph_parallel.reading.contents import (
     with_known_contents,
 )
 from langgraph_parallel.reading.declared import check_keys, check_names, missing_node
+from langgraph_parallel.reading.given_back import counted_as_written
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
     Route,
+    as_written,
     effects_of_nodes,
     may_jump,
     read_routes,
     read_routing,
-    validating,
     with_reducers,
     with_routing,
-    without_keeps,
 )
 from langgraph_parallel.reading.refusals import (
     concurrency_refusals,
@@ -45,6 +45,7 @@ from langgraph_parallel.reading.refusals import (
     pinned_nodes,
     whole_graph_refusals,
 )
+from langgraph_parallel.reading.validation import with_validation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,26 +67,12 @@ class GraphView:
 
     def effects_in(self, region: Region) -> dict[str, Effects]:
         """Return the effects of a region's nodes, with what its conditional edge reads."""
-        found = {
-            name: validating(self.graph.nodes[name], self.effects[name])
-            if self._validates_last(region, name)
-            else self.effects[name]
-            for name in region.nodes
-        }
+        settled = counted_as_written(self.graph, region, self.effects)
+        found = with_validation(self.graph, region, settled)
         if region.routed:
             last = region.nodes[-1]
             found[last] = with_routing(found[last], self.routing[last])
         return found
-
-    def _validates_last(self, region: Region, name: str) -> bool:
-        """Tell whether nothing after the region validates what starting a node validates.
-
-        Such a node is the one that fails when an earlier one wrote a value of a wrong type.
-        """
-        nodes, last = self.graph.nodes, region.nodes[-1]
-        after = nodes.get(region.exit or "")
-        ends_with = nodes[last].schema if name != last else None
-        return nodes[name].schema not in (ends_with, after.schema if after else None)
 
 
 def read_graph(
@@ -117,7 +104,7 @@ def read_graph(
     effects = {name: with_reducers(graph, found) for name, found in effects.items()}
     if any(found.mutates for found in effects.values()):
         # Giving a value back saves what was changed in it, so here it is a write like any other.
-        effects = {name: without_keeps(found) for name, found in effects.items()}
+        effects = {name: as_written(found, found.keeps) for name, found in effects.items()}
     view = _find_regions(graph, effects, frozenset(pinned))
     asked = {
         name: effects[name]

@@ -359,6 +359,7 @@ def widen(static: Effects, observed: Effects) -> Effects:
         goto=union(static.goto, observed.goto),
         folds=static.folds - (changed - observed.folds),
         keeps=static.keeps - changed,
+        made=static.made - changed,
         resources=static.resources | observed.resources,
     )
     if wider == static:

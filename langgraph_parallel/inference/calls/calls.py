@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import types
 
+from typing_extensions import is_typeddict
+
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import use_callee
 from langgraph_parallel.inference.calls.methods import method_of
@@ -21,8 +23,10 @@ from langgraph_parallel.inference.machine.values import (
     Bound,
     Cell,
     Injected,
+    Live,
     Method,
     Opaque,
+    State,
     Value,
     join,
 )
@@ -37,12 +41,19 @@ def _call(frame: Frame, node: ast.Call) -> Value:
         given = arguments_of(frame, node)
         return join(*(method_of(frame, atom, node.func.attr, given) for atom in base))
     callee = frame.evaluate(node.func)
-    return frame.call(callee, arguments_of(frame, node))
+    takes_entries = all(isinstance(atom, Live) and is_typeddict(atom.obj) for atom in callee)
+    return frame.call(callee, arguments_of(frame, node, takes_entries=takes_entries))
 
 
-def arguments_of(frame: Frame, node: ast.Call) -> Arguments:
-    """Evaluate the arguments of a call, in order."""
-    positional, unpacked = [], NOTHING
+def arguments_of(frame: Frame, node: ast.Call, *, takes_entries: bool = False) -> Arguments:
+    """Evaluate the arguments of a call, in order.
+
+    Args:
+        frame: Where it is called.
+        node: The call.
+        takes_entries: Whether what is called keeps the entries of a mapping and looks at none.
+    """
+    positional, unpacked, mappings = [], NOTHING, NOTHING
     for argument in node.args:
         value = frame.evaluate(argument)
         if isinstance(argument, ast.Starred) or unpacked:
@@ -55,13 +66,16 @@ def arguments_of(frame: Frame, node: ast.Call) -> Arguments:
         if keyword.arg is not None:
             named[keyword.arg] = value
             continue
+        if takes_entries and all(isinstance(atom, (State, Cell)) for atom in value):
+            mappings = join(mappings, value)
+            continue
         entries = spread_mapping(frame, value, node)
         named_part = _known_entries(value)
         if named_part is not None:
             named.update(named_part)
         else:
             unpacked = join(unpacked, entries)
-    return Arguments(node, tuple(positional), named, unpacked)
+    return Arguments(node, tuple(positional), named, unpacked, mappings)
 
 
 def _known_entries(value: Value) -> dict[str, Value] | None:

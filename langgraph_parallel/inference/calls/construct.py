@@ -201,9 +201,10 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
             call_hook(frame, atom, hook[1], node)
     for field_name, field in cls.model_fields.items():
         value = join(arguments.named.get(field_name, NOTHING), arguments.unpacked)
+        is_unset = not value and field.default is None and field.default_factory is None
         value = value or _model_default(frame, field, node)
         promised = _validated(field, value)
-        frame.recorder.grown |= atom.cell.put(field_name, promised)
+        frame.recorder.grown |= atom.cell.put(field_name, promised, unset=is_unset)
     if cls.model_config.get("extra") == "allow":
         rest = (v for k, v in arguments.named.items() if k not in cls.model_fields)
         frame.recorder.grown |= atom.cell.add(join(*rest))

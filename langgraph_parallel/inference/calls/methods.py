@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langgraph_parallel.inference.calls.clients import store_method
 from langgraph_parallel.inference.calls.container_methods import cell_method
 from langgraph_parallel.inference.calls.data_methods import data_method
+from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.object_methods import object_method
 from langgraph_parallel.inference.calls.runnable_methods import chain_method
 from langgraph_parallel.inference.calls.writing import write_stream
-from langgraph_parallel.inference.door.attributes import attribute_of
+from langgraph_parallel.inference.code.datamodel import is_users
+from langgraph_parallel.inference.door.attributes import attribute_of, own_member
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
+    STATE,
     Atom,
     Cell,
     Chain,
@@ -47,6 +51,10 @@ def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) 
 
 
 def _state_method(frame: Frame, atom: State, name: str, given: Arguments) -> Value:
+    """Call a method of the state: one that its class defines is run on the state itself."""
+    function = own_member(frame, name, given.node)
+    if type(function) is types.FunctionType and is_users(function):
+        return call_function(frame, function, given.after(STATE))
     return frame.call(attribute_of(frame, atom, name, given.node), given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import sys
@@ -14,9 +15,10 @@ from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.files import open_file
+from langgraph_parallel.inference.calls.states import copies_plainly, replaced_state
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
-from langgraph_parallel.inference.door.filling import cell_at, collected, fill_cell
+from langgraph_parallel.inference.door.filling import cell_at, collected, fill_cell, merge_into
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -25,6 +27,7 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     SCALAR,
+    STATE,
     WORLD,
     Atom,
     Cell,
@@ -81,11 +84,24 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     if obj is input:
         frame.recorder.contact("write", "asks a person by input()", where)
         return SCALAR
+    return _made_of_state(frame, obj, given)
+
+
+def _made_of_state(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    """Return a dict with a schema, or a copy of a state of a class with fields."""
     if is_typeddict(obj):
         cell = cell_at(frame, given.node)
         fill_cell(frame, cell, given)
+        for atom in given.mappings:
+            merge_into(frame, cell, atom, given.node)
         return frozenset({cell})
-    return None
+    if not any(obj is known for known in _COPIES) or given.positional != (STATE,):
+        return None
+    odd = given.unpacked or (given.named and obj is not dataclasses.replace)
+    return None if odd or not copies_plainly(frame) else replaced_state(frame, given)
+
+
+_COPIES: Final = (copy.copy, copy.deepcopy, dataclasses.replace)
 
 
 def _run_text(frame: Frame, obj: Any, given: Arguments) -> Value | None:

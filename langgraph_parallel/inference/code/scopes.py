@@ -16,7 +16,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-def _own_parts(node: FunctionNode) -> Iterator[ast.AST]:
+def own_parts(node: FunctionNode) -> Iterator[ast.AST]:
     """Yield the parts of a function that run in its own scope, comprehensions included."""
     pending: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
     while pending:
@@ -46,7 +46,7 @@ def scope_of(node: FunctionNode) -> Scope:
     names |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a}
     outer: set[str] = set()
     yields = False
-    for part in _own_parts(node):
+    for part in own_parts(node):
         names |= _bound_by(part)
         if isinstance(part, _COMPREHENSIONS):
             # Only a walrus inside a comprehension binds a name of the function.

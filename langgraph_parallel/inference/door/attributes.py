@@ -10,14 +10,16 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
-from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.code.datamodel import find, is_a, is_users
 from langgraph_parallel.inference.door.filling import change, store_unknown
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.state_keys import from_state, store_in_state
+from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
+    STATE,
     Atom,
     Bound,
     Chain,
@@ -42,7 +44,7 @@ from langgraph_parallel.inference.objects.object_attributes import (
     load_attr,
     store_attr,
 )
-from langgraph_parallel.inference.objects.objects import look_behind
+from langgraph_parallel.inference.objects.objects import is_as_seen, look_behind
 from langgraph_parallel.locations import any_attribute
 
 STATE_METHODS: Final = frozenset(
@@ -116,15 +118,31 @@ def _state_attribute(frame: Frame, name: str, node: ast.AST) -> Value:
         return frame.recorder.read(name, frame.where(node))
     if name in STATE_METHODS and not runs_code:
         return frozenset({Bound(name)})
+    found = own_member(frame, name, node)
+    if isinstance(found, property) and is_users(found):
+        return frame.call(frame.live(found.fget), Arguments(node, (STATE,)))
     frame.recorder.read_all(f"attribute {name!r} of the state", frame.where(node))
     frame.recorder.contact("unknown", f"attribute {name!r} of the state", frame.where(node))
     return opaque(ALL)
+
+
+def own_member(frame: Frame, name: str, node: ast.AST) -> Any:
+    """Return what the class of the state defines by a name that is no field; None when nothing."""
+    shape = frame.recorder.shape
+    if shape.cls is None or name in shape.keys or "__getattribute__" in shape.own_code:
+        return None
+    found = find(shape.cls, name)
+    if found is None or not is_as_seen(frame, shape.cls, (name,), frame.where(node)):
+        return None
+    return found[1]
 
 
 def set_attribute(frame: Frame, value: Value, name: str, new: Value, node: ast.AST) -> None:
     """Assign `value.name`."""
     for atom in value:
         if isinstance(atom, State):
+            if frame.recorder.shape.own_code & {name, "__setattr__"}:
+                unknown(frame, f"sets attribute {name!r} of the state", STATE | new, node)
             store_in_state(frame, const(name), new, frame.where(node))
         elif isinstance(atom, (Live, Made, Object)):
             store_attr(frame, atom, name, new, node)

@@ -7,6 +7,7 @@ from typing import Any
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.door.iteration import iterate, spread_mapping
+from langgraph_parallel.inference.door.state_keys import is_own_value
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of, is_scalar, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -58,8 +59,24 @@ def add_to(frame: Frame, cell: Cell, value: Value, node: ast.AST) -> None:
     frame.recorder.grown |= cell.add(value)
 
 
-def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) -> None:
-    """Put a value into a dictionary made in this call."""
+def put_at(
+    frame: Frame,
+    cell: Cell,
+    index: Value,
+    value: Value,
+    node: ast.AST,
+    source: ast.expr | None = None,
+) -> None:
+    """Put a value into a dictionary made in this call.
+
+    Args:
+        frame: Where it is done.
+        cell: The dictionary.
+        index: Where it is put.
+        value: What is put there.
+        node: The place in the code.
+        source: The expression that gave the value; None when that is not known.
+    """
     keys = strings_of(index)
     if cell.shared:
         frame.escape(value, "put into a dictionary", frame.where(node))
@@ -74,7 +91,8 @@ def put_at(frame: Frame, cell: Cell, index: Value, value: Value, node: ast.AST) 
         frame.recorder.grown |= cell.add(value)
         return
     for key in keys:
-        frame.recorder.grown |= cell.put(key, value)
+        own = len(keys) == 1 and is_own_value(frame, source, key)
+        frame.recorder.grown |= cell.put(key, value, own=own)
 
 
 def _keep_key(frame: Frame, cell: Cell, index: Value) -> None:
@@ -201,7 +219,13 @@ def fill_cell(frame: Frame, cell: Cell, given: Arguments) -> None:
         else:
             merge_into(frame, cell, atom, given.node)
     for name, value in given.named.items():
-        put_at(frame, cell, const(name), value, given.node)
+        put_at(frame, cell, const(name), value, given.node, _keyword(given.node, name))
+
+
+def _keyword(node: ast.AST, name: str) -> ast.expr | None:
+    """Return the expression that a call passes by a name; None where it is not written there."""
+    keywords = node.keywords if isinstance(node, ast.Call) else ()
+    return next((keyword.value for keyword in keywords if keyword.arg == name), None)
 
 
 def cell_at(frame: Frame, node: ast.AST) -> Cell:

@@ -6,9 +6,10 @@ import ast
 from typing import Final
 
 from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.code.bindings import bindings_of
 from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.frame import Frame, used
-from langgraph_parallel.inference.machine.values import Data, State, Value, join, opaque
+from langgraph_parallel.inference.machine.values import STATE, Data, State, Value, join, opaque
 
 _STATE_OPERATORS: Final = frozenset(
     f"__{name}__"
@@ -64,3 +65,35 @@ def store_in_state(frame: Frame, index: Value, value: Value, where: str) -> None
     frame.recorder.overlay = union(frame.recorder.overlay, roots)
     frame.recorder.stored = union(frame.recorder.stored, ALL if keys is None else keys)
     frame.recorder.memory.contents.put(ALL if keys is None else keys, value)
+
+
+def is_own_value(frame: Frame, node: ast.expr | None, key: str) -> bool:
+    """Tell whether an expression is certainly the value that the state was handed with at a key.
+
+    It is `state["key"]` or `state.key`, or a variable that is never bound to anything else.
+    """
+    if isinstance(node, ast.Name):
+        bound = bindings_of(frame.source.node).get(node.id)
+        return bool(bound) and all(_is_part_of_state(frame, value, key) for value in bound or ())
+    return node is not None and _is_part_of_state(frame, node, key)
+
+
+def _is_part_of_state(frame: Frame, node: ast.expr, key: str) -> bool:
+    if isinstance(node, ast.NamedExpr):
+        return _is_part_of_state(frame, node.value, key)
+    if not isinstance(node, (ast.Attribute, ast.Subscript)) or _key_of(frame, node) != key:
+        return False
+    base = node.value
+    if not isinstance(base, ast.Name) or base.id in bindings_of(frame.source.node):
+        return False
+    return frame.parent is None and (frame.env or {}).get(base.id) == STATE
+
+
+def _key_of(frame: Frame, node: ast.Attribute | ast.Subscript) -> object:
+    """Return the key at which an expression would read the state; None when it runs other code."""
+    shape = frame.recorder.shape
+    if isinstance(node, ast.Subscript):
+        known = not shape.attributes and isinstance(node.slice, ast.Constant)
+        return node.slice.value if known and isinstance(node.slice, ast.Constant) else None
+    own_code = shape.own_code & {node.attr, "__getattribute__", "__getattr__"}
+    return node.attr if shape.attributes and not own_code else None

@@ -19,6 +19,8 @@ class Arguments:
     named: Mapping[str, Value] = field(default_factory=dict)
     unpacked: Value = NOTHING
     """What `*args` and `**kwargs` may hold, together."""
+    mappings: Value = NOTHING
+    """What `**kwargs` is, where the class that is called takes its entries one by one."""
 
     def after(self, *first: Value) -> Arguments:
         """Return the arguments behind others, such as the receiver of a method."""
@@ -37,4 +39,4 @@ class Arguments:
     @property
     def all(self) -> Value:
         """Everything that is passed."""
-        return join(*self.positional, *self.named.values(), self.unpacked)
+        return join(*self.positional, *self.named.values(), self.unpacked, self.mappings)

@@ -46,6 +46,14 @@ class Shape:
     """Keys whose channel keeps the last value: writing it back changes nothing. None: not known."""
     open: frozenset[str] = frozenset()
     """Keys whose annotation leaves open what they hold: `list`, `dict[str, Any]`, `Any`."""
+    stable: frozenset[str] = frozenset()
+    """Of a class with fields, those that can be given back as often as one likes."""
+    channels: frozenset[str] | None = None
+    """All keys of the graph, be they handed to the node or not. None: not known."""
+    shown: frozenset[str] = frozenset()
+    """Keys of the graph that a class has as names beside its fields: methods, properties."""
+    cls: type | None = None
+    """The class with fields; None for dicts."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
 

@@ -144,6 +144,10 @@ class Cell:
     """What stands at other keys; all elements of a list, tuple or set."""
     folds: dict[str, bool] = field(default_factory=dict)
     """For each key, whether every value put there is certainly not an `Overwrite`."""
+    own: dict[str, bool] = field(default_factory=dict)
+    """For each key, whether what stands there is certainly the state's own value of that key."""
+    unset: dict[str, bool] = field(default_factory=dict)
+    """For each key, whether nothing but the default None of a field ever stood there."""
     open: bool = False
     """True when others may have changed it, or keys were added that are not known."""
     shared: bool = False
@@ -161,12 +165,14 @@ class Cell:
         """The keys that were certainly or possibly put."""
         return frozenset(self.values)
 
-    def put(self, key: str, value: Value) -> bool:
+    def put(self, key: str, value: Value, *, own: bool = False, unset: bool = False) -> bool:
         """Record that `value` may stand at `key`; return whether a conclusion is out of date."""
         old = self.values.get(key)
         new = value if old is None else join(old, value)
         self.values[key] = new
         self.folds[key] = self.folds.get(key, True) and is_plain(value)
+        self.own[key] = self.own.get(key, True) and own
+        self.unset[key] = self.unset.get(key, True) and unset
         self.roots = union(self.roots, roots_of(value))
         return self.looked and new != old
 

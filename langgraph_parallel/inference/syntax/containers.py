@@ -25,7 +25,7 @@ def _dict(frame: Frame, node: ast.Dict) -> Value:
                 merge_into(frame, cell, atom, node)
         else:
             key = frame.evaluate(key_node)
-            put_at(frame, cell, key, frame.evaluate(value_node), node)
+            put_at(frame, cell, key, frame.evaluate(value_node), node, value_node)
     return frozenset({cell})
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.chains import chained
 from langgraph_parallel.inference.calls.functions import parameter_defaults
+from langgraph_parallel.inference.calls.states import store_all
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.door.attributes import (
     delete_attribute,
@@ -186,10 +187,12 @@ def _augmented(frame: Frame, node: ast.AugAssign) -> None:
     piped = chained(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
     if piped is not None:
         result = piped
+    elif old == STATE and isinstance(node.op, ast.BitOr) and not frame.recorder.shape.attributes:
+        store_all(frame, (added,), Arguments(node), frame.where(node))
+        result = STATE
     else:
         if State() in old and isinstance(node.op, ast.BitOr):
-            where = frame.where(node)
-            store_in_state(frame, opaque(ALL), added, where)
+            store_in_state(frame, opaque(ALL), added, frame.where(node))
         kept = augment(frame, OPERATORS[type(node.op)], old - {State()}, added, node)
         result = join(kept, STATE if State() in old else NOTHING)
     if isinstance(target, ast.Name):

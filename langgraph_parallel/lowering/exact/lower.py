@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph.graph import StateGraph
 
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.config import ParallelConfig
-from langgraph_parallel.effects import Effects
+from langgraph_parallel.effects import Effects, union
 from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
@@ -20,6 +20,7 @@ from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
 from langgraph_parallel.reading.course import Course
 from langgraph_parallel.reading.model import Graph, Refusal, Region
 from langgraph_parallel.reading.regions import GraphView
+from langgraph_parallel.reading.validation import required_of
 from langgraph_parallel.report.costs import costs_of
 from langgraph_parallel.report.critical_path import EarlyStarts, Timeline
 from langgraph_parallel.report.early import EarlyRuntime
@@ -198,12 +199,19 @@ def _steps(view: GraphView, *, trusts_calls: bool) -> dict[str, Step]:
         return {}
     made = build_steps(
         tuple(view.graph.nodes),
-        view.effects,
+        {name: _with_needs(view, name) for name in view.effects},
         view.graph.channels,
         view.graph.folding,
         trust_unknown_calls=trusts_calls,
     )
     return {step.name: step for step in made}
+
+
+def _with_needs(view: GraphView, name: str) -> Effects:
+    """Return what a node does, with the keys that it reads or that it cannot do without."""
+    found = view.effects[name]
+    needed = required_of(view.graph, view.effects, name)
+    return replace(found, reads=union(found.reads, needed)) if needed else found
 
 
 def _region_reports(

@@ -22,12 +22,12 @@ from langgraph_parallel.lowering.exact.spread import (
     settle,
     spread_result,
 )
+from langgraph_parallel.lowering.exact.twin import TwinReads
 from langgraph_parallel.lowering.exact.values import Memo, NotCopyableError, copied
 from langgraph_parallel.lowering.exact.view import (
     EarlyRunAbandoned,
     EarlyState,
     Reads,
-    TwinReads,
     plain,
 )
 
@@ -150,18 +150,36 @@ class EarlyRun:
             self._reads.prepare(self._eager)
             self._state = EarlyState(self._reads, self._outlook.present(self._keys))
             return self._state
-        found = {key: self._outlook.value(key) for key in self._keys}
-        memo: Memo = {}
-        values = {key: copied(v, memo) for key, v in found.items() if v is not MISSING}
-        self._reads = reads = TwinReads(self._make_state(values), frozenset(self._keys))
+        state = self._make_state(self._values())
+        fields = frozenset(self._keys)
+        self._reads = reads = TwinReads(state, fields, self._lazy, self._eager)
         return reads.twin
 
+    def _values(self) -> dict[str, Any]:
+        """Return copies of what a state object is made of; of lazy keys, as far as is known."""
+        memo: Memo = {}
+        values = {}
+        for key in self._keys:
+            try:
+                value = self._outlook.value(key)
+                value = value if value is MISSING or key in self._lazy else copied(value, memo)
+            except EarlyRunAbandoned:
+                if key not in self._lazy:
+                    raise
+                continue
+            if value is not MISSING:
+                values[key] = value
+        return values
+
     def _end(self, result: Any) -> None:
-        result = spread_result(result) if self._lazy else plain(result)
         if isinstance(self._reads, TwinReads):
+            self._reads.look_at_result(result)
+            result = spread_result(result) if self._lazy else plain(result)
             self._reads.retire()
-        elif sys.getrefcount(self._state) > _REFERENCES:
-            self.refuse("its state, which somebody has kept")
+        else:
+            result = spread_result(result) if self._lazy else plain(result)
+            if sys.getrefcount(self._state) > _REFERENCES:
+                self.refuse("its state, which somebody has kept")
         self._state = None
         self.check()
         self.result, self.has_result = result, True
@@ -217,7 +235,9 @@ class EarlyRun:
         restoring = Restoring(self._reads.likeness.real, may_hold_tokens=bool(self._lazy))
         try:
             self.held.settle(restoring.restore)
-            if self._lazy and type(self.result) is dict:
+            if isinstance(self._reads, TwinReads):
+                self.result = self._reads.settle(self.result, real, restoring.restore)
+            elif self._lazy and type(self.result) is dict:
                 self.result = settle(self.result, real, restoring.restore)
             else:
                 self.result = restoring.restore(self.result)

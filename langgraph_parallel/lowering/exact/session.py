@@ -24,8 +24,8 @@ from langgraph_parallel.lowering.exact.plan import PlannedRegion
 from langgraph_parallel.lowering.exact.program import EarlyProgram, Launcher
 from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting, early_config, stamp
-from langgraph_parallel.lowering.exact.spread import KeyToken
 from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, MOST_LEFT
+from langgraph_parallel.lowering.exact.view import KeyToken
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("langgraph_parallel_session", default=None)
 

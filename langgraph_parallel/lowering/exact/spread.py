@@ -13,16 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langgraph_parallel._compat.tasks import MISSING
-from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned, Reads, Token, plain
-
-
-class KeyToken(Token):
-    """Stands for the value of one key."""
-
-    __slots__ = ("key",)
-
-    def __init__(self, key: str) -> None:
-        self.key = key
+from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned, KeyToken, Reads, plain
 
 
 class SpreadReads(Reads):

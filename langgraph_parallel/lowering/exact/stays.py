@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from langgraph_parallel.effects import Effects
-from langgraph_parallel.inference.calls.construct import makes_quietly
+from langgraph_parallel.inference.code.state_classes import has_fields
 from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import Location, meeting, ordered_places
 from langgraph_parallel.reading.model import Node
+from langgraph_parallel.reading.validation import makes_silently
 
 
 def why_in_place(
@@ -44,10 +42,7 @@ def why_in_place(
 
 def _is_made_quietly(schema: Any) -> bool:
     """Tell whether making one more state object of a schema is noticed by nobody."""
-    made = isinstance(schema, type) and (
-        issubclass(schema, BaseModel) or dataclasses.is_dataclass(schema)
-    )
-    return not made or makes_quietly(schema)
+    return not has_fields(schema) or makes_silently(schema)
 
 
 def _why_folded(found: Effects, folded: frozenset[Location]) -> str:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from langgraph.types import Command
 
 from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.likeness import Likeness
 from langgraph_parallel.lowering.exact.values import Memo, copied
-from langgraph_parallel.reading.twins import share, subclass_silently
 
 
 class EarlyRunAbandoned(BaseException):
@@ -113,6 +111,21 @@ class Token:
 
 
 TOKEN: Final = Token()
+
+
+class KeyToken(Token):
+    """Stands for the value of one key, until the real one is known."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __copy__(self) -> KeyToken:
+        return self
+
+    def __deepcopy__(self, _: Any) -> KeyToken:
+        return self
 
 
 def plain(value: Any) -> Any:
@@ -220,90 +233,3 @@ _SPECIAL: Final[dict[str, Any]] = {
 }
 for _name, _method in _SPECIAL.items():
     setattr(EarlyState, _name, _method)
-
-
-# -- states with attributes ------------------------------------------------------------------------
-
-
-class TwinReads(Reads):
-    """What an early run has read of a pydantic or dataclass state.
-
-    Args:
-        state: The object made of the early values.
-        fields: Its attributes that are state keys.
-    """
-
-    __slots__ = ("content", "fields", "state", "twin")
-
-    def __init__(self, state: Any, fields: frozenset[str]) -> None:
-        super().__init__([], lambda _: MISSING)
-        self.state = state
-        self.fields = fields
-        self.content = _attributes(state)
-        self.twin = share(state, _twin_class(cast("Any", type(state))))
-        _READS[id(self.twin)] = self
-
-    def look(self, name: str) -> None:
-        """Note that an attribute is looked at; one that is no field shows the whole object."""
-        for key in (name,) if name in self.fields else self.content:
-            self.given[key] = self.content.get(key, MISSING)
-
-    def retire(self) -> None:
-        """Make the twin a plain instance of its class, wherever it is referred to."""
-        _READS.pop(id(self.twin), None)
-        object.__setattr__(self.twin, "__class__", type(self.state))
-
-    def hold_for(self, real: Any) -> bool:
-        """Tell whether a run on the real input would have read the same values."""
-        return super().hold_for(_attributes(real))
-
-
-_READS: Final[dict[int, TwinReads]] = {}
-"""What is read of each live twin, by its id: a twin has no room of its own."""
-
-
-def _attributes(state: Any) -> dict[str, Any]:
-    extra = {
-        part: getattr(state, part)
-        for part in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-        if hasattr(state, part)
-    }
-    return {**vars(state), **extra}
-
-
-@functools.lru_cache(maxsize=256)
-def _twin_class(kind: Any) -> Any:
-    """Return a subclass of a state's class that notes what is read of its instances.
-
-    Raises:
-        TypeError: If there can be none.
-    """
-    look: Any = kind.__getattribute__
-
-    def look_at(self: Any, name: str) -> Any:
-        if name == "__class__":
-            return kind
-        reads = _READS.get(id(self))
-        if reads is not None:
-            reads.look(name)
-        return look(self, name)
-
-    def refuse(*_: Any) -> Any:
-        msg = "the state object was changed"
-        raise EarlyRunAbandoned(msg)
-
-    def plain(self: Any) -> Any:
-        return share(self, kind)
-
-    return subclass_silently(
-        kind,
-        {
-            "__new__": lambda _cls, *args, **kwargs: kind(*args, **kwargs),
-            "__getattribute__": look_at,
-            "__setattr__": refuse,
-            "__delattr__": refuse,
-            "__reduce_ex__": lambda self, protocol: plain(self).__reduce_ex__(protocol),
-            "__copy__": lambda self: copy.copy(plain(self)),
-            "__deepcopy__": lambda self, memo: copy.deepcopy(plain(self), memo),
-        },
-    )

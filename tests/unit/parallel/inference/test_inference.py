@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI
 from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ALL, AnalysisError, Effects, effects, infer_effects
@@ -402,11 +402,13 @@ def test_scripted_fake_model_keeps_its_order():
     assert any(place.owner is vars(fake) for place in changed)
 
 
-def test_pydantic_required_and_validated_fields_are_read_by_coercion():
+def test_fields_that_are_asked_one_by_one_are_no_reads():
     class Model(BaseModel):
         a: str
         b: str = ""
         c: str = ""
+        n: int = Field(0, ge=0)
+        items: Annotated[list[str], operator.add] = Field(default_factory=list)
 
         @field_validator("c")
         @classmethod
@@ -416,7 +418,55 @@ def test_pydantic_required_and_validated_fields_are_read_by_coercion():
     def node(state: Model):
         return {"b": "1"}
 
-    assert infer_effects(node, Model).reads == {"a", "c"}
+    assert infer_effects(node, Model).reads == frozenset()
+
+
+def test_code_that_is_handed_several_fields_makes_every_field_a_read():
+    class WithInfo(BaseModel):
+        a: str = ""
+        b: str = ""
+
+        @field_validator("b")
+        @classmethod
+        def check(cls, value, info):
+            return value or info.data["a"]
+
+    class AsOne(BaseModel):
+        a: str = ""
+        b: str = ""
+
+        @model_validator(mode="after")
+        def check(self):
+            return self
+
+    class Made(BaseModel):
+        a: str = ""
+        b: str = Field(default_factory=lambda others: others["a"])
+
+    class ByAnotherName(BaseModel):
+        a: str = Field("", alias="b")
+        b: str = ""
+
+    class Later(BaseModel):
+        a: str = ""
+        b: str = ""
+
+        def model_post_init(self, context):
+            self.a = self.b
+
+    @dataclass
+    class After:
+        a: str = ""
+        b: str = ""
+
+        def __post_init__(self):
+            self.a = self.b
+
+    def node(state):
+        return {"b": "1"}
+
+    for schema in (WithInfo, AsOne, Made, ByAnotherName, Later, After):
+        assert infer_effects(node, schema).reads == {"a", "b"}, schema.__name__
 
 
 def test_dataclass_attributes_are_reads():

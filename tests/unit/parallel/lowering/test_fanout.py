@@ -19,7 +19,6 @@ from langgraph.types import CachePolicy, Command, RetryPolicy, Send, interrupt
 from typing_extensions import TypedDict
 
 from langgraph_parallel import (
-    ALL,
     AnalysisError,
     Effects,
     ParallelConfig,
@@ -531,4 +530,5 @@ def test_giving_a_value_back_is_a_write_where_values_are_changed_in_place():
     alone = explain(chain(read_b, give_back, schema=Items)).effects["give_back"]
     assert (alone.writes, "items" in alone.keeps) == ({"a", "log"}, True)
     beside = explain(chain(change, give_back, schema=Items)).effects["give_back"]
-    assert (beside.writes, beside.keeps) == (ALL, frozenset())
+    assert beside.writes >= {"a", "items", "log"}
+    assert not beside.keeps

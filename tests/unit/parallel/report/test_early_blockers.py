@@ -5,7 +5,7 @@ import gc
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, model_validator
 from typing_extensions import TypedDict
 
 from langgraph_parallel import ParallelConfig, effects, explain
@@ -121,8 +121,13 @@ def test_a_global_that_nodes_fill_is_to_be_made_where_the_module_is_loaded(mode)
 
 class Checked(BaseModel):
     text: str = ""
-    a: str = Field(default="", max_length=80)
-    b: str = Field(default="", max_length=80)
+    a: str = ""
+    b: str = ""
+
+    @model_validator(mode="after")
+    def is_short(self):
+        assert len(self.a) + len(self.b) < 80
+        return self
 
 
 class OnlyText(BaseModel):
