@@ -337,12 +337,13 @@ def guard(
 
     Where no node moved nothing needs guarding, and the graph behaves as it did.
     """
-    if rewrite.moved and rewrite.foreseen:
-        original = compile_like(clone_builder(rewrite.builder), compiled)
-        follow_either(compiled, original, rewrite.foreseen)
     if rewrite.turns:
         places = {name: place for place, name in enumerate(rewrite.turns)}
         take_turns(compiled, places, frozenset().union(*rewrite.turns.values()))
+    # Last: it keeps the writers that it finds.
+    if rewrite.moved and rewrite.foreseen:
+        original = compile_like(clone_builder(rewrite.builder), compiled)
+        follow_either(compiled, original, rewrite.foreseen)
     compiled.__class__ = _guarded_class(RewrittenGraph if rewrite.moved else ReportedGraph, base)
     compiled.parallel_rewrite = rewrite  # type: ignore[attr-defined]
     assert isinstance(compiled, ReportedGraph)

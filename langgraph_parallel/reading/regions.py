@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from langgraph_parallel.effects import ALL, Effects, Keys, union
+from langgraph_parallel.effects import ALL, Effects, Keys, bounded, union
 from langgraph_parallel.inference.machine.values import Value
 from langgraph_parallel.inference.whole import infer_nodes
 from langgraph_parallel.reading.concurrency import find_brackets, read_exits
@@ -102,9 +102,18 @@ def read_graph(
     check_keys(graph, declared, effects)
     effects = refine(effects)
     effects = {name: with_reducers(graph, found) for name, found in effects.items()}
-    if any(found.mutates for found in effects.values()):
-        # Giving a value back saves what was changed in it, so here it is a write like any other.
-        effects = {name: as_written(found, found.keeps) for name, found in effects.items()}
+    # Giving back a value that is changed in place saves the change: a write like any other.
+    changed = _union_of(found.mutates for found in effects.values())
+    if changed:
+        effects = {
+            name: as_written(found, bounded(changed, found.keeps))
+            for name, found in effects.items()
+        }
+    if any(may_jump(node, effects[name]) for name, node in graph.nodes.items()):
+        # From a jump on several branches may run side by side, which take no turns.
+        graph = replace(
+            graph, nodes={n: replace(node, takes_turns=False) for n, node in graph.nodes.items()}
+        )
     view = _find_regions(graph, effects, frozenset(pinned))
     asked = {
         name: effects[name]
