@@ -50,14 +50,20 @@ class Choice:
     """What it may return, as `router_targets` says it."""
 
 
-def infer_nodes(subjects: Iterable[Subject], *, trusts_calls: bool) -> list[Effects]:
+def infer_nodes(
+    subjects: Iterable[Subject], *, trusts_calls: bool, memory: Memory | None = None
+) -> list[Effects]:
     """Return the effects of nodes, in their order, each of which knows what the others store.
 
     Args:
         subjects: The nodes.
         trusts_calls: Take unknown calls to change none of their arguments.
+        memory: What is known of memory by the graph around them, which asks again when it is
+            stale; None for a graph by itself.
     """
     nodes = list(subjects)
+    if memory is not None:
+        return [node_effects(s.runnable, s.shape, s.schema, memory=memory) for s in nodes]
     memory = Memory()
     for _ in range(_MOST_ROUNDS):
         found = [

@@ -10,8 +10,10 @@ from typing import Any
 from langchain_core.runnables import Runnable
 from langgraph.config import get_config, get_store, get_stream_writer
 from langgraph.graph import StateGraph
+from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import get_runtime
+from langgraph.prebuilt import ToolNode, ToolRuntime
+from langgraph.runtime import Runtime, get_runtime
 from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
 from pydantic import BaseModel
@@ -28,8 +30,21 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference.code.framework import Framework, use_framework
+from langgraph_parallel.inference.calls.agents import answers_of
+from langgraph_parallel.inference.code.callables import functions_of
+from langgraph_parallel.inference.code.framework import Framework, Summary, use_framework
+from langgraph_parallel.inference.code.ingredients import is_agents_code
 from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
+from langgraph_parallel.inference.machine.certainty import is_fresh, rooted, unrooted
+from langgraph_parallel.inference.machine.memory import Memory
+from langgraph_parallel.inference.machine.values import (
+    NOTHING,
+    WORLD,
+    Value,
+    fresh,
+    join,
+    tame,
+)
 from langgraph_parallel.inference.shape import describe_schema
 from langgraph_parallel.inference.whole import (
     Choice,
@@ -55,7 +70,11 @@ class Route:
 
 
 def effects_of_nodes(
-    graph: Graph, declared: Mapping[str, Effects], *, trusts_calls: bool
+    graph: Graph,
+    declared: Mapping[str, Effects],
+    *,
+    trusts_calls: bool,
+    memory: Memory | None = None,
 ) -> dict[str, Effects]:
     """Return the effects of all nodes: declared ones where there are any, else inferred ones.
 
@@ -63,10 +82,11 @@ def effects_of_nodes(
         graph: The graph.
         declared: Effects that go before all others, by node name.
         trusts_calls: Take unknown calls to change none of their arguments.
+        memory: What is known of memory by a graph around this one; None when it stands alone.
     """
     given = {name: _declared(node, declared) for name, node in graph.nodes.items()}
     asked = [node for name, node in graph.nodes.items() if given[name] is None]
-    found = infer_nodes(asked, trusts_calls=trusts_calls)
+    found = infer_nodes(asked, trusts_calls=trusts_calls, memory=memory)
     inferred = {n.name: _with_settings(n, own) for n, own in zip(asked, found, strict=True)}
     return {name: inferred[name] if own is None else own for name, own in given.items()}
 
@@ -192,14 +212,16 @@ def validating(node: Node, found: Effects) -> Effects:
     return replace(found, reads=union(found.reads, keys), evidence=(*found.evidence, evidence))
 
 
-def summarize_graph(graph: Graph) -> Effects:
-    """Return the effects of running a whole compiled graph as one step of another.
+def summarize_graph(graph: Graph, memory: Memory) -> Summary:
+    """Return what running a whole compiled graph does as one step of another.
 
     It reads its input keys and writes its output keys; the contacts of its nodes and routers are
     its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
     `Command` to a parent, which an unknown target may be.
     """
-    parts = list(effects_of_nodes(graph, {}, trusts_calls=False).values())
+    around, memory.exposed = memory.exposed, {}
+    parts = list(effects_of_nodes(graph, {}, trusts_calls=False, memory=memory).values())
+    exposed, memory.exposed = memory.exposed, around
     routing = infer_routers(router for ways in graph.routers.values() for router in ways)
     parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside
     control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
@@ -209,9 +231,9 @@ def summarize_graph(graph: Graph) -> Effects:
     if leaves:
         control |= {"goto", "send"}
     external: set[External] = set().union(*(part.external for part in parts))
-    if graph.own_thread:  # it remembers a thread of its own from call to call
+    if graph.saves:  # it may remember a thread of its own from call to call
         external.add("write")
-    return Effects(
+    effects = Effects(
         reads=graph.inputs,
         writes=graph.outputs,
         mutates=ALL if any(part.mutates for part in parts) else frozenset(),
@@ -221,8 +243,30 @@ def summarize_graph(graph: Graph) -> Effects:
         control=frozenset(control),
         goto=ALL if leaves else frozenset(),
         resources=frozenset().union(*(part.resources for part in parts)),
+        evidence=tuple(e for part in parts for e in part.evidence if e.effect in external),
         certain=all(part.certain for part in parts),
     )
+    gives = _answers(graph)
+    hands_back = not all(map(is_fresh, gives.values()))
+    held = frozenset({WORLD}) if any(exposed.values()) else frozenset[str]()
+    copied = frozenset(key for key, fold in graph.reducers.items() if fold is add_messages)
+    given = {key: rooted(value, held) for key, value in gives.items()}
+    return Summary(effects, given, hands_back, copied)
+
+
+def _answers(graph: Graph) -> dict[str, Value]:
+    """Return what a graph gives by key: what its annotations, and its agent's parts, promise."""
+    functions = [f for node in graph.nodes.values() for f in functions_of(node.runnable) or ()]
+    answer = join(*map(answers_of, functions))
+    is_agent = any(map(is_agents_code, functions))
+    found: dict[str, Value] = {}
+    for key in graph.outputs:
+        found[key] = unrooted(graph.promises.get(key, NOTHING))
+        if graph.reducers.get(key) is add_messages:
+            found[key] = fresh(plain=True)
+        elif key == "structured_response" and is_agent:
+            found[key] = answer or tame()
+    return found
 
 
 def infer_effects(node: Any, state_schema: Any) -> Effects:
@@ -270,6 +314,8 @@ use_framework(
         wrappers=(RunnableCallable,),
         stores=(BaseStore,),
         graphs=(CompiledStateGraph,),
-        summarize=lambda graph: summarize_graph(read_compiled(graph)),
+        handed={Runtime: "runtime", ToolRuntime: "tool_runtime", BaseStore: "store"},
+        tool_nodes=(ToolNode,),
+        summarize=lambda graph, memory: summarize_graph(read_compiled(graph), memory),
     )
 )

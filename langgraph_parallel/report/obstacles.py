@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from langgraph_parallel.effects import ALL, Effects, Evidence, union
-from langgraph_parallel.locations import Location, meeting, ordered_places
+from langgraph_parallel.locations import Location, kept_places, meeting
 from langgraph_parallel.ordering.dependence import Rule, Step, constrain, fold_order
 from langgraph_parallel.report.costs import Durations, span_of
 from langgraph_parallel.report.declarations import (
@@ -168,7 +168,7 @@ _TRUSTING: Final = 'ParallelConfig(unknown_calls="independent")'
 def _places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
     """Return the places outside the state for which a node waits for an earlier one."""
     step = part.steps[index]
-    if changed := ordered_places(step.changes):
+    if changed := kept_places(step.changes):
         return tuple(sorted(changed, key=str)) if index else ()
     earlier = frozenset().union(*(other.changes for other in part.steps[:index]))
     return meeting(step.looks_at, earlier)

@@ -12,6 +12,7 @@ from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.files import open_file
+from langgraph_parallel.inference.calls.middleware import go_on
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.door.filling import cell_at, fill_cell
@@ -28,6 +29,7 @@ from langgraph_parallel.inference.machine.values import (
     Value,
     opaque,
     roots_of,
+    tame,
 )
 
 _NEVER: Final = frozenset(
@@ -42,6 +44,8 @@ _NEVER: Final = frozenset(
 def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     """Handle the calls that mean something to the analysis itself."""
     where = frame.where(given.node)
+    if obj is go_on:
+        return _go_on(frame, given)
     if any(obj is forbidden for forbidden in _NEVER):
         msg = f"it calls {obj.__name__}()"
         raise GiveUpError(msg)
@@ -62,6 +66,11 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
         return opaque(roots_of(given.all))
     if obj is open:
         return open_file(frame, given)
+    return _typed_dict_or_input(frame, obj, given)
+
+
+def _typed_dict_or_input(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    where = frame.where(given.node)
     if obj is input:
         frame.recorder.contact("write", "asks a person by input()", where)
         return SCALAR
@@ -70,6 +79,15 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
         fill_cell(frame, cell, given)
         return frozenset({cell})
     return None
+
+
+def _go_on(frame: Frame, given: Arguments) -> Value:
+    """Run what an agent runs anyway, which a hook of its author goes on to."""
+    where = frame.where(given.node)
+    frame.recorder.contact("model", "goes on with an agent's call", where)
+    passed = frozenset(atom for atom in given.all if not isinstance(atom, Injected))
+    frame.escape(passed, "passed on", where)
+    return tame()
 
 
 def _command(given: Arguments) -> Value:

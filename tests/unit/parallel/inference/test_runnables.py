@@ -317,7 +317,7 @@ CLIENT = requests.Session()
             retrieve_and_write,
             "reads {a}, writes {c}, looks at {DIARY}, changes {REMEMBERED}, external {read}",
         ),
-        (retrieve_watched, "reads {a}, writes {c}, looks at {WATCHED_NOTES}, external {unknown}"),
+        (retrieve_watched, "reads {a}, writes {c}, changes {REMEMBERED}, external {unknown}"),
         (use_tool_object, "reads {a}, writes {c}, looks at {ECHO}"),
         (use_watched_tool, "reads {a}, writes {c}, looks at {WATCHED_ECHO}, external {unknown}"),
         (get_page, "reads {a}, writes {c}, external {read}"),
