@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.output_parsers import BaseOutputParser
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -32,7 +33,7 @@ from langgraph_parallel.inference.calls.graphs import answered, run_graph
 from langgraph_parallel.inference.calls.handlers import run_handlers
 from langgraph_parallel.inference.calls.tool_arguments import arguments_of_tool
 from langgraph_parallel.inference.code.callables import functions_of, unwrap_callable
-from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.code.datamodel import is_a, user_defined
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.door.filling import collected, merge_into
@@ -60,6 +61,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.held import held_item
+from langgraph_parallel.inference.objects.objects import call_method
 
 
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
@@ -70,6 +72,9 @@ def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     for belongs, own_rule in _LIBRARY_NODES:
         if belongs(obj):
             return own_rule(frame, obj, value, node)
+    own = user_defined(type(obj)) & _RUN_METHODS
+    if own and not is_a(obj, _BASES_WITH_HOOKS):
+        return _run_own_methods(frame, obj, own, value, node)
     for kind, rule in _RULES.items():
         if is_a(obj, kind):
             run_handlers(frame, obj, node)
@@ -81,6 +86,33 @@ def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     if is_a(obj, RunnableGenerator):
         return _run_library_functions(frame, obj, (obj._transform,), value, node)
     return _run_listed(frame, obj, value, node)
+
+
+_RUN_METHODS: Final = frozenset(
+    {
+        *("invoke", "ainvoke", "stream", "astream", "batch", "abatch", "transform", "atransform"),
+        *("_invoke", "_ainvoke", "_transform", "_atransform", "func", "afunc"),
+    }
+)
+"""Methods of which one or another runs when a runnable is run."""
+_BASES_WITH_HOOKS: Final = (
+    *(BaseLanguageModel, BasePromptTemplate, BaseOutputParser, BaseRetriever, BaseTool),
+)
+"""Classes whose instances have rules of their own for what the user adds to them."""
+
+
+def _run_own_methods(
+    frame: Frame, obj: Any, own: frozenset[str], value: Value, node: ast.AST
+) -> Value:
+    """Run what the user's class of a runnable does in its own way."""
+    given = (value, frozenset({Injected("config")}))
+    found: Value = NOTHING
+    for name in sorted(own):
+        function = getattr(type(obj), name)
+        code = getattr(function, "__code__", None)
+        count = code.co_argcount - 1 if code is not None else 1
+        found = join(found, call_method(frame, Live(obj), function, given[:count], node))
+    return found
 
 
 def _run_listed(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:

@@ -33,12 +33,13 @@ from langgraph_parallel.inference.calls.runnables import (
 from langgraph_parallel.inference.code.datamodel import is_a, user_defined
 from langgraph_parallel.inference.code.gentle import library_name_of_class
 from langgraph_parallel.inference.code.ingredients import ingredients_of
-from langgraph_parallel.inference.door.filling import collected
+from langgraph_parallel.inference.door.filling import collected, merge_into
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
     MESSAGE,
+    Cell,
     Live,
     Object,
     Value,
@@ -76,8 +77,12 @@ def _run_fallbacks(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value
     if _runs_code(obj.exceptions_to_handle):
         return run_unknown(frame, obj, value, node)
     given = run_runnable(frame, obj.runnable, value, node)
-    if obj.exception_key is not None:
-        value = tame()  # a copy of the dictionary, with the exception in it
+    if obj.exception_key is not None:  # a copy of the dictionary, with the exception in it
+        failed = frame.recorder.cells.setdefault((id(obj), "failed"), Cell())
+        for atom in value:
+            merge_into(frame, failed, atom, node)
+        frame.recorder.grown |= failed.put(obj.exception_key, tame())
+        value = frozenset({failed})
     return join(given, *(run_runnable(frame, part, value, node) for part in obj.fallbacks))
 
 

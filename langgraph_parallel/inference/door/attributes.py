@@ -8,6 +8,7 @@ import os
 from typing import Final
 
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.code.sdk import has_plugged_code, part_below
 from langgraph_parallel.inference.door.filling import change, store_unknown
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.state_keys import from_state, store_in_state
@@ -39,7 +40,12 @@ from langgraph_parallel.inference.objects.object_attributes import (
     load_attr,
     store_attr,
 )
-from langgraph_parallel.inference.objects.objects import look_behind
+from langgraph_parallel.inference.objects.objects import (
+    Typed,
+    class_of,
+    look_at_object,
+    look_behind,
+)
 from langgraph_parallel.locations import any_attribute
 
 STATE_METHODS: Final = frozenset(
@@ -64,7 +70,7 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Live) and atom.obj is os.environ:
         return frozenset({Method(Object(type(os.environ)), getattr(os.environ, name, None))})
     if isinstance(atom, (Live, Made, Object)):
-        return load_attr(frame, atom, name, node)
+        return _sdk_part(frame, atom, name, node) or load_attr(frame, atom, name, node)
     if isinstance(atom, Injected):
         return injected_part(frame, atom, frozenset({name}), node)
     if isinstance(atom, Opaque) and not atom.tame:
@@ -79,6 +85,15 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, (Closure, Method)):
         return opaque()
     return opaque(frame.escape(given, f"attribute {name}", frame.where(node)))
+
+
+def _sdk_part(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
+    """Return the resource of a model service that an attribute is; empty when it is none."""
+    part = part_below(class_of(atom), name)
+    if part is None or (isinstance(atom, Live) and has_plugged_code(atom.obj)):
+        return NOTHING
+    look_at_object(frame, atom, frame.where(node))
+    return frozenset({Object(part)})
 
 
 def _attribute_of_constant(frame: Frame, atom: Const, name: str, node: ast.AST) -> Value:
