@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
+
+from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables.utils import accepts_run_manager
 
 from langgraph_parallel._compat.tasks import SUPPORTED
 
@@ -74,19 +78,30 @@ def traced(runnable: Any) -> Any:
 
 
 def find_plain(runnables: Mapping[str, Any]) -> frozenset[str]:
-    """Return the nodes that are one function, which LangGraph calls with the state."""
+    """Return the nodes that are one function, which is called with the state."""
     return frozenset(name for name, runnable in runnables.items() if _is_plain(runnable))
 
 
 def _is_plain(runnable: Any) -> bool:
     kind = type(runnable)
+    if kind is RunnableLambda or getattr(kind, "stands_for_lambda", False):
+        return SUPPORTED and _is_plain_lambda(runnable)
     is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
     return SUPPORTED and is_plain and _takes_state(runnable)
 
 
+def _is_plain_lambda(runnable: Any) -> bool:
+    """Tell whether a `RunnableLambda` has one function, which returns its result and is alone."""
+    functions = [f for n in ("func", "afunc") if (f := getattr(runnable, n, None)) is not None]
+    return len(functions) == 1 and not any(
+        inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) or accepts_run_manager(f)
+        for f in functions
+    )
+
+
 def runs_in_executor(runnable: Any) -> bool:
     """Tell whether the async form of a node only runs its sync function on a thread."""
-    return runnable.func is not None
+    return getattr(runnable, "func", None) is not None
 
 
 def copy_runnable(runnable: Any, kind: type) -> Any:

@@ -21,7 +21,7 @@ def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     if is_wrapper or getattr(kind, "stands_for_function", False):
         own = [runnable.func, None if _runs_on_thread(runnable) else runnable.afunc]
         return [function for function in own if function is not None] or None
-    if kind is RunnableLambda:
+    if kind is RunnableLambda or getattr(kind, "stands_for_lambda", False):
         own = [getattr(runnable, name, None) for name in ("func", "afunc")]
         return [f for f in own if f is not None]
     if isinstance(runnable, Runnable) or not callable(runnable):
