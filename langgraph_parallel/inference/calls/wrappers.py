@@ -51,8 +51,13 @@ from langgraph_parallel.inference.objects.held import place_of
 
 
 def _exactly(kind: type) -> Callable[[Any], bool]:
-    """Return the test for instances of one class of LangChain's, and of none below it."""
-    return lambda obj: type(obj) is kind
+    """Return the test for instances of one class of LangChain's, not of one below it."""
+
+    def is_one(obj: Any) -> bool:
+        made_for = getattr(type(obj), "__pydantic_generic_metadata__", None) or {}
+        return type(obj) is kind or made_for.get("origin") is kind
+
+    return is_one
 
 
 def _runs_code(exceptions: Iterable[Any]) -> bool:
@@ -126,6 +131,12 @@ def _run_made(frame: Frame, factory: Any, value: Value, node: ast.AST) -> Value:
     """Run what a function gives that makes an alternative."""
     found = frame.call(frozenset({Live(factory)}), Arguments(node))
     return run_returned(frame, found, value, node)
+
+
+@library_node(lambda obj: getattr(type(obj), "stands_for_chain", False))
+def _run_wrapped_chain(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
+    """Run a chain that stands in a graph which went through `parallelize`."""
+    return run_runnable(frame, obj.chain, value, node)
 
 
 def _is_callable(obj: Any) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langchain_core.runnables.config import patch_config, var_child_runnable_config
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableSequence
+from langchain_core.runnables.config import (
+    patch_config,
+    set_config_context,
+    var_child_runnable_config,
+)
 from langchain_core.runnables.utils import accepts_config
 
-from langgraph_parallel._compat.runnables import RunnableCallable, copy_runnable
+from langgraph_parallel._compat.runnables import RunnableCallable, copy_runnable, is_chain
+from langgraph_parallel.lowering.exact.chains import narrowed
 from langgraph_parallel.lowering.exact.events import OwnRun
 from langgraph_parallel.lowering.exact.launchers import TaskLauncher, ThreadLauncher
 from langgraph_parallel.lowering.exact.run import EarlyRun
@@ -109,13 +116,18 @@ class ExactLambda(ExactNode, RunnableLambda[Any, Any]):
 
     def run_early(self, state: Any, config: RunnableConfig) -> Any:
         """Run the function on the state as foreseen."""
-        options = {"config": config} if accepts_config(self.func) else {}
+        own = below(config)
+        var_child_runnable_config.set(own)
+        options = {"config": own} if accepts_config(self.func) else {}
         return _no_runnable(self.func(state, **options))
 
     async def arun_early(self, state: Any, config: RunnableConfig) -> Any:
         """Run the async function on the state as foreseen."""
-        options = {"config": config} if accepts_config(self.afunc) else {}
-        return _no_runnable(await self.afunc(state, **options))
+        own = below(config)
+        var_child_runnable_config.set(own)
+        options = {"config": own} if accepts_config(self.afunc) else {}
+        function: Any = self.afunc
+        return _no_runnable(await function(state, **options))
 
     def hand_over(self, run: EarlyRun, input: Any, config: RunnableConfig) -> Any:
         """Report the run of the chain, and what the function has told, and return its result."""
@@ -138,6 +150,77 @@ class ExactLambda(ExactNode, RunnableLambda[Any, Any]):
         return await self._acall_with_config(give, input, config)
 
 
+class _Chain(Runnable[Any, Any]):
+    """A chain, as something that may be mixed with.
+
+    LangGraph takes a sequence apart and runs its steps itself, each as a step of the node.
+    """
+
+    def __init__(self, chain: Any) -> None:
+        self.chain = chain
+        self.name = chain.get_name()
+        self.steps = chain.steps if isinstance(chain, RunnableSequence) else [chain]
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        step: Any
+        for index, step in enumerate(self.steps):
+            own = below(config or {}, f"seq:step:{index + 1}")
+            if index:
+                input = step.invoke(input, own)
+            else:
+                with set_config_context(own) as context:
+                    input = context.run(step.invoke, input, own, **kwargs)
+        return input
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        for index, step in enumerate(self.steps):
+            own = below(config or {}, f"seq:step:{index + 1}")
+            if index:
+                input = await step.ainvoke(input, own)
+            else:
+                with set_config_context(own) as context:
+                    first = step.ainvoke(input, own, **kwargs)
+                    input = await asyncio.create_task(first, context=context)
+        return input
+
+
+class ExactChain(ExactNode, _Chain):
+    """A node that is a sequence, or several runnables side by side."""
+
+    stands_for_chain = True
+
+    def __init__(self, chain: Any) -> None:
+        super().__init__(chain)
+        self._narrowed = _Chain(narrowed(chain))
+
+    def run_early(self, state: Any, config: RunnableConfig) -> Any:
+        """Run the chain on the state as foreseen."""
+        return self._narrowed.invoke(state, config)
+
+    async def arun_early(self, state: Any, config: RunnableConfig) -> Any:
+        """Run the chain on the state as foreseen."""
+        return await self._narrowed.ainvoke(state, config)
+
+
+def below(config: RunnableConfig, tag: str = "") -> RunnableConfig:
+    """Return the settings of a child of the node's run, which only has the tags that are its own.
+
+    Args:
+        config: The settings of the node.
+        tag: A tag of the child; empty for none.
+    """
+    manager = config.get("callbacks")
+    if not isinstance(manager, BaseCallbackManager):
+        return config
+    child = type(manager)(handlers=[], parent_run_id=manager.parent_run_id)
+    child.set_handlers(manager.inheritable_handlers)
+    child.add_tags(manager.inheritable_tags)
+    child.add_metadata(manager.inheritable_metadata)
+    if tag:
+        child.add_tags([tag], inherit=False)
+    return patch_config(config, callbacks=child)
+
+
 # Callback handlers are told the name and the module of what runs.
 ExactLambda.__name__ = RunnableLambda.__name__
 ExactLambda.__module__ = RunnableLambda.__module__
@@ -152,7 +235,11 @@ def _no_runnable(result: Any) -> Any:
 
 def as_exact_node(runnable: Any, name: str) -> ExactNode:
     """Return a node's function as an `ExactNode`; the argument is not changed."""
-    kind = ExactLambda if isinstance(runnable, RunnableLambda) else ExactFunction
-    made: ExactNode = copy_runnable(runnable, kind)
+    made: ExactNode
+    if is_chain(runnable):
+        made = ExactChain(getattr(runnable, "chain", runnable))
+    else:
+        kind = ExactLambda if isinstance(runnable, RunnableLambda) else ExactFunction
+        made = copy_runnable(runnable, kind)
     made.exact_name = name
     return made

@@ -215,7 +215,7 @@ class EarlyRun:
             return True
         restoring = Restoring(self._reads.likeness.real, may_hold_tokens=bool(self._lazy))
         try:
-            self.held.settle(restoring.restore)
+            self.held.settle(restoring.restore, real)
             if self._lazy and type(self.result) is dict:
                 self.result = settle(self.result, real, restoring.restore)
             else:
