@@ -220,7 +220,8 @@ def summarize_graph(graph: Graph, memory: Memory) -> Summary:
     `Command` to a parent, which an unknown target may be.
     """
     around, memory.exposed = memory.exposed, {}
-    parts = list(effects_of_nodes(graph, {}, trusts_calls=False, memory=memory).values())
+    found = effects_of_nodes(graph, {}, trusts_calls=False, memory=memory)
+    parts = [with_reducers(graph, part) for part in found.values()]
     exposed, memory.exposed = memory.exposed, around
     routing = infer_routers(router for ways in graph.routers.values() for router in ways)
     parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside

@@ -36,7 +36,7 @@ from langgraph_parallel.inference.code.ingredients import (
     is_middleware_class,
     parts_of_middleware,
 )
-from langgraph_parallel.inference.machine.annotations import value_of_annotation
+from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -116,6 +116,8 @@ def run_part(frame: Frame, part: Any, node: ast.AST, roots: Keys, *, steps: bool
 def _run_middleware(frame: Frame, atom: Typed, node: ast.AST, roots: Keys, *, steps: bool) -> None:
     cls = class_of(atom)
     look_at_object(frame, atom, frame.where(node))
+    if steps:
+        _run_reducers(frame, getattr(cls, "state_schema", None), node)
     leave_by_command(frame, hooks_of(frame, atom, node, roots, steps=steps), node)
     if not contact_of_middleware(frame, cls, node):
         unknown(frame, f"runs a {cls.__name__}", frozenset({atom}), node)
@@ -124,6 +126,14 @@ def _run_middleware(frame: Frame, atom: Typed, node: ast.AST, roots: Keys, *, st
         for part in parts_of_middleware(atom.obj):
             if steps if is_a(part, BaseTool) else not is_own:
                 run_part(frame, part, node, roots, steps=steps)
+
+
+def _run_reducers(frame: Frame, schema: Any, node: ast.AST) -> None:
+    """Fold with the reducers of the user's that the state of an agent has."""
+    for hint in hints_of(schema).values() if is_a(schema, type) else ():
+        for mark in getattr(hint, "__metadata__", ()):
+            if is_a(mark, types.FunctionType) and is_users(mark):
+                frame.call(frozenset({Live(mark)}), Arguments(node, (tame(), tame())))
 
 
 def _is_librarys(cls: type) -> bool:
@@ -180,7 +190,7 @@ _MAKERS: Final = frozenset(
         "langgraph.prebuilt.chat_agent_executor.create_react_agent",
     }
 )
-_IDLE: Final = frozenset({"state_schema", "context_schema", "config_schema", "name", "version"})
+_IDLE: Final = frozenset({"context_schema", "config_schema", "name", "version", "store"})
 """Arguments that only describe the agent."""
 
 
@@ -195,22 +205,29 @@ def make_agent(frame: Frame, function: Any, given: Arguments) -> Value | None:
     if given.unpacked:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
     frame.recorder.contact("model", f"{given.callee} makes an agent", frame.where(given.node))
-    answer: Value = NOTHING
     for value in given.positional:
         _take_in(frame, value, given.node)
     for keyword, value in given.named.items():
-        if keyword == "response_format":
-            answer = _answers(value)
-        if keyword in ("checkpointer", "cache") and value != NONE:
-            frame.recorder.contact("write", "an agent keeps threads", frame.where(given.node))
-        elif keyword in ("interrupt_before", "interrupt_after") and value != NONE:
-            frame.recorder.leave("interrupt", "an agent pauses", frame.where(given.node))
-        elif keyword not in (*_IDLE, "store"):
-            _take_in(frame, value, given.node)
+        _take_setting(frame, keyword, value, given.node)
+    answer = _answers(given.named.get("response_format", NOTHING))
     held: tuple[tuple[str, Value], ...] = (("messages", frozenset({Data(own=True, plain=True)})),)
     if answer:
         held += (("structured_response", answer),)
     return frozenset({Chain(frozenset({"model"}), tame(), held)})
+
+
+def _take_setting(frame: Frame, keyword: str, value: Value, node: ast.AST) -> None:
+    """Take in what a keyword of an agent's maker is given."""
+    where = frame.where(node)
+    if keyword in ("checkpointer", "cache") and value != NONE:
+        frame.recorder.contact("write", "an agent keeps threads", where)
+    elif keyword in ("interrupt_before", "interrupt_after") and value != NONE:
+        frame.recorder.leave("interrupt", "an agent pauses", where)
+    elif keyword == "state_schema":
+        for atom in value:
+            _run_reducers(frame, getattr(atom, "obj", None), node)
+    elif keyword not in _IDLE:
+        _take_in(frame, value, node)
 
 
 def _answers(value: Value) -> Value:

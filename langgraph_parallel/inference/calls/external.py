@@ -134,6 +134,8 @@ def _go_on_in_script(frame: Frame, model: Any, where: str) -> None:
     parts = list(vars(model).values())
     iterators = [part for part in parts if hasattr(type(part), "__next__")]
     scripts = [part for part in parts if isinstance(part, list)]
+    for part in scripts:
+        frame.recorder.look(place_of(frame, part), where)
     if not iterators and all(len(part) < _SCRIPT for part in scripts):
         return  # it gives the same answer each time
     for part in (model, *iterators, *scripts):

@@ -24,13 +24,14 @@ from langgraph_parallel.inference.calls.external import (
 )
 from langgraph_parallel.inference.calls.graphs import graph_method, graph_result
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
+from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.runnables import run_chain
 from langgraph_parallel.inference.calls.tables import PROMPT_CALLS, RUNS_LATER
 from langgraph_parallel.inference.code.datamodel import is_a, user_defined
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.certainty import strings_of
+from langgraph_parallel.inference.machine.certainty import is_quiet, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     MESSAGE,
@@ -72,8 +73,7 @@ def _built(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | N
     if name == "with_structured_output":
         return _structured(frame, chain, given)
     if keeps_result(name):
-        # What is bound here is shown to the model, and not run.
-        return frozenset({chain})
+        return _kept(frame, chain, name, given)
     itself = frozenset({chain})
     if name in ("with_fallbacks", "configurable_alternatives"):
         return _alternatives(itself, name, given)
@@ -90,6 +90,28 @@ def _built(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | N
         picks = frozenset(Live(RunnablePick(key)) for key in keys or ())
         return frozenset({Chain(steps=(itself, picks))}) if picks else None
     return None
+
+
+def _kept(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | None:
+    """Return the chain with something bound to it, which is shown to a model, and not run."""
+    if name == "partial":
+        run_callbacks(frame, given)  # a variable of a prompt may be a function
+    if name == "bind" and not is_quiet(given.all) and not _is_model(chain):
+        return None  # a function of the chain is handed it
+    return frozenset({chain})
+
+
+def _is_model(chain: Chain) -> bool:
+    """Tell whether a chain is one model, to which things are shown and not passed."""
+    if chain.steps is None:
+        return chain.external == {"model"}
+    atoms = [atom for step in chain.steps for atom in step]
+    return len(chain.steps) == 1 and all(
+        _is_model(atom)
+        if isinstance(atom, Chain)
+        else isinstance(atom, Live) and is_a(atom.obj, BaseLanguageModel)
+        for atom in atoms
+    )
 
 
 def _alternatives(itself: Value, name: str, given: Arguments) -> Value | None:

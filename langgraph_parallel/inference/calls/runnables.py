@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from langchain_core.language_models import BaseLanguageModel
@@ -18,6 +18,7 @@ from langchain_core.runnables import (
     RunnableSequence,
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
+from langchain_core.runnables.retry import RunnableRetry
 from langchain_core.tools import BaseTool
 
 from langgraph_parallel.effects import union
@@ -33,7 +34,7 @@ from langgraph_parallel.inference.calls.graphs import answered, run_graph
 from langgraph_parallel.inference.calls.handlers import run_handlers
 from langgraph_parallel.inference.calls.tool_arguments import arguments_of_tool
 from langgraph_parallel.inference.code.callables import functions_of, unwrap_callable
-from langgraph_parallel.inference.code.datamodel import is_a, user_defined
+from langgraph_parallel.inference.code.datamodel import is_a, is_constant, user_defined
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.door.filling import collected, merge_into
@@ -62,6 +63,8 @@ from langgraph_parallel.inference.machine.values import (
 )
 from langgraph_parallel.inference.objects.held import held_item
 from langgraph_parallel.inference.objects.objects import call_method
+
+_NOTHING_BOUND: Final[Mapping[str, Value]] = {}
 
 
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
@@ -182,9 +185,22 @@ def _run_passthrough(frame: Frame, obj: Any, value: Value, node: Any) -> Value:
 
 
 def _run_binding(frame: Frame, obj: RunnableBinding[Any, Any], value: Value, node: Any) -> Value:
-    if obj.config_factories:
+    functions = functions_of(obj.bound)
+    if obj.config_factories or not is_bound_to_see(obj.bound, obj.kwargs.values()):
         return run_unknown(frame, obj, value, node)
+    if obj.kwargs and functions:
+        named = {name: frame.live(part) for name, part in obj.kwargs.items()}
+        return join(*(run_function(frame, f, value, node, named) for f in functions))
     return run_runnable(frame, obj.bound, value, node)
+
+
+def is_bound_to_see(bound: Any, parts: Iterable[Any]) -> bool:
+    """Tell whether what is bound to a runnable is shown to a model, or is plain data or known."""
+    if is_a(bound, (RunnableBinding, RunnableRetry)):
+        return is_bound_to_see(bound.bound, parts)
+    if is_a(bound, (BaseLanguageModel, BasePromptTemplate)) or functions_of(bound):
+        return True
+    return all(map(is_constant, parts))
 
 
 def _run_prompt(frame: Frame, obj: BasePromptTemplate[Any], value: Value, node: Any) -> Value:
@@ -204,7 +220,13 @@ def _run_parser(frame: Frame, obj: BaseOutputParser[Any], value: Value, node: An
     return gives_of(obj)
 
 
-def run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> Value:
+def run_function(
+    frame: Frame,
+    function: Any,
+    value: Value,
+    node: ast.AST,
+    bound_to_it: Mapping[str, Value] = _NOTHING_BOUND,
+) -> Value:
     """Return what a function gives that a runnable calls with one value.
 
     LangChain runs a runnable that such a function returns.
@@ -219,7 +241,7 @@ def run_function(frame: Frame, function: Any, value: Value, node: ast.AST) -> Va
     if is_library(code.__code__.co_filename):
         return _run_library_functions(frame, function, (function,), value, node)
     given = (*(frame.live(part) for part in bound), value)
-    named = {name: frame.live(part) for name, part in keywords.items()}
+    named = {name: frame.live(part) for name, part in keywords.items()} | dict(bound_to_it)
     names = code.__code__.co_varnames[: code.__code__.co_argcount]
     if "config" in names[len(given) :]:
         named["config"] = frozenset({Injected("config")})

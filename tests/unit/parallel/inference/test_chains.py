@@ -283,7 +283,42 @@ def kept_chain(state):
     return {"b": state["a"]}
 
 
+def partial_with_a_function(state):
+    prompt = PromptTemplate.from_template("{x} {q}").partial(x=lambda: note("x"))
+    return {"b": (prompt | LLM).invoke({"q": state["a"]}).text}
+
+
+def calls_back(value, then=None):
+    return then(value)
+
+
+def bound_function(state):
+    return {"b": RunnableLambda(calls_back).bind(then=note).invoke(state["a"])}
+
+
+BOUND = RunnableLambda(calls_back).bind(then=note)
+BOUND_CHAIN = (RunnablePassthrough() | RunnableLambda(calls_back)).bind(then=note)
+
+
+def bound_of_the_module(state):
+    return {"b": BOUND.invoke(state["a"])}
+
+
+def bound_chain_of_the_module(state):
+    return {"b": BOUND_CHAIN.invoke(state["a"])}
+
+
+SAME = FakeListChatModel(responses=["same"])
+
+
+def longer_script(state):
+    SAME.responses.append("another")
+    return {"b": state["a"]}
+
+
 HOSTILE = [
+    *(partial_with_a_function, bound_function, bound_of_the_module, bound_chain_of_the_module),
+    longer_script,
     *(step_with_a_record, made_lambda_with_a_record, part_with_a_record, assigned_record),
     *(branch_with_a_record, fallback_with_a_record, mapped_record, batched_record),
     *(returned_record, fallback_of_the_module, branch_of_the_module, retried_and_watched),
@@ -343,3 +378,20 @@ def test_model_that_always_says_the_same_has_no_order():
     assert two(model, model).parallel_report.speedup == 2.0
     turns = FakeListChatModel(responses=["one", "two"])
     assert two(turns, turns).parallel_report.speedup == 1.0
+
+
+def test_script_that_a_node_makes_longer_is_read_afterwards():
+    model = FakeListChatModel(responses=["same"])
+
+    def first(state):
+        model.responses.append("another")
+        return {"a": "x"}
+
+    def second(state):
+        return {"b": model.invoke("x").text}
+
+    builder = StateGraph(State)
+    builder.add_sequence([first, second])
+    builder.add_edge(START, "first")
+    builder.add_edge("second", END)
+    assert parallelize(builder.compile()).parallel_report.speedup == 1.0
