@@ -18,8 +18,10 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL, Keys
+from langgraph_parallel.inference.calls.external import contact_of_model, is_own_model
 from langgraph_parallel.inference.calls.middleware import (
     arguments_of_hook,
+    call_hook,
     call_part,
     contact_of_middleware,
     hooks_of,
@@ -52,6 +54,7 @@ from langgraph_parallel.inference.machine.values import (
     Injected,
     Live,
     Made,
+    Object,
     Opaque,
     Value,
     join,
@@ -102,7 +105,7 @@ def run_part(frame: Frame, part: Any, node: ast.AST, roots: Keys, *, steps: bool
     elif is_a(part, type):
         _make_answer(frame, part, node)
     elif is_a(part, Runnable):
-        _run_shown(frame, part, node)
+        _run_shown(frame, Live(part), node)
         leave_by_command(frame, run_runnable(frame, part, tame(roots), node), node)
     elif is_a(part, (types.FunctionType, types.MethodType)):
         owner = getattr(part, "__self__", None)
@@ -145,14 +148,13 @@ def _is_librarys(cls: type) -> bool:
     )
 
 
-def _run_shown(frame: Frame, runnable: Any, node: ast.AST) -> None:
+def _run_shown(frame: Frame, atom: Typed, node: ast.AST) -> None:
     """Show a model its tools: a model of the user's may do so in its own way."""
     for name in ("bind_tools", "bind", "with_structured_output"):
-        found = find(type(runnable), name)
+        found = find(class_of(atom), name)
         if found is not None and is_users(found[1]):
-            shown = call_part(frame, types.MethodType(found[1], runnable), (tame(), tame()), node)
-            for atom in shown - {Live(runnable)}:
-                _run_given(frame, frozenset({atom}), node, frozenset())
+            shown = call_hook(frame, atom, found[1], (tame(), tame()), node)
+            _run_given(frame, shown - {atom}, node, frozenset())
 
 
 def _run_given(frame: Frame, given: Value, node: ast.AST, roots: Keys) -> None:
@@ -249,6 +251,9 @@ def _take_in(frame: Frame, value: Value, node: ast.AST) -> None:
             run_part(frame, atom.obj, node, ALL, steps=True)
         elif isinstance(atom, Made) and is_middleware_class(atom.cls):
             _run_middleware(frame, atom, node, ALL, steps=True)
+        elif isinstance(atom, (Made, Object)) and is_own_model(atom.cls):
+            contact_of_model(frame, atom, node)
+            _run_shown(frame, atom, node)
         elif isinstance(atom, Closure):
             given = frame.call(frozenset({atom}), Arguments(node, unpacked=tame(ALL)))
             _run_given(frame, given, node, ALL)

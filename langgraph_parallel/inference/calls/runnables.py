@@ -198,9 +198,8 @@ def is_bound_to_see(bound: Any, parts: Iterable[Any]) -> bool:
     """Tell whether what is bound to a runnable is shown to a model, or is plain data or known."""
     if is_a(bound, (RunnableBinding, RunnableRetry)):
         return is_bound_to_see(bound.bound, parts)
-    if is_a(bound, (BaseLanguageModel, BasePromptTemplate)) or functions_of(bound):
-        return True
-    return all(map(is_constant, parts))
+    is_shown = is_a(bound, (BaseLanguageModel, BasePromptTemplate)) or functions_of(bound)
+    return bool(is_shown) or all(map(is_constant, parts))
 
 
 def _run_prompt(frame: Frame, obj: BasePromptTemplate[Any], value: Value, node: Any) -> Value:
