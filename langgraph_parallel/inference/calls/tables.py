@@ -118,6 +118,11 @@ FUNCTIONS: Final[Mapping[str, Known]] = {
     **_all(SCALAR, "langchain_core.messages.utils", "count_tokens_approximately"),
     **_all(FRESH, "langchain_core.messages.base", "message_to_dict messages_to_dict"),
     **_all(SCALAR, "langchain_core.load.dump", "dumps"),
+    **_all(
+        Known("data", uses=False),
+        "langchain_core.utils.function_calling",
+        "convert_to_openai_tool convert_to_openai_function convert_to_json_schema",
+    ),
 }
 
 PURE_MODULES: Final = frozenset(

@@ -21,6 +21,8 @@ from langchain_core.runnables import (
     RunnablePassthrough,
     RunnableSequence,
 )
+from langchain_core.tools import tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel
@@ -151,6 +153,27 @@ KNOWN = [
 
 @pytest.mark.parametrize("node", KNOWN, ids=lambda node: node.__name__)
 def test_chain_of_known_parts_is_a_model_call(node):
+    assert does(node) == ({"model"}, set())
+
+
+class Binding(ChatOpenAI):
+    def bind_tools(self, tools, **kwargs):
+        return super().bind_tools([convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+
+BINDING = Binding(model="none", api_key="none")
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+def test_bound_tools_of_a_users_model_are_shown_and_not_run():
+    def node(state):
+        return {"b": BINDING.bind_tools([add]).invoke(state["a"]).text}
+
     assert does(node) == ({"model"}, set())
 
 
