@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["memory", "name", "world"]
-"""An object; the binding of a global or captured name; a named part of the world."""
+Kind: TypeAlias = Literal["memory", "script", "name", "world"]
+"""An object; what a model that answers from a script keeps of where it is in it; the binding of a
+global or captured name; a named part of the world."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +36,17 @@ class Location:
         """What two locations of one owner have in common; the owner lives as long as this does."""
         return self.owner if self.kind == "world" else (self.kind == "name", id(self.owner))
 
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is an object, or a part of one."""
+        return self.kind in ("memory", "script")
+
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Location)
             and other.owner_key == self.owner_key
             and other.part == self.part
+            and other.kind == self.kind
         )
 
     def __hash__(self) -> int:
@@ -85,10 +92,19 @@ def ordered_places(places: Iterable[Location]) -> frozenset[Location]:
     return frozenset(p for p in places if p.kind != "world" or p.owner not in _UNORDERED)
 
 
+def kept_places(places: Iterable[Location]) -> frozenset[Location]:
+    """Return the places that must not have changed when a node before fails.
+
+    A model that answers from a script goes on in it with each call, as a server counts its calls:
+    that an answer was asked for in vain shows in it, but nowhere else.
+    """
+    return frozenset(p for p in ordered_places(places) if p.kind != "script")
+
+
 def overlaps(a: Location, b: Location) -> bool:
     """Tell whether two locations may be the same place."""
     if a.owner is ANYWHERE.owner or b.owner is ANYWHERE.owner:
-        return a.kind == b.kind == "memory" and _parts_meet(a.part, b.part)
+        return a.is_memory and b.is_memory and _parts_meet(a.part, b.part)
     if a.owner_key != b.owner_key:
         return False
     return a.part is None or b.part is None or _attribute(a.part) == _attribute(b.part)
@@ -122,7 +138,7 @@ def meeting(
     for place in others:
         by_owner.setdefault(place.owner_key, []).append(place)
     anywhere = by_owner.get(ANYWHERE.owner_key)
-    memory = [place for places in by_owner.values() for place in places if place.kind == "memory"]
+    memory = [place for places in by_owner.values() for place in places if place.is_memory]
     found = set()
     for place in some:
         if both_change and place.kind == "world" and place.owner in _UNORDERED:
@@ -131,7 +147,7 @@ def meeting(
             near = memory
         else:
             near = by_owner.get(place.owner_key, [])
-            near = [*near, *anywhere] if anywhere and place.kind == "memory" else near
+            near = [*near, *anywhere] if anywhere and place.is_memory else near
         if any(overlaps(place, other) for other in near):
             found.add(place)
     return tuple(sorted(found, key=str))

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final
 
+from langchain_core.language_models import BaseLanguageModel
+from langchain_core.output_parsers import BaseOutputParser
+from langchain_core.prompts import BasePromptTemplate
+from langchain_core.runnables import (
+    RunnableBinding,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+    RunnableSequence,
+)
 from langchain_core.runnables.config import ContextThreadPoolExecutor, run_in_executor
+from langchain_core.runnables.passthrough import RunnableAssign
+from langchain_core.runnables.utils import accepts_run_manager
 
 from langgraph_parallel._compat.edges import follows_original
 from langgraph_parallel._compat.tasks import SUPPORTED
@@ -118,19 +132,78 @@ def traced(runnable: Any) -> Any:
 
 
 def find_plain(runnables: Mapping[str, Any]) -> frozenset[str]:
-    """Return the nodes that are one function, which LangGraph calls with the state."""
+    """Return the nodes that are one function, which is called with the state."""
     return frozenset(name for name, runnable in runnables.items() if _is_plain(runnable))
 
 
 def _is_plain(runnable: Any) -> bool:
     kind = type(runnable)
+    if kind is RunnableLambda or getattr(kind, "stands_for_lambda", False):
+        return SUPPORTED and _is_plain_lambda(runnable)
+    if is_chain(runnable):
+        return SUPPORTED
     is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
     return SUPPORTED and is_plain and _takes_state(runnable)
 
 
+def kind_of(runnable: Any) -> Any:
+    """Return the class of a runnable, without the types that it may be made for."""
+    kind = type(runnable)
+    generic = getattr(kind, "__pydantic_generic_metadata__", None) or {}
+    return generic.get("origin") or kind
+
+
+def is_chain(runnable: Any) -> bool:
+    """Tell whether a node is a sequence, or runnables side by side, of LangChain's own kinds."""
+    kind = kind_of(runnable)
+    if getattr(kind, "stands_for_chain", False):
+        return True
+    kinds = (RunnableSequence, RunnableParallel, RunnableBinding)
+    return kind in kinds and _is_of_known_parts(runnable) and not _takes_whole_state(runnable)
+
+
+def _takes_whole_state(runnable: Any) -> bool:
+    """Tell whether what is handed the node's state gives all of it on."""
+    kind = kind_of(runnable)
+    if kind is RunnableSequence:
+        return _takes_whole_state(runnable.first)
+    if kind is RunnableParallel:
+        return any(map(_takes_whole_state, runnable.steps__.values()))
+    if isinstance(runnable, RunnableBinding):
+        return _takes_whole_state(runnable.bound)
+    return kind in (RunnablePassthrough, RunnableAssign)
+
+
+def _is_of_known_parts(runnable: Any) -> bool:
+    kind = kind_of(runnable)
+    if kind is RunnableSequence:
+        return all(map(_is_of_known_parts, runnable.steps))
+    if kind is RunnableParallel:
+        return all(map(_is_of_known_parts, runnable.steps__.values()))
+    if kind is RunnableLambda:
+        return _is_plain_lambda(runnable)
+    if kind is RunnableAssign:
+        return _is_of_known_parts(runnable.mapper)
+    if isinstance(runnable, RunnableBinding):
+        return not runnable.config_factories and _is_of_known_parts(runnable.bound)
+    return kind in (RunnablePassthrough, RunnablePick) or isinstance(runnable, _PARTS)
+
+
+_PARTS = (BaseLanguageModel, BasePromptTemplate, BaseOutputParser)
+
+
+def _is_plain_lambda(runnable: Any) -> bool:
+    """Tell whether a `RunnableLambda` has one function, which returns its result and is alone."""
+    functions = [f for n in ("func", "afunc") if (f := getattr(runnable, n, None)) is not None]
+    return len(functions) == 1 and not any(
+        inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f) or accepts_run_manager(f)
+        for f in functions
+    )
+
+
 def runs_in_executor(runnable: Any) -> bool:
     """Tell whether the async form of a node only runs its sync function on a thread."""
-    return runnable.func is not None
+    return getattr(runnable, "func", None) is not None
 
 
 def copy_runnable(runnable: Any, kind: type) -> Any:

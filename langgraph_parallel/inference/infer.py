@@ -15,7 +15,7 @@ from langgraph.graph.message import add_messages
 from langgraph_parallel.effects import ALL, Effects, Evidence, declared_effects, union
 
 # The tables of rules fill when these are imported.
-from langgraph_parallel.inference.calls import calls, live_calls  # noqa: F401
+from langgraph_parallel.inference.calls import calls, live_calls, tool_nodes, wrappers  # noqa: F401
 from langgraph_parallel.inference.calls.functions import (
     bind_parameters,
     frame_for,
@@ -24,10 +24,11 @@ from langgraph_parallel.inference.calls.functions import (
     run_body,
     run_late,
 )
-from langgraph_parallel.inference.calls.runnables import run_runnable
+from langgraph_parallel.inference.calls.runnables import is_library_node, run_runnable
 from langgraph_parallel.inference.code.callables import functions_of, is_bridge, unwrap_callable
 from langgraph_parallel.inference.code.datamodel import forget_classes
 from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.code.ingredients import is_agents_code
 from langgraph_parallel.inference.code.scopes import names_rebound, scope_of
 from langgraph_parallel.inference.code.source import find_source
 from langgraph_parallel.inference.code.tasks import with_tasks_of
@@ -102,7 +103,7 @@ def node_effects(
     forget_classes()
     memory = Memory() if memory is None else memory
     functions = functions_of(runnable)
-    if functions is None:
+    if functions is None or any(map(is_library_node, functions)):
         return _runnable_effects(runnable, shape, trusts_calls, memory)
     total = Effects()
     for function in functions:
@@ -144,6 +145,8 @@ def router_effects(path: Any, shape: Shape) -> Effects:
     functions = functions_of(path)
     if functions is None:
         return Effects.top(Evidence(what=f"a {type(path).__name__} is not analyzed"))
+    if all(map(is_agents_code, functions)):
+        return Effects(reads=ALL)  # it only looks at messages
     total = Effects()
     for function in functions:
         try:
@@ -253,7 +256,7 @@ def router_targets(path: Any, shape: Shape) -> frozenset[str] | None:
         which; None when it may return a list or a `Send`, or was not understood.
     """
     functions = functions_of(path)
-    if functions is None:
+    if functions is None or any(map(is_agents_code, functions)):
         return None
     names: frozenset[str] = frozenset()
     for function in functions:

@@ -73,6 +73,7 @@ def infer_nodes(
     open_keys: frozenset[str] = frozenset(),
     computed: frozenset[str] = frozenset(),
     unknowing: Keys = frozenset(),
+    memory: Memory | None = None,
 ) -> Inferred:
     """Return the effects of nodes, each of which knows what the others store and write.
 
@@ -83,8 +84,13 @@ def infer_nodes(
             data, and whose annotations leave open what they hold.
         computed: Keys whose values a reducer computes, out of plain data plain data.
         unknowing: Names of nodes that may be handed something else than the state.
+        memory: What is known of memory by the graph around them, which asks again when it is
+            stale; None for a graph by itself.
     """
     nodes = list(subjects)
+    if memory is not None:
+        found = [node_effects(s.runnable, s.shape, s.schema, memory=memory) for s in nodes]
+        return Inferred(effects=found)
     memory = Memory()
     for index in range(_MOST_ROUNDS):
         if index == _MOST_ROUNDS // 2:

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from langgraph_parallel.effects import Effects, bounded
-from langgraph_parallel.locations import ANYWHERE, Location, meeting, ordered_places
+from langgraph_parallel.locations import ANYWHERE, Location, kept_places, meeting, ordered_places
 
 
 class Rule(Enum):
@@ -169,7 +169,7 @@ def fence_of(effects: Effects, *, trust_unknown_calls: bool) -> Rule | None:
     """
     if effects.control & {"interrupt", "goto", "send"}:
         return Rule.CONTROL
-    if "raise" in effects.control and ordered_places(effects.changes):
+    if "raise" in effects.control and kept_places(effects.changes):
         return Rule.FAILURE  # a guard that keeps a record: nothing after it may have happened
     trusted = trust_unknown_calls and effects.certain
     if "write" in effects.external or ("unknown" in effects.external and not trusted):
@@ -197,7 +197,7 @@ def constrain(earlier: Step, later: Step) -> Constraint | None:
         return Constraint(rule=rule)
     if places := touched_by_both(earlier, later):
         return Constraint(rule=Rule.MEMORY, keys=tuple(map(str, places)))
-    if changed := ordered_places(later.changes):
+    if changed := kept_places(later.changes):
         return Constraint(rule=Rule.FAILURE, keys=tuple(sorted(map(str, changed))))
     if flow := earlier.writes & later.reads:
         return Constraint(rule=Rule.FLOW, keys=tuple(sorted(flow)))
@@ -296,7 +296,7 @@ class _Builder:
         step = self.steps[index]
         strict: set[int] = set() if self.fence is None else {self.fence}
         weak: set[int] = set()
-        if step.fence or ordered_places(step.changes):
+        if step.fence or kept_places(step.changes):
             strict |= self.sinks
         else:
             self._constrain_keys(step, strict, weak)

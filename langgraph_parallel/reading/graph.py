@@ -31,8 +31,13 @@ def read_builder(
     graph = _Reader(builder, getattr(compiled, "cache_policy", None)).graph()
     if compiled is None:
         return graph
-    is_own = compiled.checkpointer is True
-    return replace(graph, pauses=_pauses_of(compiled), own_thread=is_own)
+    saver = compiled.checkpointer
+    return replace(
+        graph,
+        pauses=_pauses_of(compiled),
+        own_thread=saver is True,
+        saves=saver is not None and saver is not False,
+    )
 
 
 def read_compiled(graph: CompiledStateGraph[Any, Any, Any, Any]) -> Graph:
@@ -81,6 +86,7 @@ class _Reader:
             managed=frozenset(builder.managed),
             inputs=frozenset(builder.schemas[builder.input_schema]),
             outputs=frozenset(builder.schemas[builder.output_schema]),
+            promises=self._shape(builder.output_schema).hints,
         )
 
     def _node(self, name: str, spec: Any, **traits: bool) -> Node:

@@ -97,10 +97,14 @@ class Graph:
     """Keys whose value LangGraph itself gives."""
     inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
+    promises: Mapping[str, Any] = field(default_factory=dict)
+    """For each output, what its annotation promises."""
     pauses: frozenset[str] = frozenset()
     """Nodes before or after which a run stops; `*` for all. Empty when not compiled."""
     own_thread: bool = False
     """Whether, as a sub-graph, it is saved in a thread of its own."""
+    saves: bool = False
+    """Whether it has a checkpointer of its own, in which a run in a node may leave something."""
 
     @property
     def taking_turns(self) -> frozenset[str]:

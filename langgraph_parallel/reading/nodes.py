@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -10,8 +11,10 @@ from typing import Any
 from langchain_core.runnables import Runnable
 from langgraph.config import get_config, get_store, get_stream_writer
 from langgraph.graph import StateGraph
+from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import get_runtime
+from langgraph.prebuilt import ToolNode, ToolRuntime
+from langgraph.runtime import Runtime, get_runtime
 from langgraph.store.base import BaseStore
 from langgraph.types import CachePolicy
 
@@ -29,10 +32,23 @@ from langgraph_parallel.effects import (
     union,
 )
 from langgraph_parallel.errors import AnalysisError
-from langgraph_parallel.inference.code.framework import Framework, use_framework
+from langgraph_parallel.inference.calls.agents import answers_of
+from langgraph_parallel.inference.code.callables import functions_of
+from langgraph_parallel.inference.code.framework import Framework, Summary, use_framework
+from langgraph_parallel.inference.code.ingredients import is_agents_code
 from langgraph_parallel.inference.code.tasks import with_tasks
 from langgraph_parallel.inference.infer import either, infer_alone, reducer_effects
-from langgraph_parallel.inference.machine.values import Value
+from langgraph_parallel.inference.machine.certainty import is_fresh, rooted, unrooted
+from langgraph_parallel.inference.machine.contents import Contents
+from langgraph_parallel.inference.machine.memory import Memory
+from langgraph_parallel.inference.machine.values import (
+    NOTHING,
+    WORLD,
+    Value,
+    fresh,
+    join,
+    tame,
+)
 from langgraph_parallel.inference.shape import describe_schema
 from langgraph_parallel.inference.whole import (
     Choice,
@@ -222,14 +238,20 @@ def with_routing(found: Effects, routing: Effects) -> Effects:
     )
 
 
-def summarize_graph(graph: Graph) -> Effects:
-    """Return the effects of running a whole compiled graph as one step of another.
+def summarize_graph(graph: Graph, memory: Memory) -> Summary:
+    """Return what running a whole compiled graph does as one step of another.
 
     It reads its input keys and writes its output keys; the contacts of its nodes and routers are
     its own. What its nodes do to the course of the graph stays inside, but for pauses and for a
     `Command` to a parent, which an unknown target may be.
     """
-    parts = list(effects_of_nodes(graph, {}, trusts_calls=False)[0].values())
+    around = memory.exposed, memory.contents
+    memory.exposed, memory.contents = {}, Contents()
+    infer = functools.partial(infer_nodes, memory=memory)
+    found, _ = effects_of_nodes(graph, {}, trusts_calls=False, infer=infer)
+    parts = [with_reducers(graph, part) for part in found.values()]
+    exposed = memory.exposed
+    memory.exposed, memory.contents = around
     routing = infer_routers(router for ways in graph.routers.values() for router in ways)
     parts += [replace(part, goto=frozenset()) for part in routing]  # it stays inside
     control: set[Control] = set().union(*(part.control for part in parts)) & {"raise", "interrupt"}
@@ -239,9 +261,9 @@ def summarize_graph(graph: Graph) -> Effects:
     if leaves:
         control |= {"goto", "send"}
     external: set[External] = set().union(*(part.external for part in parts))
-    if graph.own_thread:  # it remembers a thread of its own from call to call
+    if graph.saves:  # it may remember a thread of its own from call to call
         external.add("write")
-    return Effects(
+    effects = Effects(
         reads=graph.inputs,
         writes=graph.outputs,
         mutates=ALL if any(part.mutates for part in parts) else frozenset(),
@@ -251,8 +273,30 @@ def summarize_graph(graph: Graph) -> Effects:
         control=frozenset(control),
         goto=ALL if leaves else frozenset(),
         resources=frozenset().union(*(part.resources for part in parts)),
+        evidence=tuple(e for part in parts for e in part.evidence if e.effect in external),
         certain=all(part.certain for part in parts),
     )
+    gives = _answers(graph)
+    hands_back = not all(map(is_fresh, gives.values()))
+    held = frozenset({WORLD}) if any(exposed.values()) else frozenset[str]()
+    copied = frozenset(key for key, fold in graph.reducers.items() if fold is add_messages)
+    given = {key: rooted(value, held) for key, value in gives.items()}
+    return Summary(effects, given, hands_back, copied)
+
+
+def _answers(graph: Graph) -> dict[str, Value]:
+    """Return what a graph gives by key: what its annotations, and its agent's parts, promise."""
+    functions = [f for node in graph.nodes.values() for f in functions_of(node.runnable) or ()]
+    answer = join(*map(answers_of, functions))
+    is_agent = any(map(is_agents_code, functions))
+    found: dict[str, Value] = {}
+    for key in graph.outputs:
+        found[key] = unrooted(graph.promises.get(key, NOTHING))
+        if graph.reducers.get(key) is add_messages:
+            found[key] = fresh(plain=True)
+        elif key == "structured_response" and is_agent:
+            found[key] = answer or tame()
+    return found
 
 
 def infer_effects(node: Any, state_schema: Any) -> Effects:
@@ -301,6 +345,8 @@ use_framework(
         tasks=(TASK,),
         stores=(BaseStore,),
         graphs=(CompiledStateGraph,),
-        summarize=lambda graph: summarize_graph(read_compiled(graph)),
+        handed={Runtime: "runtime", ToolRuntime: "tool_runtime", BaseStore: "store"},
+        tool_nodes=(ToolNode,),
+        summarize=lambda graph, memory: summarize_graph(read_compiled(graph), memory),
     )
 )

@@ -17,7 +17,7 @@ from langgraph_parallel.effects import (
     is_unforeseen,
     union,
 )
-from langgraph_parallel.locations import Location, meeting, ordered_places
+from langgraph_parallel.locations import Location, kept_places, meeting, ordered_places
 from langgraph_parallel.ordering.dependence import Rule, Step
 from langgraph_parallel.report.declarations import (
     changes_in_place,
@@ -143,7 +143,7 @@ TRUST_TERMS: Final = (
 def places_in_the_way(part: RegionReport, index: int) -> tuple[Location, ...]:
     """Return the places outside the state for which a node waits for an earlier one."""
     step = part.steps[index]
-    if changed := ordered_places(step.changes):
+    if changed := kept_places(step.changes):
         return tuple(sorted(changed, key=str)) if index else ()
     earlier = frozenset().union(*(other.changes for other in part.steps[:index]))
     return meeting(step.looks_at, earlier)

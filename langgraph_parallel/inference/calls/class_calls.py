@@ -9,6 +9,8 @@ import types
 
 from pydantic import BaseModel
 
+from langgraph_parallel.inference.calls.agents import make_agent_part
+from langgraph_parallel.inference.calls.chains import make_chain
 from langgraph_parallel.inference.calls.clients import make_client
 from langgraph_parallel.inference.calls.construct import make
 from langgraph_parallel.inference.calls.external import contact_of_class, gives_of
@@ -36,6 +38,8 @@ from langgraph_parallel.inference.machine.values import (
 def call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     """Return what calling a class gives."""
     client = make_client(frame, cls, given)
+    if client is None:
+        client = make_agent_part(frame, cls, given) or make_chain(frame, cls, given)
     if client is not None:
         return client
     external = contact_of_class(cls)

@@ -23,6 +23,12 @@ from langgraph_parallel.inference.code.gentle import (
     library_name,
     library_name_of_class,
 )
+from langgraph_parallel.inference.code.sdk import (
+    SdkPart,
+    asks_model,
+    is_client_class,
+    part_at,
+)
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
@@ -95,12 +101,16 @@ def _client_name(cls: type) -> str:
 
 def make_client(frame: Frame, cls: type, given: Arguments) -> Value | None:
     """Return a client that a node makes; None when `cls` is no client or has code plugged in."""
-    if _client_name(cls) not in _CLIENTS:
+    is_sdk = is_client_class(cls)
+    if _client_name(cls) not in _CLIENTS and not is_sdk:
         return None
     if _plugs_in_code(given):
         return unknown(frame, f"makes a {cls.__name__}", given.all, given.node)
     used = frame.use(given.all, given.node)
     frame.escape(used, f"passed to {cls.__name__}", frame.where(given.node))
+    if is_sdk:
+        frame.recorder.look(world("environment"), frame.where(given.node))
+        return frozenset({Object(part_at(""))})
     return frozenset({Object(cls)})
 
 
@@ -212,6 +222,14 @@ _SDK: Final[Mapping[str, External]] = {
 
 def _sdk_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value | None:
     cls = class_of(atom)
+    asked = asks_model(cls, method)
+    if asked:
+        used = frame.use(given.all, given.node)
+        frame.escape(used, f"passed to .{method}()", frame.where(given.node))
+        frame.recorder.contact("model", f".{method}() is a model call", frame.where(given.node))
+        return tame() if asked is True else frozenset({Object(asked)})
+    if issubclass(cls, SdkPart) and method in ("close", "with_options", "copy"):
+        return NONE if method == "close" else frozenset({atom})
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
     if external is None:
         return None

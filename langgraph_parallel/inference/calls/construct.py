@@ -26,11 +26,13 @@ from langgraph_parallel.inference.code.datamodel import (
     user_defined,
 )
 from langgraph_parallel.inference.code.gentle import is_gentle
+from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.annotations import DATA_CLASSES, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
+    SCALAR,
     Cell,
     Data,
     Live,
@@ -44,6 +46,7 @@ from langgraph_parallel.inference.machine.values import (
 )
 from langgraph_parallel.inference.objects.object_attributes import load_attr
 from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of, is_as_seen
+from langgraph_parallel.locations import world
 
 _LEAVES: Final = (*DATA_CLASSES, str, int, float, bool, bytes, list, dict, tuple, set, frozenset)
 _DEEPEST: Final = 5
@@ -225,10 +228,20 @@ def _model(frame: Frame, cls: type[BaseModel], arguments: Arguments) -> Value:
 
 def _model_default(frame: Frame, field: FieldInfo, node: ast.AST) -> Value:
     if field.default_factory is not None:
+        if _is_langchains(field.default_factory):
+            frame.recorder.look(world("environment"), frame.where(node))
+            return SCALAR
         return frame.call(frame.live(field.default_factory), Arguments(node))
     if field.is_required():
         return NOTHING
     return frame.live(field.default)
+
+
+def _is_langchains(factory: Any) -> bool:
+    """Tell whether LangChain gives a field its value: it looks into the environment, if at all."""
+    code = getattr(factory, "__code__", None)
+    is_librarys = code is not None and is_library(code.co_filename)
+    return is_librarys and str(getattr(factory, "__module__", "")).startswith("langchain")
 
 
 def _validated(field: FieldInfo, value: Value) -> Value:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import types
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeGuard
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
@@ -30,7 +32,7 @@ from langchain_core.runnables import (
     RunnableWithFallbacks,
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.vectorstores import VectorStore
 
 from langgraph_parallel.effects import External
@@ -50,6 +52,7 @@ from langgraph_parallel.inference.code.datamodel import (
 )
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import is_quiet
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     MESSAGE,
@@ -62,10 +65,12 @@ from langgraph_parallel.inference.machine.values import (
     fresh,
     join,
     opaque,
+    roots_of,
     tame,
 )
 from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.object_attributes import load_attr
+from langgraph_parallel.inference.objects.objects import Typed, class_of
 
 
 def is_runnable(obj: Any) -> bool:
@@ -82,7 +87,7 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
     frame.recorder.look(place_of(frame, obj), frame.where(node))
     run_handlers(frame, obj, node)
     if is_a(obj, BaseLanguageModel):
-        return _contact_of_model(frame, obj, node)
+        return contact_of_model(frame, Live(obj), node)
     if is_a(obj, (BasePromptTemplate, BaseOutputParser)):
         return _contact_of_format(frame, obj, node)
     if is_a(obj, BaseRetriever):
@@ -104,25 +109,42 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
     return total
 
 
-def _contact_of_model(frame: Frame, model: Any, node: ast.AST) -> frozenset[External]:
-    """Run a model: one that answers from a script moves on in it."""
-    where = frame.where(node)
-    if answers_from_a_script(type(model)):
-        frame.recorder.change(place_of(frame, model), where, SCALAR)
-        for part in vars(model).values():
-            if hasattr(type(part), "__next__") or isinstance(part, list):
-                frame.recorder.change(place_of(frame, part), where, SCALAR)
-    for name in sorted(user_defined(type(model)) - _NOT_RUN):
+def contact_of_model(frame: Frame, atom: Typed, node: ast.AST) -> frozenset[External]:
+    """Run a model: one that answers from a script moves on in it, the user's code is followed."""
+    cls = class_of(atom)
+    if answers_from_a_script(cls) and isinstance(atom, Live):
+        _go_on_in_script(frame, atom.obj, frame.where(node))
+    for name in sorted(user_defined(cls) - _NOT_RUN):
         if not hasattr(BaseChatModel, name) and not hasattr(BaseLLM, name):
             continue  # only other methods of the user's call it, which are followed
-        function = _function(type(model), name)
+        function = _function(cls, name)
         if is_a(function, property):
-            load_attr(frame, Live(model), name, node)
+            load_attr(frame, atom, name, node)
         elif is_users(function):
-            call_hook(frame, Live(model), function, node)
+            call_hook(frame, atom, function, node)
     return frozenset({"model"})
 
 
+def is_own_model(cls: type) -> bool:
+    """Tell whether a class is one of chat models that the user has written, and no fake's."""
+    return issubclass(cls, BaseChatModel) and not answers_from_a_script(cls)
+
+
+def _go_on_in_script(frame: Frame, model: Any, where: str) -> None:
+    parts = list(vars(model).values())
+    iterators = [part for part in parts if hasattr(type(part), "__next__")]
+    scripts = [part for part in parts if isinstance(part, list)]
+    for part in scripts:
+        frame.recorder.look(place_of(frame, part), where)
+    if not iterators and all(len(part) < _SCRIPT for part in scripts):
+        return  # it gives the same answer each time
+    for part in (model, *iterators, *scripts):
+        place = replace(place_of(frame, part), kind="script")
+        frame.recorder.change(place, where, SCALAR)
+
+
+_SCRIPT: Final = 2
+"""Answers from which on it counts which one is given when."""
 _NOT_RUN: Final = frozenset(
     {
         *("__init__", "__new__", "bind", "bind_tools", "with_structured_output", "with_config"),
@@ -179,7 +201,23 @@ def contact_of_tool(tool: BaseTool) -> frozenset[External] | None:
     merged = {**hints, **(nested if isinstance(nested, dict) else {})}
     if merged.get("readOnlyHint") is True:
         return frozenset({"read"})
-    return frozenset({"write"}) if _HINTS & merged.keys() else None
+    if _HINTS & merged.keys():
+        return frozenset({"write"})
+    return _OF_MIDDLEWARE.get(getattr(tool.func, "__module__", "")) if is_plain_tool(tool) else None
+
+
+_OF_MIDDLEWARE: Final[Mapping[str, frozenset[External]]] = {
+    "langchain.agents.middleware.todo": frozenset(),
+    "langchain.agents.middleware.file_search": frozenset({"read"}),
+}
+"""Tools that middleware of LangChain brings along, by the module of their functions."""
+
+
+def is_plain_tool(tool: BaseTool) -> TypeGuard[StructuredTool]:
+    """Tell whether a tool is a function of a library's, run by nobody's class but LangChain's."""
+    code = getattr(getattr(tool, "func", None), "__code__", None)
+    is_librarys = code is not None and is_library(code.co_filename)
+    return type(tool) is StructuredTool and is_librarys
 
 
 _HINTS: Final = frozenset({"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
@@ -290,6 +328,8 @@ def calls_give(method: str, one: Value) -> Value:
         return one
     if method in ("generate", "agenerate"):
         return tame()
+    if method in ("astream_events", "astream_log"):
+        one = tame(roots_of(one)) if is_quiet(one) else opaque(roots_of(one))
     parts = None if all(isinstance(a, Data) and a.deep for a in one) else one
     return frozenset({Data(own=True, plain=True, deep=parts is None, parts=parts)})
 
@@ -308,7 +348,10 @@ def builds_chain(method: str) -> bool:
 
 def keeps_result(method: str) -> bool:
     """Tell whether the runnable that a method returns gives what the first one gave."""
-    return method in ("bind", "bind_tools", "with_config", "with_retry", "with_types")
+    return method in (
+        *("bind", "bind_tools", "with_config", "with_retry", "with_types", "partial"),
+        "configurable_fields",
+    )
 
 
 def runs_chain(method: str) -> bool:

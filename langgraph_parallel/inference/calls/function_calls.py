@@ -10,6 +10,7 @@ import types
 from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, TASK_CALL, Effects, declared_effects
+from langgraph_parallel.inference.calls.agents import make_agent
 from langgraph_parallel.inference.calls.functions import call_live
 from langgraph_parallel.inference.calls.handlers import log_to
 from langgraph_parallel.inference.code.callables import is_bridge
@@ -71,6 +72,9 @@ def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) 
         return frame.call(frame.live(wrapped), given)
     if wrapped is not None and is_bridge(function):
         return frame.call(frame.live(wrapped), given)
+    agent = make_agent(frame, function, given)
+    if agent is not None:
+        return agent
     if function is _init_chat_model():
         frame.use(given.all, given.node)
         return frozenset({Chain(frozenset({"model"}), MESSAGE)})

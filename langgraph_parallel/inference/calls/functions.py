@@ -116,6 +116,9 @@ def _is_passive(value: Value, depth: int) -> bool:
         elif isinstance(atom, Data):
             if atom.parts is not None and not _is_passive(atom.parts, depth + 1):
                 return False
+        elif isinstance(atom, Chain) and atom.steps is not None:
+            if depth >= _DEEPEST_HELD or not _is_passive(join(*atom.steps), depth + 1):
+                return False
         elif not isinstance(atom, (Const, Opaque, Live, Object, State, Injected, Chain)):
             return False
     return True

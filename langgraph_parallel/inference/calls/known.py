@@ -82,6 +82,8 @@ def _result(frame: Frame, known: Known, passed: Value, used: Value, given: Argum
         return NONE
     if known.result == "message":
         return MESSAGE
+    if known.result == "messages":
+        return fresh(roots, plain=True)
     if known.result == "data":
         return fresh(roots) if is_deep(used) else fresh()
     if known.result == "elements":

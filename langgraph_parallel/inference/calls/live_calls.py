@@ -113,7 +113,10 @@ def _shared(frame: Frame, found: Value) -> Value:
     kept: list[Value] = []
     for atom in found:
         given = frozenset({atom})
-        if isinstance(atom, (Cell, Made)) or (isinstance(atom, Data) and not atom.scalar):
+        if isinstance(atom, Made) and atom.cell.kind == "object":
+            frame.escape(given, "kept by a cache", frame.where(frame.source.node))
+            kept.append(frozenset({Object(atom.cls, frozenset({WORLD}))}))
+        elif isinstance(atom, (Cell, Made)) or (isinstance(atom, Data) and not atom.scalar):
             is_data = is_deep(given) and not (isinstance(atom, Cell) and atom.spent)
             frame.escape(given, "kept by a cache", frame.where(frame.source.node))
             world = frozenset({WORLD})

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from langgraph_parallel.inference.calls.agents import override
 from langgraph_parallel.inference.calls.clients import store_method
 from langgraph_parallel.inference.calls.container_methods import cell_method
 from langgraph_parallel.inference.calls.data_methods import data_method
@@ -41,7 +42,9 @@ def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) 
     """Return what a method of `config`, `runtime` or `store` gives."""
     if atom.name == "store":
         return store_method(frame, name, given)
-    if atom.name == "runtime" and name == "stream_writer":
+    if atom.name in ("model_request", "tool_request") and name == "override":
+        return override(frame, atom, given)
+    if atom.name in ("runtime", "tool_runtime") and name == "stream_writer":
         return write_stream(frame, given)
     if atom.name in ("config", "settings") and name == "get" and given.positional:
         names = constants_of(given.positional[0])

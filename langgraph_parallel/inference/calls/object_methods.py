@@ -12,7 +12,13 @@ from pydantic import BaseModel
 from langgraph_parallel.inference.calls.clients import client_method, store_method
 from langgraph_parallel.inference.calls.construct import run_serializers
 from langgraph_parallel.inference.calls.container_methods import container_method
-from langgraph_parallel.inference.calls.external import contact_of_class, gives_of, is_runnable
+from langgraph_parallel.inference.calls.external import (
+    contact_of_class,
+    contact_of_model,
+    gives_of,
+    is_own_model,
+    is_runnable,
+)
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
 from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.runnable_methods import (
@@ -82,6 +88,10 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
         external = contact_of_class(cls)
         if external is not None:
             return chain_method(frame, Chain(external, gives_of(cls)), name, given)
+    if isinstance(atom, (Made, Object)) and is_own_model(cls) and name not in user_defined(cls):
+        # What it is asked to do later counts as done here.
+        contact = contact_of_model(frame, atom, given.node)
+        return chain_method(frame, Chain(contact, gives_of(cls)), name, given)
     return frame.call(load_attr(frame, atom, name, given.node), given)
 
 

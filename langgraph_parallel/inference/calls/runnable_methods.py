@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
+from langchain_core.runnables import RunnablePassthrough, RunnablePick
+from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
-from langgraph_parallel.inference.calls.chains import as_chain
+from langgraph_parallel.inference.calls.chains import assigning, is_step
 from langgraph_parallel.inference.calls.external import (
     builds_chain,
     calls_give,
+    contact_of,
     contact_of_class,
     describe_method,
     formatting_gives,
     gives_of,
-    is_runnable,
     keeps_result,
     runs_chain,
 )
+from langgraph_parallel.inference.calls.graphs import graph_method, graph_result
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
-from langgraph_parallel.inference.calls.runnables import run_runnable
-from langgraph_parallel.inference.calls.tables import PROMPT_CALLS
-from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.runnables import run_chain
+from langgraph_parallel.inference.calls.tables import PROMPT_CALLS, RUNS_LATER
+from langgraph_parallel.inference.code.datamodel import is_a, user_defined
+from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import is_quiet, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
+    MESSAGE,
     NONE,
     NOTHING,
-    Atom,
     Cell,
     Chain,
     Closure,
     Injected,
     Live,
     Object,
-    Opaque,
     Value,
+    const,
     data,
     join,
-    opaque,
     roots_of,
     tame,
 )
@@ -52,28 +59,74 @@ def chain_method(frame: Frame, chain: Chain, name: str, given: Arguments) -> Val
         built = _built(frame, chain, name, given)
         if built is not None:
             return built
-    elif runs_chain(name):
-        return _run_chain(frame, chain, name, given)
+    elif name in PROMPT_CALLS and chain.steps is None:
+        return _format(frame, chain, name, given)
+    elif runs_chain(name) and name not in PROMPT_CALLS:
+        return _run(frame, chain, name, given)
     return unknown(frame, f"calls .{name}()", given.all, given.node)
 
 
 def _built(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | None:
     """Return the chain that `.bind(...)`, `.with_structured_output(...)` and the like build."""
-    if name == "with_structured_output":
-        return frozenset({Chain(chain.external, _structured(frame, given))})
-    runnables = [a for a in _flat(given.all) if isinstance(a, Chain) or _is_live_runnable(a)]
-    parts = [as_chain(frame, a, given.node) for a in runnables]
-    code = [a for a in _flat(given.all) if isinstance(a, Closure)]
-    if name in ("bind_tools", "bind", "with_config", "with_retry", "with_types"):
-        # What is bound here is shown to the model, and not run.
-        return frozenset({chain})
-    if None in parts or code or any(isinstance(a, Opaque) and not a.tame for a in given.all):
+    if given.unpacked and not keeps_result(name):
         return None
-    external = chain.external.union(*(p.external for p in parts if p))
-    gives = chain.gives if keeps_result(name) else join(*(p.gives for p in parts if p))
+    if name == "with_structured_output":
+        return _structured(frame, chain, given)
+    if keeps_result(name):
+        return _kept(frame, chain, name, given)
+    itself = frozenset({chain})
+    if name in ("with_fallbacks", "configurable_alternatives"):
+        return _alternatives(itself, name, given)
+    if name == "pipe":
+        piped = given.positional
+        return frozenset({Chain(steps=(itself, *piped))}) if _are_steps(piped) else None
+    if name == "map":
+        return frozenset({Chain(steps=(itself,), way="each")})
+    if name == "assign":
+        added = assigning(frame, given)
+        return None if added is None else frozenset({Chain(steps=(itself, frozenset({added})))})
+    if name == "pick":
+        keys = strings_of(given.positional[0]) if given.positional else None
+        picks = frozenset(Live(RunnablePick(key)) for key in keys or ())
+        return frozenset({Chain(steps=(itself, picks))}) if picks else None
+    return None
+
+
+def _kept(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value | None:
+    """Return the chain with something bound to it, which is shown to a model, and not run."""
+    if name == "partial":
+        run_callbacks(frame, given)  # a variable of a prompt may be a function
+    if name == "bind" and not is_quiet(given.all) and not _is_model(chain):
+        return None  # a function of the chain is handed it
+    return frozenset({chain})
+
+
+def _is_model(chain: Chain) -> bool:
+    """Tell whether a chain is one model, to which things are shown and not passed."""
+    if chain.steps is None:
+        return chain.external == {"model"}
+    atoms = [atom for step in chain.steps for atom in step]
+    return len(chain.steps) == 1 and all(
+        _is_model(atom)
+        if isinstance(atom, Chain)
+        else isinstance(atom, Live) and is_a(atom.obj, BaseLanguageModel)
+        for atom in atoms
+    )
+
+
+def _alternatives(itself: Value, name: str, given: Arguments) -> Value | None:
+    """Return the chain that runs one of some: this one, or those among the arguments."""
     if name == "with_fallbacks":
-        gives = join(chain.gives, gives)
-    return frozenset({Chain(external, gives or opaque())})
+        others = _flat(join(*given.positional, given.named.get("fallbacks", NOTHING)))
+        if "exception_key" in given.named or not all(map(is_step, others)):
+            return None
+    else:
+        others = [a for value in given.named.values() for a in value if is_step(a)]
+    return frozenset({Chain(steps=(itself, frozenset(others)), way="any")})
+
+
+def _are_steps(values: Iterable[Value]) -> bool:
+    return all(value and all(map(is_step, value)) for value in values)
 
 
 def _flat(value: Value) -> list[Any]:
@@ -83,10 +136,11 @@ def _flat(value: Value) -> list[Any]:
     return found
 
 
-def _structured(frame: Frame, given: Arguments) -> Value:
-    """Return what a model with structured output gives: an instance of the schema, validated."""
+def _structured(frame: Frame, chain: Chain, given: Arguments) -> Value | None:
+    """Return a model with structured output: it gives an instance of the schema, validated."""
+    if chain.steps is not None:
+        return None
     schema = given.positional[0] if given.positional else given.named.get("schema", NOTHING)
-    raw = given.named.get("include_raw")
     found: Value = NOTHING
     for atom in schema:
         is_class = isinstance(atom, Live) and is_a(atom.obj, type)
@@ -96,55 +150,81 @@ def _structured(frame: Frame, given: Arguments) -> Value:
             found = join(found, frozenset({Object(atom.obj)}), NONE)
         else:
             found = join(found, data())
-    return found if raw is None else join(found, tame(), data())
+    raw = given.named.get("include_raw", const(False))
+    if raw == const(False):
+        return frozenset({Chain(chain.external, found)})
+    if raw != const(True):
+        return frozenset({Chain(chain.external, join(found, tame(), data()))})
+    answers = (("raw", MESSAGE), ("parsed", found), ("parsing_error", join(tame(), NONE)))
+    return frozenset({Chain(chain.external, tame(), answers)})
 
 
-def _run_chain(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
-    where = frame.where(given.node)
+def _format(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
+    """Run a method of a prompt or parser that only formats or parses."""
     passed = frozenset(a for a in given.all if not isinstance(a, Injected))
     used = frame.use(passed, given.node)
-    frame.escape(used, f"passed to .{name}()", where)
+    frame.escape(used, f"passed to .{name}()", frame.where(given.node))
+    return chain.gives if name == "parse" else formatting_gives(name)
+
+
+def _run(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
+    """Run a chain by one of the methods that run it, once or for each of some inputs."""
+    value, settings = _input_of(given)
+    where = frame.where(given.node)
+    kept = frozenset(a for a in settings if not isinstance(a, (Closure, Injected)))
+    frame.escape(kept, "passed on", where)
     for kind in sorted(chain.external):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
-    if name in PROMPT_CALLS and name != "parse":
-        return formatting_gives(name)
-    return calls_give(name, chain.gives)
+    if "batch" in name or name in ("generate", "agenerate"):
+        value = iterate(frame, value, given.node)
+    one = run_chain(frame, chain, value, given.node)
+    if chain.answers:
+        return graph_result(name, one, given, frame)
+    return calls_give(name, one)
 
 
-def _is_live_runnable(atom: Atom) -> bool:
-    return isinstance(atom, Live) and is_runnable(atom.obj)
+def _input_of(given: Arguments) -> tuple[Value, Value]:
+    """Return what a runnable is given, and the settings beside it."""
+    value, rest = given.unpacked, given.positional[1:]
+    if given.positional:
+        value = join(value, given.positional[0])
+    value = join(value, *(v for name, v in given.named.items() if name in _INPUTS))
+    return value, join(*rest, *(v for name, v in given.named.items() if name not in _INPUTS))
+
+
+_INPUTS: Final = frozenset({"input", "inputs", "messages", "prompts"})
 
 
 def runnable_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:
     """Return what a method of a live runnable gives; None when it is none that is known."""
+    if name in user_defined(type(receiver)) and not is_a(receiver, BaseTool):
+        return None  # it is followed like any method
     run_given_handlers(frame, given.all, given.node)
-    where = frame.where(given.node)
-    if name in ("invoke", "ainvoke") and given.positional:
-        value, *rest = given.positional
-        passed = join(*rest, given.unpacked, *given.named.values())
-        frame.escape(
-            frozenset(a for a in passed if not isinstance(a, (Closure, Injected))),
-            "passed on",
-            where,
-        )
-        return run_runnable(frame, receiver, value, given.node)
-    if builds_chain(name):
-        chain = as_chain(frame, Live(receiver), given.node)
-        built = None if chain is None else _built(frame, chain, name, given)
-        if built is not None:
-            return built
-    found = describe_method(frame, receiver, name, given.node)
-    if found is not None:
-        external, gives = found
+    if is_a(receiver, framework().graphs):
+        found = graph_method(frame, receiver, name, given)
+        if found is not None:
+            return found
+    described = None if name in RUNS_LATER else describe_method(frame, receiver, name, given.node)
+    if described is not None:
+        external, gives = described
         frame.use(frozenset(a for a in given.all if not isinstance(a, Injected)), given.node)
         for kind in sorted(external):
-            frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
+            what = f".{name}() is a {kind} call"
+            frame.recorder.contact(kind, what, frame.where(given.node))
         return gives
-    return None
+    if not builds_chain(name) and name not in RUNS_LATER:
+        return None
+    if name == "with_structured_output":
+        contact = contact_of(frame, receiver, given.node)
+        return None if contact is None else _structured(frame, Chain(contact), given)
+    return chain_method(frame, Chain(steps=(frozenset({Live(receiver)}),)), name, given)
 
 
 def class_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value | None:
     """Return what `cls.name(...)` gives for a runnable or model; None when it is looked up."""
+    if cls is RunnablePassthrough and name == "assign":
+        added = assigning(frame, given)
+        return None if added is None else frozenset({added})
     external = contact_of_class(cls)
     if external is not None and not issubclass(cls, BaseLanguageModel):
         frame.escape(given.all, f"passed to .{name}()", frame.where(given.node))

@@ -15,6 +15,7 @@ from typing_extensions import is_typeddict
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.files import open_file
+from langgraph_parallel.inference.calls.middleware import go_on
 from langgraph_parallel.inference.calls.states import copies_plainly, replaced_state
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
@@ -41,6 +42,7 @@ from langgraph_parallel.inference.machine.values import (
     join,
     opaque,
     roots_of,
+    tame,
 )
 from langgraph_parallel.inference.objects.objects import class_of
 from langgraph_parallel.locations import Location
@@ -60,6 +62,8 @@ _LOADS: Final = (__import__, compile)
 def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
     """Handle the calls that mean something to the analysis itself."""
     where = frame.where(given.node)
+    if obj is go_on:
+        return _go_on(frame, given)
     run = _run_text(frame, obj, given)
     if run is not None:
         return run
@@ -81,6 +85,11 @@ def special_call(frame: Frame, obj: Any, given: Arguments) -> Value | None:
         return opaque(roots_of(given.all))
     if obj is open:
         return open_file(frame, given)
+    return _typed_dict_or_input(frame, obj, given)
+
+
+def _typed_dict_or_input(frame: Frame, obj: Any, given: Arguments) -> Value | None:
+    where = frame.where(given.node)
     if obj is input:
         frame.recorder.contact("write", "asks a person by input()", where)
         return SCALAR
@@ -160,6 +169,15 @@ def _fields_of(given: Arguments) -> tuple[Any, ...] | None:
         return None
     cls = atom.obj if isinstance(atom, Live) else class_of(atom)
     return dataclasses.fields(cls) if is_a(cls, type) and dataclasses.is_dataclass(cls) else None
+
+
+def _go_on(frame: Frame, given: Arguments) -> Value:
+    """Run what an agent runs anyway, which a hook of its author goes on to."""
+    where = frame.where(given.node)
+    frame.recorder.contact("model", "goes on with an agent's call", where)
+    passed = frozenset(atom for atom in given.all if not isinstance(atom, Injected))
+    frame.escape(passed, "passed on", where)
+    return tame()
 
 
 def _command(given: Arguments) -> Value:

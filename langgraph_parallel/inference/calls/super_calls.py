@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.language_models import BaseLanguageModel
 
@@ -16,6 +16,7 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     Atom,
+    Chain,
     Const,
     Live,
     Made,
@@ -88,12 +89,17 @@ def _call_super(
         return call_function(frame, function, inner)
     if base is object or name in ("__init__", "__init_subclass__", "__set_name__"):
         return _super_of_object(frame, atom, name, given)
+    if isinstance(atom, Live) and is_a(atom.obj, BaseLanguageModel) and name in _BINDS:
+        return frozenset({Chain(steps=(frozenset({atom}),))})  # what is bound is shown, not run
     if issubclass(class_of(atom), BaseLanguageModel):
         frame.recorder.contact(
             "model", f"super().{name}() is a model call", frame.where(given.node)
         )
         return tame()
     return call_builtin_method(frame, atom, name, given)
+
+
+_BINDS: Final = frozenset({"bind", "bind_tools", "with_config", "with_retry"})
 
 
 def _super_of_object(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value:

@@ -12,10 +12,13 @@ from typing import Final, Literal
 
 from langgraph_parallel.effects import External
 
-Result = Literal["scalar", "message", "fresh", "elements", "data", "opaque", "parts", "none"]
-"""`scalar`: an immutable value. `message`: a message or date. `fresh`: a new container of the
-arguments' elements. `elements`: a part of an argument. `data`: plain data made from them. `opaque`:
-anything made from them. `parts`: a new list of the arguments. `none`: None."""
+Result = Literal[
+    "scalar", "message", "messages", "fresh", "elements", "data", "opaque", "parts", "none"
+]
+"""`scalar`: an immutable value. `message`: a message or date. `messages`: a new list of messages.
+`fresh`: a new container of the arguments' elements. `elements`: a part of an argument. `data`:
+plain data made from them. `opaque`: anything made from them. `parts`: a new list of the arguments.
+`none`: None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ FRESH: Final = Known("fresh")
 ELEMENTS: Final = Known("elements")
 DATA: Final = Known("data")
 MESSAGE: Final = Known("message")
+MESSAGES: Final = Known("messages")
 OPAQUE: Final = Known("opaque")
 CLOCK: Final = Known("scalar", looks=("clock",))
 DATED: Final = Known("message", looks=("clock",))
@@ -106,12 +110,19 @@ FUNCTIONS: Final[Mapping[str, Known]] = {
     **_all(OPAQUE, "functools", "cmp_to_key"),
     **_all(SCALAR, "inspect", "cleandoc iscoroutinefunction isawaitable isfunction isclass"),
     **_all(SCALAR, "asyncio.coroutines", "iscoroutine iscoroutinefunction"),
-    **_all(FRESH, "langchain_core.messages.utils", "trim_messages filter_messages"),
-    **_all(FRESH, "langchain_core.messages.utils", "convert_to_messages messages_from_dict"),
+    **_all(MESSAGES, "langchain_core.messages.utils", "trim_messages filter_messages"),
+    **_all(MESSAGES, "langchain_core.messages.utils", "merge_message_runs messages_from_dict"),
+    **_all(MESSAGES, "langchain_core.messages.utils", "convert_to_messages"),
+    **_all(DATA, "langchain_core.messages.utils", "convert_to_openai_messages"),
     **_all(SCALAR, "langchain_core.messages.utils", "get_buffer_string"),
     **_all(SCALAR, "langchain_core.messages.utils", "count_tokens_approximately"),
     **_all(FRESH, "langchain_core.messages.base", "message_to_dict messages_to_dict"),
     **_all(SCALAR, "langchain_core.load.dump", "dumps"),
+    **_all(
+        Known("data", uses=False),
+        "langchain_core.utils.function_calling",
+        "convert_to_openai_tool convert_to_openai_function convert_to_json_schema",
+    ),
 }
 
 PURE_MODULES: Final = frozenset(
@@ -151,6 +162,7 @@ PURE_CLASSES: Final = frozenset(
         "collections.OrderedDict",
         "collections.deque",
         "langchain_core.documents.base.Document",
+        "langchain_core.runnables.utils.ConfigurableField",
         "builtins.object",
         "pathlib.Path",
         "pathlib.PurePath",
@@ -278,12 +290,22 @@ CHAIN_CALLS: Final = frozenset(
         "abatch",
         "batch_as_completed",
         "abatch_as_completed",
+        "astream_events",
+        "astream_log",
         "predict",
         "apredict",
         "generate",
         "agenerate",
     ]
 )
+
+RUNS_LATER: Final = frozenset(
+    {
+        *("invoke", "ainvoke", "stream", "astream", "batch", "abatch", "astream_events"),
+        *("batch_as_completed", "abatch_as_completed", "astream_log"),
+    }
+)
+"""Methods that run any runnable, whatever it is."""
 
 CHAIN_BUILDERS: Final = frozenset(
     [
@@ -298,6 +320,9 @@ CHAIN_BUILDERS: Final = frozenset(
         "with_fallbacks",
         "pick",
         "assign",
+        "map",
+        "configurable_fields",
+        "configurable_alternatives",
     ]
 )
 

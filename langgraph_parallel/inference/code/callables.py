@@ -19,14 +19,21 @@ def functions_of(runnable: Any) -> list[Callable[..., Any]] | None:
     kind = type(runnable)
     is_wrapper = any(kind is known for known in framework().wrappers)
     if is_wrapper or getattr(kind, "stands_for_function", False):
-        function = runnable.func if runnable.func is not None else runnable.afunc
-        return [function] if function is not None else None
-    if kind is RunnableLambda:
+        own = [runnable.func, None if _runs_on_thread(runnable) else runnable.afunc]
+        return [function for function in own if function is not None] or None
+    if kind is RunnableLambda or getattr(kind, "stands_for_lambda", False):
         own = [getattr(runnable, name, None) for name in ("func", "afunc")]
         return [f for f in own if f is not None]
     if isinstance(runnable, Runnable) or not callable(runnable):
         return None
     return [runnable]
+
+
+def _runs_on_thread(runnable: Any) -> bool:
+    """Tell whether the async form of a function only runs the sync one on a thread."""
+    parts = getattr(runnable.afunc, "args", ())
+    is_partial = isinstance(runnable.afunc, functools.partial)
+    return is_partial and any(part is runnable.func for part in parts)
 
 
 def unwrap_callable(

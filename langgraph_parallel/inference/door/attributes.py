@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users
+from langgraph_parallel.inference.code.sdk import has_plugged_code, part_below
 from langgraph_parallel.inference.door.filling import change, store_unknown
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.state_keys import from_state, store_in_state
@@ -44,7 +45,13 @@ from langgraph_parallel.inference.objects.object_attributes import (
     load_attr,
     store_attr,
 )
-from langgraph_parallel.inference.objects.objects import is_as_seen, look_behind
+from langgraph_parallel.inference.objects.objects import (
+    Typed,
+    class_of,
+    is_as_seen,
+    look_at_object,
+    look_behind,
+)
 from langgraph_parallel.locations import any_attribute
 
 STATE_METHODS: Final = frozenset(
@@ -69,7 +76,7 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Live) and (known := _known_attribute(frame, atom.obj, name)) is not None:
         return known
     if isinstance(atom, (Live, Made, Object)):
-        return load_attr(frame, atom, name, node)
+        return _sdk_part(frame, atom, name, node) or load_attr(frame, atom, name, node)
     if isinstance(atom, Injected):
         return injected_part(frame, atom, frozenset({name}), node)
     if isinstance(atom, Opaque) and not atom.tame:
@@ -101,6 +108,15 @@ def _is_model(obj: Any) -> bool:
         return False
     own = obj.__mro__[: obj.__mro__.index(BaseModel)]
     return not any("model_fields" in vars(base) for base in own)
+
+
+def _sdk_part(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
+    """Return the resource of a model service that an attribute is; empty when it is none."""
+    part = part_below(class_of(atom), name)
+    if part is None or (isinstance(atom, Live) and has_plugged_code(atom.obj)):
+        return NOTHING
+    look_at_object(frame, atom, frame.where(node))
+    return frozenset({Object(part)})
 
 
 def _attribute_of_constant(frame: Frame, atom: Const, name: str, node: ast.AST) -> Value:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from langgraph_parallel.inference.code.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.code.sdk import SdkPart
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     GIVEN,
@@ -20,6 +21,7 @@ from langgraph_parallel.inference.machine.values import (
     Value,
     join,
     opaque,
+    tame,
 )
 from langgraph_parallel.inference.objects.objects import class_of
 from langgraph_parallel.inference.objects.special_methods import run_special
@@ -63,6 +65,8 @@ def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
         return atom.everything()  # of `@contextmanager`: its body counts as run
     if isinstance(atom, (Live, Made, Object)):
         cls = class_of(atom)
+        if issubclass(cls, SdkPart):
+            return tame() if cls.path == "stream" else given
         known = _QUIET_MANAGERS.get(f"{cls.__module__}.{cls.__qualname__}")
         if known is not None and not user_defined(cls):
             return given if known else NONE

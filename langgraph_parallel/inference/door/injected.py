@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Final
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
     GIVEN,
+    MESSAGE,
+    NONE,
     SCALAR,
+    Chain,
+    Data,
     Injected,
     Value,
     const,
@@ -39,6 +44,10 @@ def injected_part(
             return opaque(frozenset({GIVEN}))
         if part in ("store", "stream_writer"):
             return frozenset({Injected(part)})
+    if atom.name in _PARTS and len(wanted) == 1:
+        found = _PARTS[atom.name].get(next(iter(wanted)))
+        if found is not None:
+            return found
     where = frame.where(node)
     frame.recorder.leave("step", f"looks at the superstep through {atom.name}", where)
     frame.recorder.contact("unknown", f"{atom.name} used in a way not known", where)
@@ -65,3 +74,34 @@ def chosen_settings(
 
 def _is_private(key: str) -> bool:
     return key.startswith(("__", "langgraph_")) or key in _STEP_KEYS
+
+
+_HANDED_DATA: Final = frozenset({Data(frozenset({GIVEN}))})
+_TAME: Final = tame(frozenset({GIVEN}))
+_PARTS: Final[Mapping[str, Mapping[str, Value]]] = {
+    "tool_runtime": {
+        "state": _TAME,
+        "context": opaque(frozenset({GIVEN})),
+        "tool_call_id": SCALAR,
+        **{part: frozenset({Injected(part)}) for part in ("store", "stream_writer", "config")},
+    },
+    "model_request": {
+        "state": _TAME,
+        "tools": _TAME,
+        "tool_choice": _TAME,
+        "response_format": _TAME,
+        "model_settings": _HANDED_DATA,
+        "messages": _HANDED_DATA,
+        "system_message": join(MESSAGE, NONE),
+        "system_prompt": join(SCALAR, NONE),
+        "model": frozenset({Chain(frozenset({"model"}), MESSAGE)}),
+        "runtime": frozenset({Injected("runtime")}),
+    },
+    "tool_request": {
+        "state": _TAME,
+        "tool": _TAME,
+        "tool_call": _HANDED_DATA,
+        "runtime": frozenset({Injected("tool_runtime")}),
+    },
+}
+"""What a tool, a hook around an agent's model and one around its tools are handed, by attribute."""

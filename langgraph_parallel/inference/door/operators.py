@@ -17,7 +17,7 @@ from langgraph_parallel.inference.door.filling import (
 )
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.state_keys import from_state, use_state
-from langgraph_parallel.inference.machine.certainty import is_deep, is_scalar
+from langgraph_parallel.inference.machine.certainty import is_deep, is_quiet, is_scalar
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
@@ -201,7 +201,7 @@ def _computed(operands: Value) -> Value:
             held = join(*cells, data(roots_of(others)))
             return frozenset({Data(roots_of(operands), True, False, True, False, held)})
         return fresh(roots_of(operands), plain=plain, deep=False)
-    if all(isinstance(a, (Const, Data, Opaque, Chain)) for a in operands):
+    if all(isinstance(a, (Data, Chain)) or is_quiet(frozenset({a})) for a in operands):
         return tame(roots_of(operands))
     return opaque(roots_of(operands))
 

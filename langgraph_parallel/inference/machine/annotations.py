@@ -30,11 +30,13 @@ from pydantic import BaseModel
 from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from langgraph_parallel.effects import Keys
+from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.values import (
     NONE,
     SCALAR,
     Data,
+    Injected,
     Object,
     Opaque,
     Value,
@@ -70,6 +72,8 @@ def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
     kind = origin or annotation
     if depth > _DEEPEST or not isinstance(kind, type):
         return frozenset({Opaque(roots, spent=True)})
+    if kind in framework().handed:
+        return frozenset({Injected(framework().handed[kind])})
     if issubclass(kind, DATA_CLASSES):
         return frozenset({Data(roots, plain=True)})
     if kind in LISTS or kind in _DICTS:

@@ -45,6 +45,39 @@ def rooted(value: Value, roots: Keys) -> Value:
     return join(frozenset(kept))
 
 
+def unrooted(value: Value) -> Value:
+    """Return `value` as something that aliases no state key: what it is made of elsewhere."""
+    kept: list[Any] = []
+    for atom in value:
+        if isinstance(atom, (Data, Opaque, Object)):
+            kept.append(replace(atom, roots=frozenset()))
+        else:
+            kept.append(atom)
+    return join(frozenset(kept))
+
+
+def is_quiet(value: Value, depth: int = 0) -> bool:
+    """Tell whether `value` is plain data only, or what a library has made of it."""
+    return all(_is_quiet(atom, depth) for atom in value)
+
+
+def _is_quiet(atom: Atom, depth: int) -> bool:
+    if isinstance(atom, Cell) and depth < _DEEPEST:
+        closed = not atom.open and not atom.spread and atom.kind != "object"
+        return closed and is_quiet(atom.everything(), depth + 1)
+    return is_deep(frozenset({atom})) or (isinstance(atom, Opaque) and atom.tame)
+
+
+def is_fresh(value: Value) -> bool:
+    """Tell whether `value` is certainly no container or object that somebody else holds."""
+    return bool(value) and all(
+        isinstance(a, Const)
+        or (isinstance(a, Data) and (a.scalar or a.own))
+        or (isinstance(a, Opaque) and a.tame)
+        for a in value
+    )
+
+
 def constants_of(value: Value) -> frozenset[Any] | None:
     """Return the constants that `value` may be, or None when it may be something else."""
     if value and all(isinstance(atom, Const) for atom in value):

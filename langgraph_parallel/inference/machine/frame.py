@@ -30,6 +30,7 @@ from langgraph_parallel.inference.machine.values import (
     WORLD,
     Atom,
     Cell,
+    Chain,
     Closure,
     Const,
     Data,
@@ -291,12 +292,10 @@ class Frame:
                 if cell.spread:
                     self.recorder.read_all(why, where)
                 pending.extend(cell.everything())
-            elif isinstance(atom, Method):
-                pending.append(atom.receiver)
+            elif isinstance(atom, (Method, Routed)) or (isinstance(atom, Chain) and atom.steps):
+                pending.extend(_reached_through(atom))
             elif isinstance(atom, Closure):
                 self.recorder.call_later(atom, opaque(ALL))
-            elif isinstance(atom, Routed):
-                pending.extend(join(atom.update, atom.goto))
             elif not isinstance(atom, (Const, Data, Opaque, Live, Object)):
                 self.recorder.read_all(why, where)
         return roots_of(value)
@@ -312,6 +311,15 @@ class Frame:
         if self.depth > _DEEPEST_CALL:
             msg = "calls are nested too deeply to follow"
             raise GiveUpError(msg)
+
+
+def _reached_through(atom: Method | Routed | Chain) -> Value:
+    """Return what is given away with a method, a command or a chain."""
+    if isinstance(atom, Method):
+        return frozenset({atom.receiver})
+    if isinstance(atom, Routed):
+        return join(atom.update, atom.goto)
+    return join(*(atom.steps or ()))
 
 
 def join_envs(*envs: Env | None) -> Env | None:

@@ -117,6 +117,14 @@ class Chain:
     """The contact that running it makes."""
     gives: frozenset[Any] = frozenset({Opaque()})
     """What running it gives, beside what it is given."""
+    answers: tuple[tuple[str, frozenset[Any]], ...] = ()
+    """What the dictionary holds, by key, that running it makes; empty when it is no dictionary."""
+    steps: tuple[frozenset[Any], ...] | None = None
+    """What it runs, one after the other, each being any of some things; None for a runnable that is
+    known by what it gives."""
+    way: Literal["pipe", "assign", "any", "each"] = "pipe"
+    """How it runs them: in a row; adding what the first one gives to what it is given; some of
+    them; the first one on each element."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +404,8 @@ def _atom_roots(atom: Atom) -> Keys:
         return atom.cell.roots
     if isinstance(atom, Method):
         return _atom_roots(atom.receiver)
+    if isinstance(atom, Chain):
+        return _union_all(roots_of(step) for step in atom.steps or ())
     if isinstance(atom, (State, Bound, Injected, Closure)):
         return ALL
     if isinstance(atom, Live):

@@ -184,7 +184,7 @@ def _augmented(frame: Frame, node: ast.AugAssign) -> None:
         base, index = frame.evaluate(target.value), frame.evaluate(target.slice)
         old = get_item(frame, base, index, target, is_slice=isinstance(target.slice, ast.Slice))
     added = frame.evaluate(node.value)
-    piped = chained(frame, old, added, node) if isinstance(node.op, ast.BitOr) else None
+    piped = chained(old, added) if isinstance(node.op, ast.BitOr) else None
     if piped is not None:
         result = piped
     elif old == STATE and isinstance(node.op, ast.BitOr) and not frame.recorder.shape.attributes:

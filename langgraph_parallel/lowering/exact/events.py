@@ -26,7 +26,7 @@ from langgraph_parallel._compat.tracing import (
     takes_chunks,
     with_hook_handlers,
 )
-from langgraph_parallel.lowering.exact.view import plain
+from langgraph_parallel.lowering.exact.view import EarlyState, plain
 
 _IGNORED_BY: Final = {
     "on_llm_start": "ignore_llm",
@@ -86,9 +86,10 @@ class HeldEvents:
     def hold(self, name: str, /, *args: Any, **kwargs: Any) -> None:
         """Keep one event."""
         self.check()
-        args = tuple(map(plain, args))
         if self.streams:
+            args = tuple(map(plain, args))
             handle_event(self.streams, name, _IGNORED_BY[name], *args, **kwargs)
+        args = tuple(map(_kept, args))
         with self._lock:
             self._events.append((name, args, kwargs))
 
@@ -101,10 +102,18 @@ class HeldEvents:
             with self._lock:
                 self._events.append(("", (plain(part),), {}))
 
-    def settle(self, restore: Callable[[Any], Any]) -> None:
-        """Put the real parts of the state into what was written, in place of copies."""
+    def settle(self, restore: Callable[[Any], Any], real: Any) -> None:
+        """Put the real parts of the state into what was written, in place of copies.
+
+        Args:
+            restore: Returns what holds real parts for what holds copies.
+            real: The real state, for events that show the state itself.
+        """
         self._events = [
-            event if event[0] else ("", (restore(*event[1]),), {}) for event in self._events
+            (name, tuple(real if arg is _STATE else arg for arg in args), kwargs)
+            if name
+            else ("", (restore(*args),), {})
+            for name, args, kwargs in self._events
         ]
 
     def tell(self, config: RunnableConfig, own: OwnRun) -> None:
@@ -125,6 +134,14 @@ class HeldEvents:
             elif handlers:
                 kwargs = own.adopt(kwargs, self)
                 await ahandle_event(handlers, name, _IGNORED_BY[name], *args, **kwargs)
+
+
+_STATE: Final = object()
+"""Stands in a held event for the state that the node was handed, of which that reads nothing."""
+
+
+def _kept(value: Any) -> Any:
+    return _STATE if type(value) is EarlyState else plain(value)
 
 
 def _write(config: RunnableConfig, part: Any) -> None:

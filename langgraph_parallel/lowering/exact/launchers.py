@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from langgraph_parallel._compat.runnables import runs_in_executor
-from langgraph_parallel.lowering.exact.run import EarlyRun, call_async, call_sync
+from langgraph_parallel.lowering.exact.run import EarlyRun
 from langgraph_parallel.lowering.exact.threads import LEFT_BEHIND, DaemonThreads
 
 Ended = Callable[[EarlyRun], None]
@@ -30,7 +30,7 @@ class _Threads:
         if self._pool is None:
             # LangGraph's own pool stays free for its own nodes.
             self._pool = DaemonThreads(self._most)
-        run.thread = self._pool.submit(run.context.run, run.work, call_sync(runnable))
+        run.thread = self._pool.submit(run.context.run, run.work, runnable.run_early)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -82,7 +82,7 @@ class TaskLauncher:
             run.task = asyncio.wrap_future(run.thread)
         else:
             loop = asyncio.get_running_loop()
-            run.task = loop.create_task(run.awork(call_async(runnable)), context=run.context)
+            run.task = loop.create_task(run.awork(runnable.arun_early), context=run.context)
         run.task.add_done_callback(lambda _: ended(run))
 
     def drop(self, run: EarlyRun) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Final, NoReturn, Protocol
 
 from langchain_core.runnables.config import RunnableConfig
 
-from langgraph_parallel._compat.runnables import RunnableCallable
 from langgraph_parallel._compat.tasks import MISSING
 from langgraph_parallel.lowering.exact.events import HeldEvents
 from langgraph_parallel.lowering.exact.restore import Restoring
@@ -234,7 +233,7 @@ class EarlyRun:
             return True
         restoring = Restoring(self._reads.likeness.real, may_hold_tokens=bool(self._lazy))
         try:
-            self.held.settle(restoring.restore)
+            self.held.settle(restoring.restore, real)
             if isinstance(self._reads, TwinReads):
                 self.result = self._reads.settle(self.result, real, restoring.restore)
             elif self._lazy and type(self.result) is dict:
@@ -246,21 +245,3 @@ class EarlyRun:
             self.give_up(str(error) or type(error).__name__)
             return False
         return True
-
-
-def call_sync(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:
-    """Return what runs a node's function on a state."""
-
-    def call(state: Any, config: RunnableConfig) -> Any:
-        return RunnableCallable.invoke(runnable, state, config)
-
-    return call
-
-
-def call_async(runnable: Any) -> Callable[[Any, RunnableConfig], Any]:
-    """Return what runs a node's async function on a state."""
-
-    def call(state: Any, config: RunnableConfig) -> Any:
-        return RunnableCallable.ainvoke(runnable, state, config)
-
-    return call

@@ -67,8 +67,9 @@ class Reads:
         """Return this run's copy of a value, or `MISSING`."""
         if key in self.given:
             return self.given[key]
-        if key in self._ready:
-            return self.given.setdefault(key, self._ready.pop(key))
+        ready = self._ready.pop(key, MISSING)  # runnables side by side may ask at once
+        if ready is not MISSING:
+            return self.given.setdefault(key, ready)
         value = self._look_up(key) if key in self.keys else MISSING
         if value is not MISSING:
             value = self._copy(key, value)

@@ -120,6 +120,51 @@ def test_sub_graph_with_a_thread_of_its_own_has_an_effect():
     assert "write" in infer_effects(sub_graph(ask, checkpointer=True), State).external
 
 
+FOLDED = []
+
+
+def fold_and_note(old, new):
+    FOLDED.append(new)
+    return new
+
+
+def test_sub_graph_whose_reducer_keeps_a_record_changes_it():
+    class Noted(TypedDict, total=False):
+        a: Annotated[str, fold_and_note]
+
+    inner = StateGraph(Noted)
+    inner.add_node("step", lambda state: {"a": "x"})
+    inner.add_edge(START, "step")
+    graph = inner.compile()
+
+    def node(state):
+        return {"b": graph.invoke({"a": state["a"]})["a"]}
+
+    assert any(place.owner is FOLDED for place in infer_effects(node, State).changes)
+
+
+def test_sub_graph_knows_what_the_nodes_around_it_store():
+    box = {"llm": LLM}
+
+    def look(state):
+        return {"c": box["llm"].invoke(state["a"]).text}
+
+    inner = sub_graph(look)
+
+    def put(state):
+        box["llm"] = state["a"]
+        return {"b": "1"}
+
+    def node(state):
+        return {"d": inner.invoke({"a": state["a"]})["c"]}
+
+    builder = StateGraph(State)
+    builder.add_sequence([put, node])
+    builder.add_edge(START, "put")
+    builder.add_edge("node", END)
+    assert explain(builder.compile()).speedup == 1.0
+
+
 def test_sub_graph_run_inside_a_node_is_followed():
     graph = sub_graph(ask)
 
@@ -317,7 +362,7 @@ CLIENT = requests.Session()
             retrieve_and_write,
             "reads {a}, writes {c}, looks at {DIARY}, changes {REMEMBERED}, external {read}",
         ),
-        (retrieve_watched, "reads {a}, writes {c}, looks at {WATCHED_NOTES}, external {unknown}"),
+        (retrieve_watched, "reads {a}, writes {c}, changes {REMEMBERED}, external {unknown}"),
         (use_tool_object, "reads {a}, writes {c}, looks at {ECHO}"),
         (use_watched_tool, "reads {a}, writes {c}, looks at {WATCHED_ECHO}, external {unknown}"),
         (get_page, "reads {a}, writes {c}, external {read}"),

@@ -84,7 +84,7 @@ def test_pairs_and_their_reasons_stand_in_the_report_where_nothing_starts_early(
 
 def test_a_node_that_is_no_function_is_named_with_what_that_costs():
     chained = RunnableLambda(give_a) | RunnableLambda(lambda made: {"b": made["a"]})
-    chained.__dict__["__name__"] = "chained"
+    chained = chained.with_retry()
     builder = StateGraph(State).add_sequence([give_a, ("chained", chained)])
     builder.add_edge(START, "give_a")
     report = explain(builder, mode="exact")
