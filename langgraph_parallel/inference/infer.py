@@ -14,7 +14,7 @@ from langgraph.graph.message import add_messages
 from langgraph_parallel.effects import ALL, Effects, Evidence, declared_effects, union
 
 # The tables of rules fill when these are imported.
-from langgraph_parallel.inference.calls import calls, live_calls  # noqa: F401
+from langgraph_parallel.inference.calls import calls, live_calls, tool_nodes  # noqa: F401
 from langgraph_parallel.inference.calls.functions import (
     bind_parameters,
     frame_for,

@@ -10,12 +10,19 @@ from typing import Any
 from langgraph_parallel.inference.calls.builtin_calls import rule_of
 from langgraph_parallel.inference.calls.class_calls import call_class
 from langgraph_parallel.inference.calls.clients import client_call
+from langgraph_parallel.inference.calls.data_families import (
+    called_as,
+    data_function,
+    data_object_method,
+)
 from langgraph_parallel.inference.calls.external import is_runnable
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import apply_known, describe_call
 from langgraph_parallel.inference.calls.methods import method_of
 from langgraph_parallel.inference.calls.object_methods import call_builtin_method
 from langgraph_parallel.inference.calls.runnables import run_runnable
+from langgraph_parallel.inference.calls.screen import show
+from langgraph_parallel.inference.calls.services import service_function
 from langgraph_parallel.inference.calls.special_calls import special_call
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.door.filling import collected
@@ -51,6 +58,9 @@ def _call_live(frame: Frame, atom: Live, given: Arguments) -> Value:
 def _call_instance(frame: Frame, atom: Typed, given: Arguments) -> Value:
     """Call an object by the `__call__` of its class."""
     cls = class_of(atom)
+    called = called_as(cls)
+    if called:
+        return data_object_method(frame, atom, called, given) or NOTHING
     found = find(cls, "__call__")
     if found is not None and is_users(found[1]):
         function = getattr(found[1], "__func__", found[1])
@@ -69,9 +79,10 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     known = describe_call(obj)
     if known is not None:
         return apply_known(frame, known, given.callee, given)
-    fetched = client_call(frame, obj, given)
-    if fetched is not None:
-        return fetched
+    for rule_for in (client_call, data_function, service_function, show):
+        found = rule_for(frame, obj, given)
+        if found is not None:
+            return found
     if is_a(obj, type):
         return call_class(frame, obj, given)
     if is_a(obj, (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)):

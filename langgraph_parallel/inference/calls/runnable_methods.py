@@ -20,8 +20,9 @@ from langgraph_parallel.inference.calls.external import (
     runs_chain,
 )
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
+from langgraph_parallel.inference.calls.plugged_code import run_given
 from langgraph_parallel.inference.calls.runnables import run_runnable
-from langgraph_parallel.inference.calls.tables import PROMPT_CALLS
+from langgraph_parallel.inference.calls.tables import PROMPT_CALLS, RUNS_ONCE
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -119,7 +120,7 @@ def runnable_method(frame: Frame, receiver: Any, name: str, given: Arguments) ->
     """Return what a method of a live runnable gives; None when it is none that is known."""
     run_given_handlers(frame, given.all, given.node)
     where = frame.where(given.node)
-    if name in ("invoke", "ainvoke") and given.positional:
+    if name in RUNS_ONCE and given.positional:
         value, *rest = given.positional
         passed = join(*rest, given.unpacked, *given.named.values())
         frame.escape(
@@ -147,6 +148,8 @@ def class_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value 
     """Return what `cls.name(...)` gives for a runnable or model; None when it is looked up."""
     external = contact_of_class(cls)
     if external is not None and not issubclass(cls, BaseLanguageModel):
+        if not run_given(frame, given):
+            return None
         frame.escape(given.all, f"passed to .{name}()", frame.where(given.node))
         return frozenset({Chain(external, gives_of(cls))})
     if issubclass(cls, BaseModel) and name in (

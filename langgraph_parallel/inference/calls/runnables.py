@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import inspect
+import types
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from langchain_core.output_parsers import BaseOutputParser
@@ -32,6 +34,7 @@ from langgraph_parallel.inference.calls.handlers import run_handlers
 from langgraph_parallel.inference.code.callables import functions_of, unwrap_callable
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.code.gentle import library_name_of_class
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.door.filling import merge_into
 from langgraph_parallel.inference.door.state_keys import from_state
@@ -57,12 +60,20 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 
+RULES_BY_NAME: Final[dict[str, Callable[..., Value]]] = {}
+"""The rule for running an instance of exactly one class, by where it stands in its library."""
+_NOTHING_INJECTED: Final[Mapping[str, Value]] = {}
+
 
 def run_runnable(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     """Return what `obj.invoke(value)` may give, recording its effects."""
     frame.recorder.spend()
     if is_a(obj, framework().graphs):
         return _run_graph(frame, obj, value, node)
+    cls: type = type(obj)
+    own_rule = RULES_BY_NAME.get(library_name_of_class(cls))
+    if own_rule is not None:
+        return own_rule(frame, obj, value, node)
     for kind, rule in _RULES.items():
         if is_a(obj, kind):
             run_handlers(frame, obj, node)
@@ -118,7 +129,7 @@ def _run_assign(frame: Frame, obj: RunnableAssign, value: Value, node: Any) -> V
 
 def _run_pick(frame: Frame, obj: RunnablePick, value: Value, node: Any) -> Value:
     keys = [obj.keys] if isinstance(obj.keys, str) else list(obj.keys)
-    found = {key: _pick(frame, value, key, node) for key in keys}
+    found = {key: pick(frame, value, key, node) for key in keys}
     if isinstance(obj.keys, str):
         return found[obj.keys]
     cell = frame.recorder.cells.setdefault(id(obj), Cell())
@@ -127,7 +138,8 @@ def _run_pick(frame: Frame, obj: RunnablePick, value: Value, node: Any) -> Value
     return frozenset({cell})
 
 
-def _pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
+def pick(frame: Frame, value: Value, key: str, node: Any) -> Value:
+    """Return what stands at a key of the state or of a dictionary."""
     if State() in value:
         return from_state(frame, const(key), node)
     cells = [atom for atom in value if isinstance(atom, Cell)]
@@ -251,8 +263,22 @@ def _run_graph(frame: Frame, obj: Any, value: Value, node: ast.AST) -> Value:
     return frozenset({cell})
 
 
-def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: ast.AST) -> Value:
-    """Run a retriever or tool: by its annotations, else by the user's code in it."""
+def run_tool(
+    frame: Frame,
+    obj: BaseRetriever | BaseTool,
+    value: Value,
+    node: ast.AST,
+    injected: Mapping[str, Value] = _NOTHING_INJECTED,
+) -> Value:
+    """Run a retriever or tool: by its annotations, else by the user's code in it.
+
+    Args:
+        frame: Where it is run.
+        obj: The retriever or tool.
+        value: What it is given.
+        node: The place.
+        injected: Arguments that are filled in, whatever a model says.
+    """
     external, bodies = contact_of(frame, obj, node), own_code_of(obj)
     if external is not None or not bodies or runs_more_than_its_body(obj):
         return _run_listed(frame, obj, value, node)
@@ -267,11 +293,31 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     anything = tame(roots_of(used)) if quiet else opaque(roots_of(used))
     found: Value = NOTHING
     for body in bodies:
-        arguments = Arguments(
-            node, (), {}, join(anything, data(roots_of(used)) if quiet else NOTHING)
-        )
+        given = join(anything, data(roots_of(used)) if quiet else NOTHING)
+        arguments = _by_name(body, given, injected, node)
         found = join(found, frame.call(frozenset({Live(body)}), arguments))
     return join(found, tame(union(roots_of(value), frame.recorder.leaked)))
+
+
+def _by_name(
+    body: types.FunctionType | types.MethodType,
+    given: Value,
+    injected: Mapping[str, Value],
+    node: Any,
+) -> Arguments:
+    """Return the arguments of a tool's function, each of which a model may have chosen."""
+    function = body.__func__ if isinstance(body, types.MethodType) else body
+    code = function.__code__
+    if not isinstance(function, types.FunctionType) or code.co_flags & _TAKES_MORE:
+        return Arguments(node, (), injected, given)
+    first = 1 if isinstance(body, types.MethodType) else 0
+    names = code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
+    own = not is_library(code.co_filename)
+    named = {name: given for name in names if own or name != "callbacks"}
+    return Arguments(node, (), {**named, **injected})
+
+
+_TAKES_MORE: Final = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 _RULES: Final[dict[Any, Callable[..., Value]]] = {
@@ -283,6 +329,6 @@ _RULES: Final[dict[Any, Callable[..., Value]]] = {
     RunnableBinding: _run_binding,
     BasePromptTemplate: _run_prompt,
     BaseOutputParser: _run_parser,
-    BaseRetriever: _run_own,
-    BaseTool: _run_own,
+    BaseRetriever: run_tool,
+    BaseTool: run_tool,
 }

@@ -21,6 +21,7 @@ from langgraph_parallel.inference.code.datamodel import (
     is_users,
     mro_of,
 )
+from langgraph_parallel.inference.code.families import family_of, is_plugged_in
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -33,6 +34,7 @@ from langgraph_parallel.inference.machine.values import (
     Live,
     Made,
     Method,
+    Object,
     Value,
     const,
     join,
@@ -68,6 +70,10 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
         return unknown(frame, f"looks up .{name}", frozenset({atom}), node)
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
+    family = family_of(cls)
+    if family is not None and not is_plugged_in(family, name):
+        look_at_object(frame, atom, where)
+        return frozenset({Object(family.made, roots_of_object(atom))})
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):
