@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference.calls.files import file_method
-from langgraph_parallel.inference.code.datamodel import user_defined
+from langgraph_parallel.inference.code.datamodel import instance_dict, user_defined
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.gentle import (
     found_under,
@@ -38,7 +38,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.held import place_of
-from langgraph_parallel.inference.objects.objects import Typed, class_of
+from langgraph_parallel.inference.objects.objects import Typed, class_of, is_librarys_method
 from langgraph_parallel.locations import world
 
 _CLIENTS: Final[Mapping[str, str]] = {
@@ -121,6 +121,8 @@ def client_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> V
     if user_defined(cls):
         return None
     name = _client_name(cls)
+    if isinstance(atom, Live) and method in instance_dict(atom.obj):
+        return None
     if name in _CLIENTS:
         return _client(frame, atom, name, method, given)
     if name in _RESPONSES:
@@ -204,8 +206,6 @@ _SDK: Final[Mapping[str, External]] = {
     "openai.resources.embeddings.AsyncEmbeddings.create": "model",
     "anthropic.resources.messages.messages.Messages.create": "model",
     "anthropic.resources.messages.messages.AsyncMessages.create": "model",
-    "tavily.tavily.TavilyClient.search": "read",
-    "tavily.async_tavily.AsyncTavilyClient.search": "read",
 }
 """Methods of SDK clients, by the class that stands under the name."""
 
@@ -213,7 +213,7 @@ _SDK: Final[Mapping[str, External]] = {
 def _sdk_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value | None:
     cls = class_of(atom)
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
-    if external is None:
+    if external is None or not is_librarys_method(frame, atom, method, frame.where(given.node)):
         return None
     used = frame.use(given.all, given.node)
     frame.escape(used, f"passed to .{method}()", frame.where(given.node))

@@ -28,11 +28,11 @@ from langgraph_parallel.inference.machine.values import (
     join,
     roots_of,
 )
-from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     change_object,
     class_of,
+    is_librarys_method,
     look_at_object,
     roots_of_object,
 )
@@ -80,8 +80,8 @@ def data_object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -
     if family is None or is_plugged_in(family, name):
         return None
     where = frame.where(given.node)
-    if isinstance(atom, Live):
-        frame.recorder.look(place_of(frame, atom.obj, f".{name}"), where, by_name=True)
+    if not is_librarys_method(frame, atom, name, where):
+        return None
     if name in family.written and not given.positional and not _PLACES & given.named.keys():
         return _give(frame, family, atom, given, is_text=True)
     changes = name in family.changes or (name in MUTATING_METHODS and name not in family.reads)

@@ -114,7 +114,7 @@ def _contact_of_asking(
     hinted = contact_of_tool(obj) if isinstance(obj, BaseTool) else None
     if hinted is not None:
         return hinted
-    if own_code_of(obj) or overrides(obj):
+    if own_code_of(obj) or _overrides(obj):
         return None
     cls = type(obj)
     if is_a(obj, BaseTool):
@@ -226,18 +226,21 @@ def own_code_of(obj: BaseRetriever | BaseTool) -> list[types.FunctionType | type
 def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
     """Tell whether a retriever or tool has handlers of errors or validators of the user's."""
     handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
-    return any(map(callable, handlers)) or overrides(obj)
+    return any(map(callable, handlers)) or _overrides(obj)
 
 
-def overrides(obj: BaseRetriever | BaseTool) -> bool:
+def overrides(cls: type, base: type) -> bool:
     """Tell whether the user's class has an own form of a method that runs around the body."""
-    base = BaseRetriever if is_a(obj, BaseRetriever) else BaseTool
     return any(
         hasattr(base, name) and name not in _BODIES and not is_library(code.co_filename)
-        for cls in type(obj).__mro__
-        for name, value in vars(cls).items()
+        for one in cls.__mro__
+        for name, value in vars(one).items()
         if (code := getattr(value, "__code__", None)) is not None
     )
+
+
+def _overrides(obj: BaseRetriever | BaseTool) -> bool:
+    return overrides(type(obj), BaseRetriever if is_a(obj, BaseRetriever) else BaseTool)
 
 
 def contact_of_class(cls: type) -> frozenset[External] | None:

@@ -22,20 +22,17 @@ _LONGEST: Final = 2_000
 """Syntax nodes visited in one trial."""
 _INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 _ENGINES: Final = frozenset(
-    {
-        *(
-            "langgraph",
-            "langgraph_sdk",
-            "langsmith",
-            "pydantic",
-            "pydantic_core",
-            "openai",
-            "httpx",
-        ),
-        *("anyio", "numpy", "pandas", "anthropic", "google", "grpc", "aiohttp", "torch"),
-    }
+    " ".join(
+        (
+            "aiohttp anthropic anyio google grpc httpx langchain langchain_anthropic",
+            "langchain_classic langchain_community langchain_core langchain_openai langgraph",
+            "langgraph_sdk langsmith numpy openai pandas pydantic pydantic_core torch",
+        )
+    ).split()
 )
 """Packages whose code is too large, or too close to the engine, to be worth a trial."""
+_OPEN: Final = frozenset({"langchain_core.tools.retriever", "langchain_core.document_loaders.base"})
+"""Modules of those that are."""
 _KEPT: Final = 4096
 _HOPELESS: Final[set[Any]] = set()
 """Functions that could not be followed, with the kinds of their arguments."""
@@ -61,7 +58,8 @@ def follow_library(frame: Frame, function: Any, given: Arguments) -> Value | Non
 def _is_worth_a_trial(function: types.FunctionType) -> bool:
     code = function.__code__
     package = str(function.__module__).partition(".")[0]
-    return code.co_filename.startswith(_INSTALLED) and package not in _ENGINES
+    is_open = package not in _ENGINES or function.__module__ in _OPEN
+    return is_open and code.co_filename.startswith(_INSTALLED)
 
 
 def _try(frame: Frame, function: types.FunctionType, given: Arguments) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import types
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.inference.calls.builtin_calls import rule_of
 from langgraph_parallel.inference.calls.class_calls import call_class
@@ -15,6 +15,7 @@ from langgraph_parallel.inference.calls.data_families import (
     data_function,
     data_object_method,
 )
+from langgraph_parallel.inference.calls.databases import connect, read_frame
 from langgraph_parallel.inference.calls.external import is_runnable
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import apply_known, describe_call
@@ -79,7 +80,7 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     known = describe_call(obj)
     if known is not None:
         return apply_known(frame, known, given.callee, given)
-    for rule_for in (client_call, data_function, service_function, show):
+    for rule_for in _FUNCTIONS_OF_LIBRARIES:
         found = rule_for(frame, obj, given)
         if found is not None:
             return found
@@ -90,6 +91,12 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     if is_a(obj, types.FunctionType):
         return call_function(frame, obj, given)
     return _call_wrapped(frame, obj, given)
+
+
+_FUNCTIONS_OF_LIBRARIES: Final = (
+    *(client_call, data_function, service_function, show, connect, read_frame),
+)
+"""The rules for functions of the libraries that are known by themselves."""
 
 
 def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:

@@ -17,10 +17,12 @@ from langgraph_parallel.inference.calls.data_families import (
     class_data_method,
     data_object_method,
 )
+from langgraph_parallel.inference.calls.databases import database_method
 from langgraph_parallel.inference.calls.external import contact_of_class, gives_of, is_runnable
 from langgraph_parallel.inference.calls.following import follow_library
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
 from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.own_runnables import own_object_method
 from langgraph_parallel.inference.calls.runnable_methods import (
     chain_method,
     class_method,
@@ -91,7 +93,10 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
     return frame.call(load_attr(frame, atom, name, given.node), given)
 
 
-_RULES: Final = (client_method, data_object_method, service_method, console_method)
+_RULES: Final = (
+    *(client_method, data_object_method, service_method, own_object_method),
+    *(console_method, database_method),
+)
 """The rules for methods of the classes of libraries that are known by themselves."""
 
 

@@ -19,7 +19,7 @@ from langgraph_parallel.inference.calls.external import gives_of
 from langgraph_parallel.inference.calls.known import without_callbacks
 from langgraph_parallel.inference.calls.plugged_code import change_kept, run_given, run_plugged
 from langgraph_parallel.inference.code.datamodel import is_users
-from langgraph_parallel.inference.code.families import FAMILIES
+from langgraph_parallel.inference.code.families import PANDAS
 from langgraph_parallel.inference.code.services import (
     Does,
     function_of,
@@ -45,13 +45,12 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
-from langgraph_parallel.inference.objects.held import CONTAINERS, place_of
+from langgraph_parallel.inference.objects.held import CONTAINERS
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     change_object,
     class_of,
-    is_as_seen,
-    keeps_class,
+    is_librarys_method,
     look_at_object,
 )
 from langgraph_parallel.locations import world
@@ -124,9 +123,9 @@ def service_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Va
     if issubclass(cls, VectorStore) and name == "as_retriever":
         return _as_retriever(frame, atom, given)
     does = methods.get(name)
-    if does is None or not _is_as_known(frame, atom, name, given):
-        return None
     where = frame.where(given.node)
+    if does is None or not is_librarys_method(frame, atom, name, where):
+        return None
     if not run_given(frame, given) or not _is_understood(frame, atom, given):
         return unknown(frame, f"calls .{name}()", join(frozenset({atom}), given.all), given.node)
     used = _use(frame, given)
@@ -176,17 +175,6 @@ def _is_extended(function: Any) -> bool:
     return any(is_users(maker) for maker in makers)
 
 
-def _is_as_known(frame: Frame, atom: Typed, name: str, given: Arguments) -> bool:
-    """Tell whether nobody has put another method in the place of the library's."""
-    where = frame.where(given.node)
-    if isinstance(atom, Live):
-        own = getattr(atom.obj, "__dict__", {})
-        place = place_of(frame, atom.obj, f".{name}")
-        if name in own or frame.recorder.look(place, where, by_name=True) != "seen":
-            return False
-    return keeps_class(frame, atom, where) and is_as_seen(frame, class_of(atom), (name,), where)
-
-
 def _is_understood(frame: Frame, atom: Typed, given: Arguments) -> bool:
     return not isinstance(atom, Live) or run_plugged(frame, atom.obj, given.node)
 
@@ -216,7 +204,7 @@ def _gives(atom: Typed, does: Does, used: Value) -> Value:
 def _made_of(does: Does, receiver: Value, used: Value) -> Value:
     """Return what is a table, or may hold parts of the receiver or of the arguments."""
     if does.gives == "frame":
-        return frozenset({Object(FAMILIES[0].made)})
+        return frozenset({Object(PANDAS.made)})
     if does.gives == "given":
         return fresh(roots_of(used), plain=True)
     return frozenset({Data(union(roots_of(receiver), roots_of(used)), own=True, plain=True)})

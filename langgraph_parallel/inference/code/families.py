@@ -72,13 +72,21 @@ class _Shown:
     """What is made to be shown on the screen."""
 
 
+class _Rows:
+    """What a database answers: a cursor, rows of a table."""
+
+
+class Connection:
+    """A connection to a database that a node has opened for itself."""
+
+
 _ARITHMETIC: Final = _names(
     "abs add sub subtract mul multiply div divide truediv floordiv mod pow radd rsub rmul rdiv",
     "rtruediv rfloordiv rmod rpow dot eq ne lt le gt ge all any clip cummax cummin cumprod cumsum",
     "max min mean median sum prod product std var sem skew kurt kurtosis mode round rank diff",
     "quantile count nunique",
 )
-_PANDAS: Final = Family(
+PANDAS: Final = Family(
     package="pandas",
     made=_Frames,
     others=_names("ExcelWriter HDFStore StataWriter CSVWriter ExcelFile"),
@@ -189,7 +197,13 @@ _RICH: Final = Family(
     ),
     texts=_names("from_markup"),
 )
-FAMILIES: Final = (_PANDAS, _NUMPY, _BS4, _PYPDF, _RICH)
+ROWS: Final = Family(
+    package="",
+    made=_Rows,
+    reads=_names("fetchone fetchmany fetchall close keys mappings scalar scalars one first all"),
+)
+"""What comes out of a database; only a cursor that the node itself has made is known by it."""
+FAMILIES: Final = (PANDAS, _NUMPY, _BS4, _PYPDF, _RICH, ROWS)
 _BY_PACKAGE: Final = {family.package: family for family in FAMILIES}
 _BY_MADE: Final = {id(family.made): family for family in FAMILIES}
 

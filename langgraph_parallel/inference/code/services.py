@@ -10,11 +10,16 @@ import functools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Final, Literal
 
 from langgraph_parallel.effects import External
-from langgraph_parallel.inference.code.datamodel import is_a, mro_of, user_defined
-from langgraph_parallel.inference.code.gentle import library_name, library_name_of_class
+from langgraph_parallel.inference.code.datamodel import instance_dict, is_a, mro_of, user_defined
+from langgraph_parallel.inference.code.gentle import (
+    found_under,
+    library_name,
+    library_name_of_class,
+)
 from langgraph_parallel.inference.code.source import is_library
 
 Gives = Literal[
@@ -148,7 +153,7 @@ SERVICES: Final[Mapping[str, Mapping[str, Does]]] = {
         _methods(_READ, "data", "search extract qna_search get_search_context crawl map"),
         "TavilyClient AsyncTavilyClient",
     ),
-    **_all("ddgs", _methods(_READ, "data", "text images news videos books"), "DDGS"),
+    **_all("ddgs", _methods(_READ, "data", "text images news videos books"), "DDGS _DDGSProxy"),
     **_all(
         "duckduckgo_search",
         _methods(_READ, "data", "text images news videos maps answers suggestions"),
@@ -204,8 +209,8 @@ READING_TOOLS: Final = frozenset(
             "GoldenQueryRun GoogleBooksQueryRun GoogleFinanceQueryRun GoogleJobsQueryRun",
             "GoogleLensQueryRun GoogleScholarQueryRun GoogleSearchResults GoogleSearchRun",
             "GoogleSerperResults GoogleSerperRun GoogleTrendsQueryRun IncomeStatements",
-            "InfoSQLDatabaseTool JinaSearch JsonGetValueTool JsonListKeysTool ListDirectoryTool",
-            "ListSQLDatabaseTool MerriamWebsterQueryRun MetaphorSearchResults MojeekSearch",
+            "JinaSearch JsonGetValueTool JsonListKeysTool ListDirectoryTool",
+            "MerriamWebsterQueryRun MetaphorSearchResults MojeekSearch",
             "OpenWeatherMapQueryRun PolygonAggregates PolygonFinancials PolygonLastQuote",
             "PolygonTickerNews PubmedQueryRun ReadFileTool RedditSearchRun RequestsGetTool",
             "SearchAPIResults SearchAPIRun SearxSearchResults SearxSearchRun",
@@ -283,13 +288,22 @@ FUNCTIONS: Final[Mapping[str, Does]] = {
 
 def function_of(obj: Any) -> Does | None:
     """Return what a function of a library does; None when it is not known by its name."""
-    name = library_name(obj)
+    name = library_name(obj) or _name_behind_cache(obj)
     package, _, rest = name.partition(".")
     does = FUNCTIONS.get(f"{package}.{rest.rpartition('.')[2]}") if name else None
     if does is None or is_a(obj, type):
         return None
     module = sys.modules.get(str(getattr(obj, "__module__", "")))
     return does if is_library(getattr(module, "__file__", None) or "<frozen") else None
+
+
+def _name_behind_cache(obj: Any) -> str:
+    """Return the name of a function behind a cache that its library has put around it."""
+    function = instance_dict(obj).get("fn")
+    if not isinstance(function, FunctionType) or not is_from_library(type(obj)):
+        return ""
+    module, name = str(function.__module__), function.__name__
+    return f"{module}.{name}" if found_under(module, name) is obj else ""
 
 
 def is_from_library(cls: type) -> bool:
@@ -324,6 +338,11 @@ def service_of(cls: type) -> Mapping[str, Does] | None:
     if is_a(cls, type) and isinstance(cls.__module__, str) and is_from_library(cls):
         return _methods_of(cls)
     return None
+
+
+def asks_by_property(cls: type) -> bool:
+    """Tell whether looking up a property of an instance asks a server."""
+    return short_name(cls) == "yfinance.Ticker" and service_of(cls) is not None
 
 
 def holds_in_memory(cls: type) -> bool:

@@ -20,9 +20,11 @@ from langgraph_parallel.inference.code.datamodel import (
     is_a,
     is_users,
     mro_of,
+    user_defined,
 )
-from langgraph_parallel.inference.code.families import family_of, is_plugged_in
+from langgraph_parallel.inference.code.families import PANDAS, Connection, family_of, is_plugged_in
 from langgraph_parallel.inference.code.gentle import is_gentle
+from langgraph_parallel.inference.code.services import asks_by_property
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import rooted
@@ -31,6 +33,8 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     SCALAR,
+    Atom,
+    Const,
     Live,
     Made,
     Method,
@@ -128,7 +132,7 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         if is_users(descriptor):
             return frame.call(frame.live(descriptor.fget), Arguments(node, (frozenset({atom}),)))
         look_at_object(frame, atom, where)
-        return rooted(_promised(atom, name), roots_of_object(atom))
+        return rooted(_promised(frame, atom, name, where), roots_of_object(atom))
     if is_a(descriptor, types.MemberDescriptorType):
         return _slot(frame, atom, name, descriptor, where)
     if is_a(descriptor, types.GetSetDescriptorType):
@@ -156,8 +160,11 @@ _TEXTS: Final = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
 """What functions and classes say about themselves."""
 
 
-def _promised(atom: Typed, name: str) -> Value:
+def _promised(frame: Frame, atom: Typed, name: str, where: str) -> Value:
     """Return what a property of a library's class gives: by its annotation, else anything."""
+    if asks_by_property(class_of(atom)):
+        frame.recorder.contact("read", f"looks up .{name}, which is fetched", where)
+        return frozenset({Object(PANDAS.made)})
     found = find(class_of(atom), name)
     getter = getattr(found[1], "fget", None) if found else None
     hint = hints_of(getter).get("return", MISSING) if getter is not None else MISSING
@@ -310,6 +317,9 @@ def store_attr(
             frame, "gives an object the attributes of another", join(frozenset({atom}), value), node
         )
         return
+    if cls is Connection and not all(map(_is_librarys, value)):
+        unknown(frame, f"gives a connection a .{name}", value, node)
+        return
     hook = find(cls, "__setattr__")
     if hooks and hook is not None and is_users(hook[1]):
         call_method(frame, atom, hook[1], (const(name), value), node)
@@ -328,6 +338,12 @@ def store_attr(
         return
     frame.escape(value, f"kept in .{name}", frame.where(node))
     change_object(frame, atom, name, frame.where(node), value)
+
+
+def _is_librarys(atom: Atom) -> bool:
+    """Tell whether a value brings no code of the user's with it."""
+    is_class = isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(atom.obj)
+    return is_class or isinstance(atom, Const)
 
 
 def _runs_setter(frame: Frame, atom: Typed, attribute: Any, value: Value, node: ast.AST) -> bool:
