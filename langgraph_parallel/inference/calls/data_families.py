@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from langgraph_parallel.effects import union
 from langgraph_parallel.inference.calls.known import run_callbacks, without_callbacks
 from langgraph_parallel.inference.calls.tables import MUTATING_METHODS, READING_METHODS
 from langgraph_parallel.inference.code.datamodel import find, user_defined
 from langgraph_parallel.inference.code.families import (
     Family,
+    class_of_result,
     family_function,
     family_of,
+    is_copy,
     is_plugged_in,
 )
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -32,9 +33,9 @@ from langgraph_parallel.inference.objects.objects import (
     Typed,
     change_object,
     class_of,
+    family_of_object,
     is_librarys_method,
     look_at_object,
-    roots_of_object,
 )
 from langgraph_parallel.locations import SCREEN, world
 
@@ -46,7 +47,7 @@ def make_data(frame: Frame, cls: type, given: Arguments) -> Value | None:
         return None
     if cls.__name__ in family.files:
         _read_file(frame, f"{cls.__name__}()", given)
-    return _computed(frame, family, given)
+    return _computed(frame, family, cls.__name__, given)
 
 
 def data_function(frame: Frame, obj: Any, given: Arguments) -> Value | None:
@@ -56,7 +57,7 @@ def data_function(frame: Frame, obj: Any, given: Arguments) -> Value | None:
         return None
     if found.reads_files:
         _read_file(frame, f"{found.name}()", given)
-    return _computed(frame, found.family, given)
+    return _computed(frame, found.family, found.name, given)
 
 
 def class_data_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value | None:
@@ -65,7 +66,7 @@ def class_data_method(frame: Frame, cls: type, name: str, given: Arguments) -> V
     known = family is not None and name.startswith("from_") and name in family.reads | family.texts
     if family is None or not known or is_plugged_in(family, name):
         return None
-    return _computed(frame, family, given)
+    return _computed(frame, family, name, given)
 
 
 def called_as(cls: type) -> str:
@@ -76,33 +77,49 @@ def called_as(cls: type) -> str:
 
 def data_object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | None:
     """Return what a method of a table, an array or a page gives; None for any other receiver."""
-    family = family_of(class_of(atom))
+    family = family_of_object(atom)
     if family is None or is_plugged_in(family, name):
         return None
     where = frame.where(given.node)
     if not is_librarys_method(frame, atom, name, where):
         return None
     if name in family.written and not given.positional and not _PLACES & given.named.keys():
-        return _give(frame, family, atom, given, is_text=True)
-    changes = name in family.changes or (name in MUTATING_METHODS and name not in family.reads)
-    if changes or _is_in_place(given) or _writes_into(given):
-        if changes or name in family.reads:
-            frame.escape(given.all, f"stored by .{name}()", where)
-            _give(frame, family, atom, given)
-            change_object(frame, atom, None, where, given.all)
-            return join(_result(family, union(roots_of_object(atom), roots_of(given.all))), NONE)
-        return None
+        return _give(frame, family, atom, name, given, is_text=True)
+    if _changes(family, name, given):
+        return _change(frame, family, atom, name, given)
     if name == "info" and not given.all:
         frame.recorder.change(SCREEN, where)
-        return join(_give(frame, family, atom, given), NONE)
-    if name == "sample" and "random_state" not in given.named:
-        frame.recorder.look(world("random"), where)
-        frame.recorder.change(world("random"), where, SCALAR)
+        return join(_give(frame, family, atom, name, given), NONE)
+    _draw(frame, name, given)
     if name in family.texts:
-        return _give(frame, family, atom, given, is_text=True)
+        return _give(frame, family, atom, name, given, is_text=True)
     if name in family.reads or name in READING_METHODS or _asks(name, given):
-        return _give(frame, family, atom, given)
+        return _give(frame, family, atom, name, given)
     return None
+
+
+def _changes(family: Family, name: str, given: Arguments) -> bool:
+    """Tell whether a method changes the receiver, or what it is given."""
+    changes = name in family.changes or (name in MUTATING_METHODS and name not in family.reads)
+    return changes or _is_in_place(given) or _writes_into(given)
+
+
+def _change(frame: Frame, family: Family, atom: Typed, name: str, given: Arguments) -> Value | None:
+    """Change a table, an array or a page; None when it is not known what a method changes."""
+    if name not in family.changes | family.reads | MUTATING_METHODS or _writes_into(given):
+        return None
+    frame.escape(given.all, f"stored by .{name}()", frame.where(given.node))
+    made = _give(frame, family, atom, name, given)
+    if not is_copy(class_of(atom)):
+        change_object(frame, atom, None, frame.where(given.node), given.all)
+    return join(made, NONE)
+
+
+def _draw(frame: Frame, name: str, given: Arguments) -> None:
+    """Move the random numbers on of which a sample is drawn, where it has none of its own."""
+    if name == "sample" and "random_state" not in given.named:
+        frame.recorder.look(world("random"), frame.where(given.node))
+        frame.recorder.change(world("random"), frame.where(given.node), SCALAR)
 
 
 def _asks(name: str, given: Arguments) -> bool:
@@ -130,14 +147,20 @@ def _read_file(frame: Frame, what: str, given: Arguments) -> None:
 
 
 def _give(
-    frame: Frame, family: Family, atom: Typed, given: Arguments, *, is_text: bool = False
+    frame: Frame,
+    family: Family,
+    atom: Typed,
+    name: str,
+    given: Arguments,
+    *,
+    is_text: bool = False,
 ) -> Value:
     look_at_object(frame, atom, frame.where(given.node))
-    made = _computed(frame, family, given.after(frozenset({atom})))
+    made = _computed(frame, family, name, given.after(frozenset({atom})))
     return SCALAR if is_text else made
 
 
-def _computed(frame: Frame, family: Family, given: Arguments) -> Value:
+def _computed(frame: Frame, family: Family, name: str, given: Arguments) -> Value:
     """Let a library look at all that it is given, and call the functions among it."""
     run_callbacks(frame, given)
     passed = without_callbacks(given.all)
@@ -145,7 +168,9 @@ def _computed(frame: Frame, family: Family, given: Arguments) -> Value:
         return unknown(frame, f"gives {family.package} an object", passed, given.node)
     used = frame.use(passed, given.node)
     frame.escape(used, f"kept by {family.package}", frame.where(given.node))
-    return _result(family, roots_of(used))
+    shares = {"copy", "deep", "inplace"} & given.named.keys()
+    made = family.made if shares else class_of_result(family, name)
+    return frozenset({Object(made, roots_of(used))})
 
 
 def is_understood(value: Value, depth: int = 0) -> bool:
@@ -172,7 +197,3 @@ def _is_library_object(atom: Typed) -> bool:
         return False
     is_used_up = find(cls, "__next__") is not None
     return not is_used_up or (isinstance(atom, Object) and not atom.roots)
-
-
-def _result(family: Family, roots: Any) -> Value:
-    return frozenset({Object(family.made, roots)})

@@ -7,6 +7,8 @@ and says so in the user's words.
 
 from __future__ import annotations
 
+import functools
+import os
 import sysconfig
 import types
 from typing import Any, Final
@@ -18,8 +20,10 @@ from langgraph_parallel.inference.machine.memory import Memory
 from langgraph_parallel.inference.machine.recorder import GiveUpError, Recorder
 from langgraph_parallel.inference.machine.values import Cell, Data, Made, Value
 
-_LONGEST: Final = 2_000
+_LONGEST: Final = 1_200
 """Syntax nodes visited in one trial."""
+_LARGEST: Final = 60_000
+"""Bytes of a file, all of which is read to find one function."""
 _INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 _ENGINES: Final = frozenset(
     " ".join(
@@ -59,7 +63,16 @@ def _is_worth_a_trial(function: types.FunctionType) -> bool:
     code = function.__code__
     package = str(function.__module__).partition(".")[0]
     is_open = package not in _ENGINES or function.__module__ in _OPEN
-    return is_open and code.co_filename.startswith(_INSTALLED)
+    return is_open and code.co_filename.startswith(_INSTALLED) and _is_short(code.co_filename)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_short(filename: str) -> bool:
+    """Tell whether reading a file of a library takes no time worth mentioning."""
+    try:
+        return os.path.getsize(filename) <= _LARGEST
+    except OSError:
+        return False
 
 
 def _try(frame: Frame, function: types.FunctionType, given: Arguments) -> bool:

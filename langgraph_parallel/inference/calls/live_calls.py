@@ -20,7 +20,7 @@ from langgraph_parallel.inference.calls.external import is_runnable
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import apply_known, describe_call
 from langgraph_parallel.inference.calls.methods import method_of
-from langgraph_parallel.inference.calls.object_methods import call_builtin_method
+from langgraph_parallel.inference.calls.object_methods import call_builtin_method, known_method
 from langgraph_parallel.inference.calls.runnables import run_runnable
 from langgraph_parallel.inference.calls.screen import show
 from langgraph_parallel.inference.calls.services import service_function
@@ -164,6 +164,9 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
+    known = known_method(frame, Live(receiver), obj.__name__, given)
+    if known is not None:
+        return known
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj.__name__, given)

@@ -76,10 +76,9 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
         found = _live_method(frame, atom.obj, name, given)
         if found is not None:
             return found
-    for rule_for in _RULES:
-        known = rule_for(frame, atom, name, given)
-        if known is not None:
-            return known
+    known = known_method(frame, atom, name, given)
+    if known is not None:
+        return known
     cls = class_of(atom)
     if issubclass(cls, BaseMessage) and name == "pretty_print" and not user_defined(cls):
         frame.use(frozenset({atom}), given.node)
@@ -98,6 +97,15 @@ _RULES: Final = (
     *(console_method, database_method),
 )
 """The rules for methods of the classes of libraries that are known by themselves."""
+
+
+def known_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | None:
+    """Return what a method of a known class of a library gives; None for any other."""
+    for rule_for in _RULES:
+        found = rule_for(frame, atom, name, given)
+        if found is not None:
+            return found
+    return None
 
 
 def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:

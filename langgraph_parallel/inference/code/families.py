@@ -14,7 +14,13 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
+from langgraph_parallel.inference.code.datamodel import (
+    REFLECTED,
+    find,
+    is_a,
+    is_users,
+    user_defined,
+)
 from langgraph_parallel.inference.code.gentle import library_name_of_class
 from langgraph_parallel.inference.code.source import is_library
 
@@ -26,6 +32,10 @@ class Family:
     package: str
     made: type
     """Stands for the class of whatever comes out of an instance."""
+    own: type | None = None
+    """Stands for the class of what is certainly a copy: to assign to it changes nothing else."""
+    mask: type | None = None
+    """Stands for the class of what tells for each row whether something is so."""
     classes: frozenset[str] = frozenset()
     """Names of the classes; empty: all of the package that are not in `others`."""
     others: frozenset[str] = frozenset()
@@ -42,6 +52,10 @@ class Family:
     """Functions of the package that compute something."""
     files: frozenset[str] = frozenset()
     """Functions and classes that read a file or a page on the way."""
+    asks: frozenset[str] = frozenset()
+    """Methods that give a mask."""
+    copies: frozenset[str] = frozenset()
+    """Methods and functions that give a copy."""
     called: str = ""
     """The method that calling an instance runs."""
     leading: frozenset[str] = frozenset()
@@ -56,8 +70,20 @@ class _Frames:
     """What comes out of a table of pandas."""
 
 
+class _OwnFrames:
+    """A table of pandas that shares nothing but its elements with another one."""
+
+
+class _Masks:
+    """What tells for each row of a table whether something is so."""
+
+
 class _Arrays:
     """What comes out of an array of numpy."""
+
+
+class _OwnArrays:
+    """An array of numpy that shares nothing but its elements with another one."""
 
 
 class _Pages:
@@ -89,6 +115,15 @@ _ARITHMETIC: Final = _names(
 PANDAS: Final = Family(
     package="pandas",
     made=_Frames,
+    own=_OwnFrames,
+    mask=_Masks,
+    asks=_names("isin isna isnull notna notnull between duplicated contains eq ne lt le gt ge"),
+    copies=_names(
+        "copy dropna sort_values sort_index reset_index drop drop_duplicates fillna assign merge",
+        "join groupby describe value_counts pivot_table melt explode nlargest nsmallest astype",
+        "reindex concat json_normalize crosstab get_dummies read_csv read_excel read_json",
+        "read_table from_dict from_records",
+    ),
     others=_names("ExcelWriter HDFStore StataWriter CSVWriter ExcelFile"),
     reads=_ARITHMETIC
     | _names(
@@ -127,6 +162,12 @@ PANDAS: Final = Family(
 _NUMPY: Final = Family(
     package="numpy",
     made=_Arrays,
+    own=_OwnArrays,
+    copies=_names(
+        "copy flatten astype array arange concatenate zeros ones full empty eye linspace stack",
+        "vstack hstack zeros_like ones_like full_like empty_like add subtract multiply divide",
+        "matmul where sort argsort unique",
+    ),
     others=_names(
         "memmap Generator RandomState SeedSequence BitGenerator MT19937 PCG64 PCG64DXSM Philox",
         "SFC64 nditer errstate printoptions DataSource vectorize ufunc",
@@ -205,7 +246,12 @@ ROWS: Final = Family(
 """What comes out of a database; only a cursor that the node itself has made is known by it."""
 FAMILIES: Final = (PANDAS, _NUMPY, _BS4, _PYPDF, _RICH, ROWS)
 _BY_PACKAGE: Final = {family.package: family for family in FAMILIES}
-_BY_MADE: Final = {id(family.made): family for family in FAMILIES}
+_BY_MADE: Final = {
+    id(made): family
+    for family in FAMILIES
+    for made in (family.made, family.own, family.mask)
+    if made is not None
+}
 
 
 def family_of(cls: type) -> Family | None:
@@ -222,6 +268,83 @@ def family_of(cls: type) -> Family | None:
     name = cls.__name__
     is_data = name in family.classes if family.classes else name not in family.others
     return family if is_data and not issubclass(cls, (BaseException, type)) else None
+
+
+_MOST: Final = 100_000
+"""Elements of a table or array up to which all of them are looked at."""
+
+
+def holds_objects(obj: Any) -> bool:
+    """Tell whether a live table or array may hold objects of the user's, whose code it runs."""
+    kind = getattr(obj, "dtype", None)
+    if kind is not None:
+        return getattr(kind, "kind", "") == "O" and not _are_plain(obj)
+    columns = getattr(obj, "dtypes", None)
+    if columns is None or not hasattr(obj, "items"):
+        return False
+    kinds = ((part, getattr(getattr(part, "dtype", None), "kind", "")) for _, part in obj.items())
+    return not all(_are_plain(part) for part, kind in kinds if kind == "O")
+
+
+def _are_plain(part: Any) -> bool:
+    values = getattr(part, "values", part)
+    if getattr(values, "size", _MOST + 1) > _MOST:
+        return False
+    return not any(user_defined(kind) for kind in set(map(type, values.ravel().tolist())))
+
+
+def is_copy(cls: type) -> bool:
+    """Tell whether a class stands for what is certainly a copy."""
+    family = _BY_MADE.get(id(cls))
+    return family is not None and cls is family.own
+
+
+def is_mask(cls: type) -> bool:
+    """Tell whether a class stands for what picks rows, of which a table then makes copies."""
+    family = _BY_MADE.get(id(cls))
+    return family is not None and cls is family.mask
+
+
+_INDEXERS: Final = frozenset({"loc", "iloc", "at", "iat"})
+"""Attributes of a table by which parts of it are assigned."""
+
+
+def class_of_attribute(cls: type, name: str) -> type | None:
+    """Return what stands for the class of an attribute of a data class; None for other classes."""
+    family = family_of(cls)
+    if family is None or is_plugged_in(family, name):
+        return None
+    return cls if is_copy(cls) and name in _INDEXERS else family.made
+
+
+def class_of_result(family: Family, name: str) -> type:
+    """Return what stands for the class of what a method or function of a family gives."""
+    if family.own is not None and name in family.copies:
+        return family.own
+    return family.mask if family.mask is not None and name in family.asks else family.made
+
+
+_COMPARES: Final = frozenset(
+    f"__{name}__"
+    for name in (
+        *("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "invert", "rand", "ror", "rxor"),
+    )
+)
+_COMPUTES: Final = frozenset(REFLECTED) | frozenset(REFLECTED.values())
+
+
+def class_of_operation(family: Family, operation: str, *, by_mask: bool) -> type:
+    """Return what stands for the class of what an operator of a family gives.
+
+    Args:
+        family: The family.
+        operation: The special method.
+        by_mask: An item is asked for by a mask.
+    """
+    if family.mask is not None and operation in _COMPARES:
+        return family.mask
+    copies = by_mask or (operation in _COMPUTES and operation not in _COMPARES)
+    return family.own if family.own is not None and copies else family.made
 
 
 def is_plugged_in(family: Family, name: str) -> bool:

@@ -186,6 +186,28 @@ SERVICES: Final[Mapping[str, Mapping[str, Does]]] = {
         },
         "Ticker",
     ),
+    **_all("google", {}, "Client AsyncClient"),
+    **_all("groq", _methods(_MODEL, "tame", "create"), "Completions AsyncCompletions"),
+    **_all("ollama", _methods(_MODEL, "tame", "chat generate embed embeddings"), "Client"),
+    **_all("ollama", _methods(_MODEL, "tame", "chat generate embed embeddings"), "AsyncClient"),
+    **_all("mistralai", _methods(_MODEL, "tame", "complete complete_async"), "Chat"),
+    **_all(
+        "cohere",
+        _methods(_MODEL, "tame", "chat generate embed rerank classify"),
+        "Client ClientV2 AsyncClient AsyncClientV2",
+    ),
+    **_all(
+        "huggingface_hub",
+        _methods(
+            _MODEL, "tame", "chat_completion text_generation feature_extraction summarization"
+        ),
+        "InferenceClient AsyncInferenceClient",
+    ),
+    **_all(
+        "langchain_community",
+        _methods(_PURE, "given", "transform_documents atransform_documents"),
+        "Html2TextTransformer LongContextReorder",
+    ),
     **_all("newsapi", _methods(_READ, "data", "get_everything get_top_headlines"), "NewsApiClient"),
     **_all(
         "google",

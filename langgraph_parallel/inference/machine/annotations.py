@@ -32,6 +32,7 @@ from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from langgraph_parallel.effects import Keys
 from langgraph_parallel.inference.code.families import family_of
+from langgraph_parallel.inference.code.services import service_of
 from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.values import (
     NONE,
@@ -80,7 +81,7 @@ def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
     if is_typeddict(kind):
         return _container(dict, tuple(hints_of(kind).values()), roots, depth)
     is_made_of_fields = dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel)
-    if is_made_of_fields or family_of(kind) is not None:
+    if is_made_of_fields or family_of(kind) is not None or service_of(kind) is not None:
         return frozenset({Object(kind, roots)})
     return frozenset({Opaque(roots, spent=kind is object or hasattr(kind, "__next__"))})
 

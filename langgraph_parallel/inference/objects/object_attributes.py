@@ -22,7 +22,7 @@ from langgraph_parallel.inference.code.datamodel import (
     mro_of,
     user_defined,
 )
-from langgraph_parallel.inference.code.families import PANDAS, Connection, family_of, is_plugged_in
+from langgraph_parallel.inference.code.families import PANDAS, Connection, class_of_attribute
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.code.services import asks_by_property
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
@@ -52,6 +52,7 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    family_of_object,
     is_as_seen,
     keeps_class,
     look_at_object,
@@ -74,10 +75,10 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
         return unknown(frame, f"looks up .{name}", frozenset({atom}), node)
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
-    family = family_of(cls)
-    if family is not None and not is_plugged_in(family, name):
+    data_class = class_of_attribute(cls, name)
+    if data_class is not None and family_of_object(atom) is not None:
         look_at_object(frame, atom, where)
-        return frozenset({Object(family.made, roots_of_object(atom))})
+        return frozenset({Object(data_class, roots_of_object(atom))})
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):

@@ -21,7 +21,12 @@ from langgraph_parallel.inference.code.datamodel import (
     special_methods,
     user_defined,
 )
-from langgraph_parallel.inference.code.families import Family, family_of
+from langgraph_parallel.inference.code.families import (
+    Family,
+    class_of_operation,
+    is_copy,
+    is_mask,
+)
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -30,6 +35,7 @@ from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Data,
     Live,
     Made,
     Object,
@@ -46,6 +52,7 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    family_of_object,
     is_as_seen,
     is_users_object,
     keeps_class,
@@ -62,7 +69,7 @@ def run_special(
     node: ast.AST,
 ) -> Value:
     """Return what Python's special methods for an operation give; empty when there are none."""
-    family = family_of(class_of(atom))
+    family = family_of_object(atom)
     if family is not None:
         return _run_on_data(frame, atom, family, operation, operands, node)
     found: Value = NOTHING
@@ -93,8 +100,21 @@ def _run_on_data(
         return SCALAR
     if operation in MUTATING:
         frame.escape(given, "stored", where)
-        change_object(frame, atom, None, where, given)
-    return frozenset({Object(family.made, union(roots_of_object(atom), roots_of(used)))})
+        if not is_copy(class_of(atom)):
+            change_object(frame, atom, None, where, given)
+    roots = union(roots_of_object(atom), roots_of(used))
+    by_mask = operation == "__getitem__" and _picks_rows(given)
+    made = class_of_operation(family, operation, by_mask=by_mask)
+    if operation in MUTATING and isinstance(atom, Object):
+        made = atom.cls
+    return frozenset({Object(made, roots)})
+
+
+def _picks_rows(index: Value) -> bool:
+    """Tell whether an index is what a comparison of a whole table gives."""
+    masks = [atom for atom in index if isinstance(atom, Object) and is_mask(atom.cls)]
+    rest = index - frozenset(masks)
+    return bool(masks) and all(isinstance(atom, Data) and atom.scalar for atom in rest)
 
 
 _GIVES_SCALAR: Final = frozenset(
@@ -191,7 +211,7 @@ def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     look_at_object(frame, atom, frame.where(node))
     if isinstance(atom, Live) and is_a(atom.obj, types.FunctionType):
         return
-    if family_of(class_of(atom)) is not None:
+    if family_of_object(atom) is not None:
         return
     if isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(type(atom.obj)):
         return

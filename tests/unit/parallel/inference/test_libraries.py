@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import pytest
+import requests
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -553,3 +554,43 @@ def test_code_plugged_into_a_connection_is_not_overlooked():
     for node in (with_a_factory, with_a_function, shared):
         assert "unknown" in infer_effects(node, State).external
     opened.close()
+
+
+# -- addresses that are only asked -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "contact"),
+    [
+        ("https://google.serper.dev/search", "read"),
+        ("https://api.openai.com/v1/chat/completions", "model"),
+        ("https://google.serper.dev.example.com/search", "write"),
+        ("https://example.com/save", "write"),
+    ],
+)
+def test_a_post_to_a_search_engine_or_a_model_asks(address, contact):
+    def post(state):
+        return {"a": requests.post(address, json={"q": state["text"]}).json()}
+
+    def put(state):
+        return {"a": requests.put(address, json={"q": state["text"]}).json()}
+
+    def request(state):
+        return {"a": requests.request("POST", address, json={"q": state["text"]}).json()}
+
+    assert infer_effects(post, State).external == {contact}
+    assert infer_effects(request, State).external == {contact}
+    assert infer_effects(put, State).external == {"write"}
+
+
+def test_an_address_that_a_node_changes_may_be_any():
+    settings = {"url": "https://google.serper.dev/search"}
+
+    def change(state):
+        settings["url"] = "https://example.com/save"
+        return {"a": 1}
+
+    def post(state):
+        return {"b": requests.post(settings["url"], json={}).json()}
+
+    assert not share_a_superstep(change, post)
