@@ -10,7 +10,7 @@ import requests
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.prompts import PromptTemplate, format_document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
@@ -23,8 +23,9 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 from typing_extensions import TypedDict
 
-from langgraph_parallel import explain, infer_effects
+from langgraph_parallel import explain, infer_effects, parallelize
 from langgraph_parallel.inference.calls import following
+from langgraph_parallel.testing import assert_equivalent
 
 LLM = ChatOpenAI(model="none", api_key="none", base_url="http://127.0.0.1:9/v1")
 EMBEDDINGS = OpenAIEmbeddings(api_key="none", base_url="http://127.0.0.1:9/v1")
@@ -594,3 +595,56 @@ def test_an_address_that_a_node_changes_may_be_any():
         return {"b": requests.post(settings["url"], json={}).json()}
 
     assert not share_a_superstep(change, post)
+
+
+# -- tool nodes that start early -------------------------------------------------------------------
+
+
+@tool
+def repeat(text: str) -> str:
+    """Repeat."""
+    return text * 2
+
+
+@tool
+def add_the_text(text: str, more: Annotated[str, InjectedState("text")]) -> str:
+    """Add."""
+    return text + more
+
+
+def graph_with(*tools):
+    builder = StateGraph(State)
+    builder.add_node("one", lambda state: {"a": state["text"].upper()})
+    builder.add_node("tools", ToolNode(list(tools)))
+    builder.add_node("last", lambda state: {"b": [m.content for m in state["messages"]]})
+    for edge in ((START, "one"), ("one", "tools"), ("tools", "last"), ("last", END)):
+        builder.add_edge(*edge)
+    return builder
+
+
+def asking_for(*tools):
+    calls = [{"name": one.name, "args": {"text": "x"}, "id": one.name} for one in tools]
+    return {"text": "t", "messages": [AIMessage("", id="1", tool_calls=calls)]}
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_a_tool_node_gives_what_it_gave(mode):
+    builder = graph_with(repeat, add_the_text)
+    assert_equivalent(builder, [asking_for(repeat, add_the_text)], mode=mode, isolate="never")
+
+
+async def test_a_tool_node_starts_early():
+    builder, given = graph_with(repeat, add_the_text), asking_for(repeat, add_the_text)
+    graph = parallelize(builder, mode="exact").compile()
+    assert graph.invoke(given)["b"] == ["", "xx", "xt"]
+    assert (await graph.ainvoke(given))["b"] == ["", "xx", "xt"]
+    counts = graph.parallel_report.runtime.by_node["tools"]
+    assert (counts.early, counts.hit) == (2, 2)
+
+
+def test_a_tool_that_sees_its_task_runs_in_its_own_turn():
+    builder = graph_with(repeat, look_through_the_runtime)
+    graph = parallelize(builder, mode="exact").compile()
+    given = asking_for(repeat, look_through_the_runtime)
+    assert graph.invoke(given)["b"] == ["", "xx", "Tlook_through_the_runtime"]
+    assert "tools" not in graph.parallel_report.runtime.by_node
