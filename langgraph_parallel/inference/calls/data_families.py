@@ -8,12 +8,14 @@ from langgraph_parallel.inference.calls.known import run_callbacks, without_call
 from langgraph_parallel.inference.calls.tables import MUTATING_METHODS, READING_METHODS
 from langgraph_parallel.inference.code.datamodel import find, user_defined
 from langgraph_parallel.inference.code.families import (
-    Family,
     class_of_result,
     family_function,
     family_of,
     is_copy,
     is_plugged_in,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    Family,
 )
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of

@@ -16,7 +16,11 @@ from typing import Any, Final
 
 from langgraph_parallel.inference.calls.data_families import is_understood
 from langgraph_parallel.inference.code.datamodel import is_users
-from langgraph_parallel.inference.code.families import PANDAS, ROWS, Connection
+from langgraph_parallel.inference.code.family_tables import (
+    PANDAS,
+    ROWS,
+    Connection,
+)
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import strings_of

@@ -19,7 +19,9 @@ from langgraph_parallel.inference.calls.external import gives_of
 from langgraph_parallel.inference.calls.known import without_callbacks
 from langgraph_parallel.inference.calls.plugged_code import change_kept, run_given, run_plugged
 from langgraph_parallel.inference.code.datamodel import is_users
-from langgraph_parallel.inference.code.families import PANDAS
+from langgraph_parallel.inference.code.family_tables import (
+    PANDAS,
+)
 from langgraph_parallel.inference.code.services import (
     Does,
     function_of,
@@ -63,7 +65,7 @@ def make_service(frame: Frame, cls: type, given: Arguments) -> Value | None:
     if not run_given(frame, given):
         return unknown(frame, f"makes a {cls.__name__}", given.all, given.node)
     _speak(frame, cls, given)
-    frame.escape(given.all, "passed on", frame.where(given.node))
+    frame.escape(without_callbacks(given.all), "passed on", frame.where(given.node))
     return frozenset({Object(cls, _held(given.all))})
 
 
@@ -217,5 +219,6 @@ _PLAIN: Final[dict[str, Value]] = {
     "text": SCALAR,
     "date": MESSAGE,
     "tame": tame(),
+    "prompt": frozenset({Chain(frozenset(), tame())}),
     "none": NONE,
 }

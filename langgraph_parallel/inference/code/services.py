@@ -23,12 +23,12 @@ from langgraph_parallel.inference.code.gentle import (
 from langgraph_parallel.inference.code.source import is_library
 
 Gives = Literal[
-    "data", "list", "text", "tame", "documents", "held", "given", "frame", "date", "none"
+    "data", "list", "text", "tame", "documents", "held", "given", "frame", "date", "prompt", "none"
 ]
 """`data`: plain data. `list`: a new list of plain data. `text`: an immutable value. `date`: a value
 that has no parts to be changed. `tame`: objects of the library. `documents`: documents that nobody
 else holds. `held`: documents that the receiver may hold, too. `given`: what the method was given.
-`frame`: a table of pandas."""
+`frame`: a table of pandas. `prompt`: a prompt that is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,7 @@ SERVICES: Final[Mapping[str, Mapping[str, Does]]] = {
         },
         "Ticker",
     ),
+    **_all("langsmith", _methods(_READ, "prompt", "pull_prompt"), "Client"),
     **_all("google", {}, "Client AsyncClient"),
     **_all("groq", _methods(_MODEL, "tame", "create"), "Completions AsyncCompletions"),
     **_all("ollama", _methods(_MODEL, "tame", "chat generate embed embeddings"), "Client"),
@@ -266,6 +267,8 @@ FUNCTIONS: Final[Mapping[str, Does]] = {
     **_functions(
         _READ, "tame", "wikipedia", "summary search page suggest geosearch", place="wikipedia"
     ),
+    **_functions(_READ, "prompt", "langchain_classic", "pull"),
+    **_functions(_READ, "prompt", "langchain", "pull"),
     **_functions(_READ, "frame", "yfinance", "download"),
     **_functions(_READ, "data", "feedparser", "parse"),
     **_functions(_READ, "text", "trafilatura", "fetch_url"),

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from langgraph_parallel.inference.code.datamodel import find, is_users, user_defined
-from langgraph_parallel.inference.code.families import Connection
+from langgraph_parallel.inference.code.family_tables import (
+    Connection,
+)
 from langgraph_parallel.inference.code.services import service_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (

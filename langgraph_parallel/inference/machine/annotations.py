@@ -31,7 +31,9 @@ from pydantic import BaseModel
 from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from langgraph_parallel.effects import Keys
-from langgraph_parallel.inference.code.families import family_of
+from langgraph_parallel.inference.code.families import (
+    family_of,
+)
 from langgraph_parallel.inference.code.services import service_of
 from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.values import (

@@ -20,10 +20,16 @@ from langgraph_parallel.inference.code.datamodel import (
     is_a,
     is_users,
     mro_of,
-    user_defined,
 )
-from langgraph_parallel.inference.code.families import PANDAS, Connection, class_of_attribute
+from langgraph_parallel.inference.code.families import (
+    class_of_attribute,
+    holds_objects,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    PANDAS,
+)
 from langgraph_parallel.inference.code.gentle import is_gentle
+from langgraph_parallel.inference.code.imports import name_in
 from langgraph_parallel.inference.code.services import asks_by_property
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -33,8 +39,6 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     SCALAR,
-    Atom,
-    Const,
     Live,
     Made,
     Method,
@@ -52,12 +56,12 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
-    family_of_object,
     is_as_seen,
     keeps_class,
     look_at_object,
     roots_of_object,
 )
+from langgraph_parallel.inference.objects.plugged import brings_code
 from langgraph_parallel.locations import HANDLERS, Location
 
 
@@ -76,9 +80,10 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
     data_class = class_of_attribute(cls, name)
-    if data_class is not None and family_of_object(atom) is not None:
+    if data_class is not None and not (isinstance(atom, Live) and holds_objects(atom.obj)):
         look_at_object(frame, atom, where)
-        return frozenset({Object(data_class, roots_of_object(atom))})
+        is_text = data_class is str
+        return SCALAR if is_text else frozenset({Object(data_class, roots_of_object(atom))})
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):
@@ -257,6 +262,9 @@ def _module_attribute(frame: Frame, module: types.ModuleType, name: str, node: a
     if name in namespace:
         return frame.held(place, namespace[name], where)
     hook = namespace.get("__getattr__")
+    lazy = MISSING if hook is None else name_in(module, name)
+    if lazy is not MISSING:
+        return frame.held(place, lazy, where)
     if hook is not None:
         return frame.call(frame.live(hook), Arguments(node, (const(name),)))
     frame.recorder.look(place, where)
@@ -318,8 +326,8 @@ def store_attr(
             frame, "gives an object the attributes of another", join(frozenset({atom}), value), node
         )
         return
-    if cls is Connection and not all(map(_is_librarys, value)):
-        unknown(frame, f"gives a connection a .{name}", value, node)
+    if brings_code(cls, value):
+        unknown(frame, f"gives a {cls.__name__} a .{name}", value, node)
         return
     hook = find(cls, "__setattr__")
     if hooks and hook is not None and is_users(hook[1]):
@@ -339,12 +347,6 @@ def store_attr(
         return
     frame.escape(value, f"kept in .{name}", frame.where(node))
     change_object(frame, atom, name, frame.where(node), value)
-
-
-def _is_librarys(atom: Atom) -> bool:
-    """Tell whether a value brings no code of the user's with it."""
-    is_class = isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(atom.obj)
-    return is_class or isinstance(atom, Const)
 
 
 def _runs_setter(frame: Frame, atom: Typed, attribute: Any, value: Value, node: ast.AST) -> bool:

@@ -14,7 +14,13 @@ from typing import Any, Final, TypeAlias, TypeGuard
 
 from langgraph_parallel.effects import ALL, Keys
 from langgraph_parallel.inference.code.datamodel import instance_dict, mro_of, user_defined
-from langgraph_parallel.inference.code.families import Family, family_of, holds_objects
+from langgraph_parallel.inference.code.families import (
+    family_of,
+    holds_objects,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    Family,
+)
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (

@@ -22,7 +22,13 @@ from langgraph_parallel.inference.code.datamodel import (
     is_users,
     user_defined,
 )
-from langgraph_parallel.inference.code.families import family_of
+from langgraph_parallel.inference.code.families import (
+    family_of,
+)
+from langgraph_parallel.inference.code.family_tables import Connection
+from langgraph_parallel.inference.code.services import short_name
+from langgraph_parallel.inference.machine.certainty import is_deep
+from langgraph_parallel.inference.machine.values import Atom, Live, Value
 from langgraph_parallel.inference.objects.held import CONTAINERS, MAPPINGS
 
 _MOST: Final = 400
@@ -122,3 +128,19 @@ def _attributes(part: Any) -> list[Any]:
                 except AttributeError:
                     continue
     return held
+
+
+_PLUGGABLE: Final = frozenset({"requests.Session", "httpx.Client", "httpx.AsyncClient"})
+"""Clients to which code can be given by assigning an attribute, such as an authentication."""
+
+
+def brings_code(cls: type, value: Value) -> bool:
+    """Tell whether assigning a value to an attribute of a client may make it run other code."""
+    if cls is not Connection and short_name(cls) not in _PLUGGABLE:
+        return False
+    return not all(_is_librarys(atom) for atom in value)
+
+
+def _is_librarys(atom: Atom) -> bool:
+    is_class = isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(atom.obj)
+    return is_class or is_deep(frozenset({atom}))

@@ -22,10 +22,12 @@ from langgraph_parallel.inference.code.datamodel import (
     user_defined,
 )
 from langgraph_parallel.inference.code.families import (
-    Family,
     class_of_operation,
     is_copy,
     is_mask,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    Family,
 )
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation

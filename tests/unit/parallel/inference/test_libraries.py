@@ -648,3 +648,45 @@ def test_a_tool_that_sees_its_task_runs_in_its_own_turn():
     given = asking_for(repeat, look_through_the_runtime)
     assert graph.invoke(given)["b"] == ["", "xx", "Tlook_through_the_runtime"]
     assert "tools" not in graph.parallel_report.runtime.by_node
+
+
+# -- replies and sessions --------------------------------------------------------------------------
+
+
+def fetch(state):
+    session = requests.Session()
+    session.headers.update({"User-Agent": "none"})
+    reply = session.get(state["text"], timeout=5)
+    if reply.status_code != 200 or not reply.ok:
+        return {"a": reply.reason}
+    return {"a": [reply.text[:80].strip(), reply.headers.get("Content-Type", "").lower()]}
+
+
+SESSION = requests.Session()
+
+
+def set_a_header(state):
+    SESSION.headers["Authorization"] = state["text"]
+    return {"a": 1}
+
+
+def use_the_session(state):
+    return {"b": SESSION.get("http://127.0.0.1:9").text}
+
+
+def sign(request):
+    SEEN.append(request)
+    return request
+
+
+def fetch_signed(state):
+    session = requests.Session()
+    session.auth = sign
+    return {"a": session.get(state["text"]).text}
+
+
+def test_a_reply_is_data_and_the_headers_of_a_session_are_its_own():
+    assert infer_effects(fetch, State).external == {"read"}
+    assert share_a_superstep(fetch, ask)
+    assert not share_a_superstep(set_a_header, use_the_session)
+    assert not share_a_superstep(fetch_signed, count_seen)
