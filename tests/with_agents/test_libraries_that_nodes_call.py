@@ -259,6 +259,18 @@ def test_the_language_of_wikipedia_is_one_for_all():
     assert not pair_of(load_in("en"), load_in("de")).together
 
 
+def test_a_loader_that_outlives_its_node_keeps_cookies():
+    loader = WebBaseLoader("http://127.0.0.1:9")
+
+    def load(state):
+        return {"a": loader.load()}
+
+    assert not pair_of(load, lambda state: {"b": loader.load()}).together
+    assert not pair_of(load, lambda state: {"b": loader.session.get("http://x").text}).together
+    made = [lambda state, key=key: {key: WebBaseLoader("http://x").load()} for key in "ab"]
+    assert pair_of(*made).together
+
+
 def test_a_recording_console_is_a_place():
     console = Console(record=True)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from langchain_core.document_loaders import BaseLoader
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 
@@ -18,7 +19,8 @@ from langgraph_parallel.effects import External, Keys, union
 from langgraph_parallel.inference.calls.external import gives_of
 from langgraph_parallel.inference.calls.known import without_callbacks
 from langgraph_parallel.inference.calls.plugged_code import change_kept, run_given, run_plugged
-from langgraph_parallel.inference.code.datamodel import is_users
+from langgraph_parallel.inference.code.datamodel import instance_dict, is_a, is_users
+from langgraph_parallel.inference.code.families import is_from_client
 from langgraph_parallel.inference.code.family_tables import (
     PANDAS,
 )
@@ -47,7 +49,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
-from langgraph_parallel.inference.objects.held import CONTAINERS
+from langgraph_parallel.inference.objects.held import CONTAINERS, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     change_object,
@@ -136,6 +138,7 @@ def service_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Va
         frame.recorder.look(world(does.place), where)
     for kind in sorted(does.contact):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
+    _keep_cookies(frame, atom, where)
     if does.changes:
         frame.escape(given.all, f"kept by .{name}()", where)
         _change(frame, atom, given)
@@ -165,7 +168,9 @@ _YAML_TABLES: Final = (
 
 
 def _is_extended(function: Any) -> bool:
-    """Tell whether the user has taught YAML to make things of other kinds."""
+    """Tell whether YAML was taught more, or old code keeps what it fetches in a global."""
+    if "_DFS" in getattr(getattr(function, "__code__", None), "co_names", ()):
+        return True
     if not str(function.__module__).startswith("yaml"):
         return False
     makers = [
@@ -179,6 +184,16 @@ def _is_extended(function: Any) -> bool:
 
 def _is_understood(frame: Frame, atom: Typed, given: Arguments) -> bool:
     return not isinstance(atom, Live) or run_plugged(frame, atom.obj, given.node)
+
+
+def _keep_cookies(frame: Frame, atom: Typed, where: str) -> None:
+    """A loader that outlives the node has a session, whose cookies its pages may set."""
+    if not isinstance(atom, Live) or not is_a(atom.obj, BaseLoader):
+        return
+    for held in instance_dict(atom.obj).values():
+        if is_from_client(type(held)):
+            frame.recorder.look(place_of(frame, held), where)
+            frame.recorder.change(place_of(frame, held), where, SCALAR)
 
 
 def _change(frame: Frame, atom: Typed, given: Arguments) -> None:
