@@ -47,6 +47,9 @@ def run_plugged(frame: Frame, obj: Any, node: ast.AST) -> bool:
     where = frame.where(node)
     for part in found.kept:
         frame.recorder.look(place_of(frame, part), where, by_name=part is not obj)
+    for model in found.models:
+        frame.recorder.look(place_of(frame, model), where, by_name=True)
+        frame.recorder.resources |= {type(model).__name__}
     for part in found.code:
         if is_a(part, types.FunctionType):
             frame.call(frozenset({Live(part)}), Arguments(node, unpacked=tame()))

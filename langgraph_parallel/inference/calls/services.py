@@ -25,6 +25,7 @@ from langgraph_parallel.inference.code.family_tables import (
     PANDAS,
 )
 from langgraph_parallel.inference.code.services import (
+    ONE_AT_A_TIME,
     Does,
     function_of,
     holds_in_memory,
@@ -139,6 +140,8 @@ def service_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Va
     for kind in sorted(does.contact):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
     _keep_cookies(frame, atom, where)
+    if cls.__name__ in ONE_AT_A_TIME:
+        frame.recorder.resources |= {ONE_AT_A_TIME[cls.__name__]}
     if does.changes:
         frame.escape(given.all, f"kept by .{name}()", where)
         _change(frame, atom, given)

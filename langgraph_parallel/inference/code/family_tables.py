@@ -211,6 +211,21 @@ _PYPDF: Final = Family(
     texts=_names("extract_text get_num_pages get_page_number"),
     files=_names("PdfReader"),
 )
+_PYPDF2: Final = Family(
+    package="PyPDF2",
+    made=type("_OldPapers", (_Papers,), {}),
+    classes=_PYPDF.classes,
+    reads=_PYPDF.reads,
+    texts=_PYPDF.texts,
+    files=_PYPDF.files,
+)
+_DOCX: Final = Family(
+    package="docx",
+    made=type("_Letters", (_Papers,), {}),
+    classes=_names("Document Paragraph Table Run"),
+    changes=_names("add_paragraph add_heading add_run add_table add_row add_picture"),
+    files=_names("Document"),
+)
 _RICH: Final = Family(
     package="rich",
     made=_Shown,
@@ -241,4 +256,7 @@ ROWS: Final = Family(
     reads=_names("fetchone fetchmany fetchall close keys mappings scalar scalars one first all"),
 )
 """What comes out of a database; only a cursor that the node itself has made is known by it."""
-FAMILIES: Final = (PANDAS, _NUMPY, _BS4, _PYPDF, _RICH, *_REPLIES, ROWS)
+FAMILIES: Final = (
+    *(PANDAS, _NUMPY, _BS4, _PYPDF, _PYPDF2, _DOCX, _RICH),
+    *(*_REPLIES, ROWS),
+)

@@ -18,7 +18,8 @@ from langgraph_parallel.inference.code.source import is_library
 _PACKAGES: Final = frozenset(
     " ".join(
         (
-            "anthropic arxiv bs4 chromadb dateutil ddgs duckduckgo_search faiss feedparser google",
+            "PyPDF2 anthropic arxiv bs4 chromadb dateutil ddgs docx duckduckgo_search faiss",
+            "feedparser google googlesearch newspaper pymongo redis trafilatura",
             "groq httpx humanize jinja2 json_repair langchain langchain_anthropic langchain_chroma",
             "langchain_classic langchain_cohere langchain_community langchain_core",
             "langchain_deepseek langchain_experimental langchain_google_genai langchain_groq",

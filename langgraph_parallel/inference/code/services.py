@@ -209,6 +209,13 @@ SERVICES: Final[Mapping[str, Mapping[str, Does]]] = {
         _methods(_PURE, "given", "transform_documents atransform_documents"),
         "Html2TextTransformer LongContextReorder",
     ),
+    "pymongo.Collection": _methods(_READ, "tame", "find find_one count_documents distinct"),
+    "redis.Redis": _methods(_READ, "tame", "get mget hget hgetall lrange exists keys smembers ttl"),
+    "elasticsearch.Elasticsearch": _methods(_READ, "tame", "search get count mget"),
+    "newspaper.Article": {
+        **_methods(_READ, "none", "download", changes=True),
+        **_methods(_PURE, "none", "parse", changes=True),
+    },
     **_all("newsapi", _methods(_READ, "data", "get_everything get_top_headlines"), "NewsApiClient"),
     **_all(
         "google",
@@ -245,6 +252,13 @@ READING_TOOLS: Final = frozenset(
     ).split()
 )
 """Tools of LangChain's packages that only ask for something."""
+ONE_AT_A_TIME: Final[Mapping[str, str]] = {
+    **dict.fromkeys(["PyMuPDFLoader", "PyMuPDF4LLMLoader", "PyMuPDFParser"], "PyMuPDF"),
+    **dict.fromkeys(["PyPDFium2Loader", "PyPDFium2Parser"], "PDFium"),
+    **dict.fromkeys(["UnstructuredPDFLoader", "OnlinePDFLoader", "UnstructuredLoader"], "PDFium"),
+    **dict.fromkeys(["NLTKTextSplitter", "SpacyTextSplitter"], "corpora"),
+}
+"""Classes that use a library that works for one thread at a time, and how that is called."""
 CHANGING_RETRIEVERS: Final = frozenset(
     {"WebResearchRetriever", "TimeWeightedVectorStoreRetriever", "EmbedchainRetriever"}
 )
@@ -270,6 +284,7 @@ FUNCTIONS: Final[Mapping[str, Does]] = {
     **_functions(_READ, "prompt", "langchain_classic", "pull"),
     **_functions(_READ, "prompt", "langchain", "pull"),
     **_functions(_READ, "frame", "yfinance", "download"),
+    **_functions(_READ, "tame", "googlesearch", "search"),
     **_functions(_READ, "data", "feedparser", "parse"),
     **_functions(_READ, "text", "trafilatura", "fetch_url"),
     **_functions(_PURE, "text", "trafilatura", "extract"),

@@ -30,7 +30,7 @@ from langgraph_parallel.inference.code.family_tables import (
 )
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.code.imports import name_in
-from langgraph_parallel.inference.code.services import asks_by_property
+from langgraph_parallel.inference.code.services import asks_by_property, service_of
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import rooted
@@ -47,6 +47,7 @@ from langgraph_parallel.inference.machine.values import (
     const,
     join,
     opaque,
+    tame,
 )
 from langgraph_parallel.inference.objects.held import held_part, place_of
 from langgraph_parallel.inference.objects.objects import (
@@ -252,7 +253,8 @@ def _not_found(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
         return WORLDLY if content == "seen" else frame.as_content(content, NOTHING)
     if isinstance(atom, Made):
         return opaque(roots_of_object(atom)) if atom.cell.open or hook is not None else NOTHING
-    return opaque(roots_of_object(atom))
+    roots = roots_of_object(atom)
+    return tame(roots) if service_of(atom.cls) is not None else opaque(roots)
 
 
 def _module_attribute(frame: Frame, module: types.ModuleType, name: str, node: ast.AST) -> Value:

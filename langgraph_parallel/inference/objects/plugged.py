@@ -36,16 +36,27 @@ _MOST: Final = 400
 _CLOSED: Final = frozenset(
     " ".join(
         (
-            "_asyncio _io _ssl _thread aiohttp anthropic asyncio boto3 botocore builtins chromadb",
-            "collections concurrent curl_cffi faiss fitz google googleapiclient grpc httpcore",
-            "httpcore2 http langchain_openai langsmith logging numpy openai opentelemetry pandas",
-            "pinecone posixpath pathlib primp pydantic pydantic_core qdrant_client queue re regex",
-            "requests selectors sentence_transformers ssl tenacity threading tiktoken tokenizers",
-            "torch transformers typing urllib3 uuid weakref weaviate datetime decimal enum types",
+            "_asyncio _io _ssl _thread aiohttp anthropic asyncio boto3 botocore builtins",
+            "chromadb collections concurrent curl_cffi datetime decimal elasticsearch enum",
+            "faiss fitz google googleapiclient grpc http httpcore httpcore2 lancedb",
+            "langchain_openai langsmith logging neo4j numpy openai opensearchpy opentelemetry",
+            "pandas pathlib pinecone posixpath primp psycopg psycopg2 psycopg_pool pydantic",
+            "pydantic_core pymilvus pymongo qdrant_client queue re redis regex requests",
+            "selectors sqlalchemy ssl supabase tenacity threading tiktoken types typing",
+            "urllib3 uuid weakref weaviate",
         )
     ).split()
 )
 """Packages whose objects do not hand code of the user's on, and keep nothing that others reach."""
+
+
+_MODELS: Final = frozenset(
+    {
+        *("ctransformers", "gpt4all", "llama_cpp", "sentence_transformers", "tokenizers"),
+        *("torch", "transformers"),
+    }
+)
+"""Packages whose objects are models in this process, which work for one thread at a time."""
 
 
 @dataclass(slots=True)
@@ -54,6 +65,8 @@ class Behind:
 
     code: list[Any] = field(default_factory=list)
     """Functions and instances of classes of the user's."""
+    models: list[Any] = field(default_factory=list)
+    """Models in this process."""
     kept: list[Any] = field(default_factory=list)
     """Objects and containers of the library that it is made of, itself included."""
 
@@ -71,7 +84,7 @@ def behind(obj: Any, *, without: tuple[type, ...] = ()) -> Behind | None:
         if is_constant(part) or id(part) in seen or is_a(part, without):
             continue
         seen.add(id(part))
-        if len(seen) > _MOST:
+        if len(seen) > _MOST or _belongs_to_a_thread(part):
             return None
         if is_a(part, types.FunctionType) and is_users(part):
             found.code.append(part)
@@ -82,18 +95,34 @@ def behind(obj: Any, *, without: tuple[type, ...] = ()) -> Behind | None:
             pending += list(part.values() if type(part) in MAPPINGS else part)
         elif user_defined(type(part)) and not is_a(part, type):
             found.code.append(part)
+        elif _package_of(part) in _MODELS:
+            found.models.append(part)
         elif part is obj or not _is_closed(part):
             found.kept.append(part)
             pending += _attributes(part)
     return found
 
 
+def _package_of(part: Any) -> str:
+    return str(type(part).__module__).partition(".")[0]
+
+
+def _belongs_to_a_thread(part: Any) -> bool:
+    """Tell whether an object answers only, or another thing, in the thread that has made it.
+
+    Nodes that run together run in threads of their own.
+    """
+    package = _package_of(part)
+    if package == "sqlite3":
+        return True
+    pool = instance_dict(part).get("pool") if package == "sqlalchemy" else None
+    return type(pool).__name__ == "SingletonThreadPool"
+
+
 def _is_closed(part: Any) -> bool:
     if is_a(part, (type, types.ModuleType, types.BuiltinFunctionType, BaseLanguageModel)):
         return True
-    module = type(part).__module__
-    known = isinstance(module, str) and module.partition(".")[0] in _CLOSED
-    return known or family_of(type(part)) is not None
+    return _package_of(part) in _CLOSED or family_of(type(part)) is not None
 
 
 def _parts_of_function(function: Any) -> list[Any]:

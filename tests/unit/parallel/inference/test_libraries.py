@@ -690,3 +690,33 @@ def test_a_reply_is_data_and_the_headers_of_a_session_are_its_own():
     assert share_a_superstep(fetch, ask)
     assert not share_a_superstep(set_a_header, use_the_session)
     assert not share_a_superstep(fetch_signed, count_seen)
+
+
+# -- what works for one thread ---------------------------------------------------------------------
+
+
+class LocalModel:
+    """Stands for a model in this process."""
+
+    __module__ = "sentence_transformers.models"
+
+
+def test_a_model_in_this_process_answers_one_node_at_a_time():
+    store = InMemoryVectorStore(EMBEDDINGS)
+    store.model = LocalModel()
+
+    def one(state):
+        return {"a": store.similarity_search(state["text"])}
+
+    assert infer_effects(one, State).resources == {"LocalModel"}
+    assert not share_a_superstep(one, lambda state: {"b": store.similarity_search("x")})
+    assert share_a_superstep(one, ask)
+
+
+def test_a_connection_that_belongs_to_a_thread_stays_there():
+    connection = sqlite3.connect(":memory:")
+    store = InMemoryVectorStore(EMBEDDINGS)
+    store.connection = connection
+    found = infer_effects(lambda state: {"a": store.similarity_search(state["text"])}, State)
+    connection.close()
+    assert "unknown" in found.external
