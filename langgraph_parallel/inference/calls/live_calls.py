@@ -164,12 +164,19 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {given.callee}", given.all, given.node)
-    known = known_method(frame, Live(receiver), obj.__name__, given)
-    if known is not None:
-        return known
+    if _is_of_its_class(obj):
+        known = known_method(frame, Live(receiver), obj.__name__, given)
+        if known is not None:
+            return known
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj.__name__, given)
+
+
+def _is_of_its_class(obj: Any) -> bool:
+    """Tell whether a bound method is the one that its receiver's class defines under its name."""
+    found = find(type(obj.__self__), obj.__name__)
+    return found is not None and found[1] is getattr(obj, "__func__", found[1])
 
 
 def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -> Value:

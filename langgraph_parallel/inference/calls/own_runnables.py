@@ -31,7 +31,12 @@ from langgraph_parallel.inference.machine.values import (
     join,
     tame,
 )
-from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of
+from langgraph_parallel.inference.objects.objects import (
+    Typed,
+    call_method,
+    class_of,
+    is_librarys_method,
+)
 
 _LOADS: Final = {
     "load": "lazy_load",
@@ -64,6 +69,9 @@ def _load(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | Non
     body = find(cls, _LOADS[name])
     own_async = find(cls, "alazy_load")
     if given.all or body is None or not is_users(body[1]) or find(cls, name) is None:
+        return None
+    where = frame.where(given.node)
+    if not all(is_librarys_method(frame, atom, one, where) for one in (name, _LOADS[name])):
         return None
     if (find(cls, name) or (None, None))[1] is not by_base:
         return None

@@ -211,6 +211,26 @@ def test_a_method_that_somebody_has_replaced_is_not_the_librarys():
     assert not share_a_superstep(node, count_seen)
 
 
+def test_a_loader_whose_method_somebody_has_replaced_is_not_what_its_class_says():
+    pages, loader = Lines("x"), Lines("y")
+    loader.lazy_load = lambda: iter(SEEN)
+
+    def load(state):
+        return {"b": loader.load()}
+
+    def see(state):
+        SEEN.append(state["text"])
+        return {"a": 1}
+
+    assert not share_a_superstep(see, load)
+
+    def replace(state):
+        pages.lazy_load = SEEN.copy
+        return {"a": 1}
+
+    assert not share_a_superstep(replace, lambda state: {"b": pages.load()})
+
+
 # -- tools and tool nodes --------------------------------------------------------------------------
 
 
