@@ -20,6 +20,7 @@ from langgraph_parallel.inference.calls.plugged_code import run_given
 from langgraph_parallel.inference.calls.screen import make_shown
 from langgraph_parallel.inference.calls.services import make_service
 from langgraph_parallel.inference.calls.tables import PURE_CLASSES
+from langgraph_parallel.inference.calls.tool_nodes import make_tool_node
 from langgraph_parallel.inference.code.datamodel import user_defined
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
@@ -43,7 +44,7 @@ def call_class(frame: Frame, cls: type, given: Arguments) -> Value:
     client = make_client(frame, cls, given)
     if client is not None:
         return client
-    for maker in (make_data, make_service, make_shown):
+    for maker in (make_data, make_service, make_shown, make_tool_node):
         found = maker(frame, cls, given)
         if found is not None:
             return found

@@ -18,6 +18,7 @@ from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.external import own_code_of, run_unknown
 from langgraph_parallel.inference.calls.runnables import RULES_BY_NAME, pick, run_tool
 from langgraph_parallel.inference.code.datamodel import instance_dict, is_a, is_users
+from langgraph_parallel.inference.code.gentle import library_name_of_class
 from langgraph_parallel.inference.machine.annotations import hints_of, strip
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
@@ -153,3 +154,48 @@ def _as_update(frame: Frame, obj: Any, key: str, found: Value) -> Value:
     plain = frozenset(atom for atom in found if isinstance(atom, Data))
     frame.recorder.grown |= cell.put(key, fresh(roots_of(plain), plain=True))
     return join(frozenset({cell}), found - plain)
+
+
+def make_tool_node(frame: Frame, cls: type, given: Arguments) -> Value | None:
+    """Return a `ToolNode` that a node makes; None for other classes, and where more is plugged in.
+
+    Its tools count as run where it is made, on anything: what it gives then is new messages.
+    """
+    if library_name_of_class(cls) not in RULES_BY_NAME or given.unpacked:
+        return None
+    tools = _listed(given.positional[0] if given.positional else given.named.get("tools", NOTHING))
+    if tools is None or len(given.positional) > 1 or given.named.keys() - {"tools", "name", "tags"}:
+        return None
+    found: Value = NOTHING
+    for tool in tools:
+        if any(map(_is_filled_in, own_code_of(tool))):
+            return None
+        found = join(found, _results(tool, run_tool(frame, tool, tame(ALL), given.node)))
+    if not all(isinstance(atom, Data) for atom in found):
+        return None
+    cell = frame.recorder.cells.setdefault(("tools", id(given.node)), Cell())
+    frame.recorder.grown |= cell.put("messages", fresh(roots_of(found), plain=True))
+    return frozenset({Chain(frozenset(), frozenset({cell}))})
+
+
+def _listed(value: Value) -> list[BaseTool] | None:
+    """Return the live tools that a list holds; None where it may hold anything else."""
+    found: list[BaseTool] = []
+    for atom in value:
+        if isinstance(atom, Cell) and atom.kind == "list" and not atom.open:
+            parts: list[Any] = [getattr(part, "obj", part) for part in atom.everything()]
+        elif isinstance(atom, Live) and type(atom.obj) in (list, tuple):
+            parts = list(atom.obj)
+        else:
+            return None
+        if not all(isinstance(part, BaseTool) for part in parts):
+            return None
+        found += parts
+    return found
+
+
+def _is_filled_in(body: Any) -> bool:
+    """Tell whether a function of a tool is given something beside what a model says."""
+    hints = hints_of(getattr(body, "__func__", body))
+    marked = any(getattr(hint, "__metadata__", ()) for hint in hints.values())
+    return marked or "runtime" in body.__code__.co_varnames

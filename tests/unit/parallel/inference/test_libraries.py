@@ -385,6 +385,23 @@ def test_tools_are_found_in_a_table_by_name():
     assert not share_a_superstep(run_tools, count_seen)
 
 
+def test_a_tool_node_made_in_a_node_does_what_its_tools_do():
+    def run(state):
+        found = ToolNode([answer, repeat]).invoke({"messages": state["messages"]})
+        return {"a": found["messages"][-1].content}
+
+    def keep(state):
+        return {"a": ToolNode([answer, note]).invoke({"messages": state["messages"]})}
+
+    def go(state):
+        return ToolNode([leave]).invoke(state)
+
+    assert infer_effects(run, State).external == {"model"}
+    assert share_a_superstep(run, ask)
+    assert not share_a_superstep(keep, count_seen)
+    assert "unknown" in infer_effects(go, State).external
+
+
 def test_a_graph_with_a_tool_node_is_not_refused():
     builder = StateGraph(State)
     builder.add_node("one", lambda state: {"a": LLM.invoke(state["text"]).text})
