@@ -143,7 +143,23 @@ def _is_plain(runnable: Any) -> bool:
     if is_chain(runnable):
         return SUPPORTED
     is_plain = kind is RunnableCallable or getattr(kind, "stands_for_function", False)
-    return SUPPORTED and is_plain and _takes_state(runnable)
+    return SUPPORTED and (is_plain or is_tool_node(runnable)) and _takes_state(runnable)
+
+
+def is_tool_node(runnable: Any) -> bool:
+    """Tell whether a node is LangGraph's own `ToolNode`, which is one function: its method.
+
+    One that hands a runtime to a tool shows it which task it is.
+    """
+    kind = type(runnable)
+    if f"{kind.__module__}.{kind.__qualname__}" != "langgraph.prebuilt.tool_node.ToolNode":
+        return False
+    function = getattr(getattr(runnable, "func", None), "__func__", None)
+    asked = getattr(runnable, "_injected_args", None)
+    if not issubclass(kind, RunnableCallable) or not isinstance(asked, dict):
+        return False
+    shows_task = any(getattr(part, "runtime", True) for part in asked.values())
+    return function is vars(kind).get("_func", kind) and not shows_task
 
 
 def kind_of(runnable: Any) -> Any:

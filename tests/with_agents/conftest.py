@@ -25,6 +25,8 @@ else:
         # LangChain's suites make clients in many event loops and close none of them.
         for what in ("socket", "transport", "event loop"):
             config.addinivalue_line("filterwarnings", f"ignore:unclosed .*{what}:ResourceWarning")
+        # What public graphs import is not maintained any more, and says so.
+        config.addinivalue_line("filterwarnings", "ignore:.*is being sunset:DeprecationWarning")
 
 
 _MADE_UP = ("test_tool_calling[", "test_tool_calling_async", "test_unicode_tool_call_integration")

@@ -7,16 +7,22 @@ import itertools
 import sys
 import types
 
+from langchain_core.language_models import BaseLanguageModel
 from pydantic import BaseModel
 
 from langgraph_parallel.inference.calls.agents import make_agent_part
 from langgraph_parallel.inference.calls.chains import make_chain
 from langgraph_parallel.inference.calls.clients import make_client
 from langgraph_parallel.inference.calls.construct import make
+from langgraph_parallel.inference.calls.data_families import make_data
 from langgraph_parallel.inference.calls.external import contact_of_class, gives_of
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
 from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.plugged_code import run_given
+from langgraph_parallel.inference.calls.screen import make_shown
+from langgraph_parallel.inference.calls.services import make_service
 from langgraph_parallel.inference.calls.tables import PURE_CLASSES
+from langgraph_parallel.inference.calls.tool_nodes import make_tool_node
 from langgraph_parallel.inference.code.datamodel import user_defined
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
@@ -42,9 +48,15 @@ def call_class(frame: Frame, cls: type, given: Arguments) -> Value:
         client = make_agent_part(frame, cls, given) or make_chain(frame, cls, given)
     if client is not None:
         return client
+    for maker in (make_data, make_service, make_shown, make_tool_node):
+        found = maker(frame, cls, given)
+        if found is not None:
+            return found
     external = contact_of_class(cls)
     if external is not None:
         run_given_handlers(frame, given.all, given.node)
+        if not issubclass(cls, BaseLanguageModel) and not run_given(frame, given):
+            return unknown(frame, f"calls {given.callee}", given.all, given.node)
         frame.escape(given.all, "passed on", frame.where(given.node))
         return frozenset({Chain(external, gives_of(cls))})
     plain = _plain_instance(frame, cls, given)

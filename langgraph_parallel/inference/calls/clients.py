@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference.calls.files import file_method
-from langgraph_parallel.inference.code.datamodel import user_defined
+from langgraph_parallel.inference.code.datamodel import instance_dict, user_defined
 from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.gentle import (
     found_under,
@@ -30,6 +30,7 @@ from langgraph_parallel.inference.code.sdk import (
     part_at,
 )
 from langgraph_parallel.inference.machine.arguments import Arguments
+from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NONE,
@@ -44,7 +45,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.held import place_of
-from langgraph_parallel.inference.objects.objects import Typed, class_of
+from langgraph_parallel.inference.objects.objects import Typed, class_of, is_librarys_method
 from langgraph_parallel.locations import world
 
 _CLIENTS: Final[Mapping[str, str]] = {
@@ -82,6 +83,9 @@ def client_call(frame: Frame, function: Any, given: Arguments) -> Value | None:
     """Return what `requests.get(url)` and the like give; None when `function` is none of them."""
     name = _name_of_request(function)
     module, _, method = name.rpartition(".")
+    if module in _MODULES and method == "request" and len(given.positional) > 1:
+        methods = strings_of(given.positional[0]) or frozenset()
+        method, given = "".join(methods).lower(), given.rest()
     if module not in _MODULES or method not in _READS | _WRITES:
         return None
     return _request(frame, method, _MODULES[module], given)
@@ -131,6 +135,8 @@ def client_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> V
     if user_defined(cls):
         return None
     name = _client_name(cls)
+    if isinstance(atom, Live) and method in instance_dict(atom.obj):
+        return None
     if name in _CLIENTS:
         return _client(frame, atom, name, method, given)
     if name in _RESPONSES:
@@ -174,9 +180,54 @@ def _request(frame: Frame, method: str, answer: str, given: Arguments) -> Value:
     if _plugs_in_code(given):
         return unknown(frame, f"calls .{method}()", given.all, given.node)
     contact: External = "read" if method in _READS else "write"
+    if method == "post":
+        contact = _posted_to(given)
     frame.recorder.contact(contact, f"HTTP {method.upper()} is a {contact} call", where)
     cls = class_at(answer)
     return tame() if cls is None else frozenset({Object(cls)})
+
+
+_ASKED: Final[Mapping[str, External]] = {
+    "https://google.serper.dev/": "read",
+    "https://api.tavily.com/search": "read",
+    "https://api.tavily.com/extract": "read",
+    "https://api.exa.ai/search": "read",
+    "https://api.exa.ai/contents": "read",
+    "https://api.exa.ai/answer": "read",
+    "https://api.firecrawl.dev/v1/scrape": "read",
+    "https://api.openai.com/v1/chat/completions": "model",
+    "https://api.openai.com/v1/embeddings": "model",
+    "https://api.openai.com/v1/responses": "model",
+    "https://api.anthropic.com/v1/messages": "model",
+    "https://api.groq.com/openai/v1/chat/completions": "model",
+    "https://api.mistral.ai/v1/chat/completions": "model",
+    "https://api.deepseek.com/chat/completions": "model",
+    "https://api.deepseek.com/v1/chat/completions": "model",
+    "https://api.together.xyz/v1/chat/completions": "model",
+    "https://api.perplexity.ai/chat/completions": "model",
+    "https://openrouter.ai/api/v1/chat/completions": "model",
+    "https://api.cohere.com/v2/chat": "model",
+    "https://api.cohere.com/v2/embed": "model",
+    "https://api.cohere.com/v2/rerank": "model",
+    "https://generativelanguage.googleapis.com/v1beta/models/": "model",
+    "http://localhost:11434/api/chat": "model",
+    "http://localhost:11434/api/generate": "model",
+    "http://localhost:11434/api/embeddings": "model",
+    "http://127.0.0.1:11434/api/": "model",
+}
+"""Addresses of search engines and models to which a question is posted: that writes nothing."""
+
+
+def _posted_to(given: Arguments) -> External:
+    """Return the contact of a POST: a write, unless the address is one that is only asked."""
+    address = given.positional[0] if given.positional else given.named.get("url", NONE)
+    addresses = strings_of(address)
+    found = {_asked(address) for address in addresses or ()}
+    return found.pop() if len(found) == 1 else "write"
+
+
+def _asked(address: str) -> External:
+    return next((kind for known, kind in _ASKED.items() if address.startswith(known)), "write")
 
 
 def _response(frame: Frame, atom: Typed, method: str, given: Arguments) -> Value:
@@ -214,8 +265,6 @@ _SDK: Final[Mapping[str, External]] = {
     "openai.resources.embeddings.AsyncEmbeddings.create": "model",
     "anthropic.resources.messages.messages.Messages.create": "model",
     "anthropic.resources.messages.messages.AsyncMessages.create": "model",
-    "tavily.tavily.TavilyClient.search": "read",
-    "tavily.async_tavily.AsyncTavilyClient.search": "read",
 }
 """Methods of SDK clients, by the class that stands under the name."""
 
@@ -231,7 +280,7 @@ def _sdk_method(frame: Frame, atom: Typed, method: str, given: Arguments) -> Val
     if issubclass(cls, SdkPart) and method in ("close", "with_options", "copy"):
         return NONE if method == "close" else frozenset({atom})
     external = _SDK.get(f"{library_name_of_class(cls)}.{method}")
-    if external is None:
+    if external is None or not is_librarys_method(frame, atom, method, frame.where(given.node)):
         return None
     used = frame.use(given.all, given.node)
     frame.escape(used, f"passed to .{method}()", frame.where(given.node))

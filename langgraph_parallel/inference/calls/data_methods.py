@@ -49,7 +49,7 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arg
             return found
     elif name in MUTATING_METHODS:
         return _mutating_method(frame, atom, name, given)
-    elif name not in READING_METHODS:
+    elif name not in READING_METHODS and not is_scalar(receiver):
         return unknown(frame, f"calls .{name}()", join(receiver, given.all), node)
     run_callbacks(frame, given)
     used = frame.use(given.all, node)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
-from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel, BaseLanguageModel, BaseLLM
 from langchain_core.output_parsers import (
     BaseOutputParser,
@@ -33,15 +32,15 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.passthrough import RunnableAssign, RunnablePick
 from langchain_core.tools import BaseTool, StructuredTool
-from langchain_core.vectorstores import VectorStore
 
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference.calls.handlers import call_hook, run_handlers
+from langgraph_parallel.inference.calls.plugged_code import run_plugged
 from langgraph_parallel.inference.calls.tables import (
     CHAIN_BUILDERS,
     CHAIN_CALLS,
     PROMPT_CALLS,
-    STORE_READS,
+    RUNS_ONCE,
 )
 from langgraph_parallel.inference.code.datamodel import (
     is_a,
@@ -50,6 +49,11 @@ from langgraph_parallel.inference.code.datamodel import (
     names_of,
     user_defined,
 )
+from langgraph_parallel.inference.code.services import (
+    CHANGING_RETRIEVERS,
+    is_from_library,
+    is_reading_tool,
+)
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_quiet
@@ -57,6 +61,7 @@ from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     MESSAGE,
     SCALAR,
+    WORLD,
     Data,
     Live,
     Object,
@@ -71,6 +76,7 @@ from langgraph_parallel.inference.machine.values import (
 from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.object_attributes import load_attr
 from langgraph_parallel.inference.objects.objects import Typed, class_of
+from langgraph_parallel.locations import world
 
 
 def is_runnable(obj: Any) -> bool:
@@ -90,11 +96,8 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
         return contact_of_model(frame, Live(obj), node)
     if is_a(obj, (BasePromptTemplate, BaseOutputParser)):
         return _contact_of_format(frame, obj, node)
-    if is_a(obj, BaseRetriever):
-        is_own = own_code_of(obj) or overrides(obj)
-        return None if is_own else frozenset({"read"})
-    if is_a(obj, BaseTool):
-        return contact_of_tool(obj)
+    if is_a(obj, (BaseRetriever, BaseTool)):
+        return _contact_of_asking(frame, obj, node)
     if is_a(obj, RunnablePick) or type(obj) is RunnablePassthrough:
         return frozenset() if getattr(obj, "func", None) is None else None
     parts = _parts(obj)
@@ -107,6 +110,25 @@ def contact_of(frame: Frame, obj: Any, node: ast.AST) -> frozenset[External] | N
             return None
         total |= contact
     return total
+
+
+def _contact_of_asking(
+    frame: Frame, obj: BaseRetriever | BaseTool, node: ast.AST
+) -> frozenset[External] | None:
+    """Run a retriever or a tool, with whatever of the user's hangs on it."""
+    hinted = contact_of_tool(obj) if isinstance(obj, BaseTool) else None
+    if hinted is not None:
+        return hinted
+    if own_code_of(obj) or _overrides(obj):
+        return None
+    cls = type(obj)
+    if is_a(obj, BaseTool):
+        known = is_reading_tool(cls) and is_from_library(cls)
+    else:
+        known = is_from_library(cls) and cls.__name__ not in CHANGING_RETRIEVERS
+    if cls.__name__.startswith("Wikipedia"):
+        frame.recorder.look(world("wikipedia"), frame.where(node))
+    return frozenset({"read"}) if known and run_plugged(frame, obj, node) else None
 
 
 def contact_of_model(frame: Frame, atom: Typed, node: ast.AST) -> frozenset[External]:
@@ -221,35 +243,42 @@ def is_plain_tool(tool: BaseTool) -> TypeGuard[StructuredTool]:
 
 
 _HINTS: Final = frozenset({"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
+_OPEN_BOOKS: Final = frozenset({"langchain_core.tools.retriever"})
 _BODIES: Final = ("_get_relevant_documents", "_aget_relevant_documents", "_run", "_arun")
 
 
 def own_code_of(obj: BaseRetriever | BaseTool) -> list[types.FunctionType | types.MethodType]:
-    """Return the user's functions that running a retriever or tool runs; empty when it has none."""
+    """Return the functions to be followed that running a retriever or tool runs, if there are any.
+
+    They are the user's, or those that LangChain makes around something of the user's.
+    """
     bodies = [getattr(obj, name, None) for name in ("func", "coroutine", *_BODIES)]
     return [
         body
         for body in bodies
         if isinstance(body, (types.FunctionType, types.MethodType))
-        and not is_library(body.__code__.co_filename)
+        and (not is_library(body.__code__.co_filename) or body.__module__ in _OPEN_BOOKS)
     ]
 
 
 def runs_more_than_its_body(obj: BaseRetriever | BaseTool) -> bool:
     """Tell whether a retriever or tool has handlers of errors or validators of the user's."""
     handlers = (getattr(obj, f"handle_{name}_error", None) for name in ("tool", "validation"))
-    return any(map(callable, handlers)) or overrides(obj)
+    return any(map(callable, handlers)) or _overrides(obj)
 
 
-def overrides(obj: BaseRetriever | BaseTool) -> bool:
+def overrides(cls: type, base: type) -> bool:
     """Tell whether the user's class has an own form of a method that runs around the body."""
-    base = BaseRetriever if is_a(obj, BaseRetriever) else BaseTool
     return any(
         hasattr(base, name) and name not in _BODIES and not is_library(code.co_filename)
-        for cls in type(obj).__mro__
-        for name, value in vars(cls).items()
+        for one in cls.__mro__
+        for name, value in vars(one).items()
         if (code := getattr(value, "__code__", None)) is not None
     )
+
+
+def _overrides(obj: BaseRetriever | BaseTool) -> bool:
+    return overrides(type(obj), BaseRetriever if is_a(obj, BaseRetriever) else BaseTool)
 
 
 def contact_of_class(cls: type) -> frozenset[External] | None:
@@ -260,6 +289,10 @@ def contact_of_class(cls: type) -> frozenset[External] | None:
         return frozenset({"model"})
     if issubclass(cls, (BasePromptTemplate, BaseOutputParser)):
         return frozenset() if cls.__module__.startswith("langchain_core.") else None
+    if issubclass(cls, BaseTool):
+        return frozenset({"read"}) if is_reading_tool(cls) else None
+    if issubclass(cls, BaseRetriever):
+        return None if cls.__name__ in CHANGING_RETRIEVERS else frozenset({"read"})
     return None
 
 
@@ -277,7 +310,8 @@ def gives_of(obj: Any) -> Value:
     if issubclass(cls, (JsonOutputParser, JsonOutputToolsParser, ListOutputParser)):
         return data()
     if issubclass(cls, BaseRetriever):
-        return fresh(plain=True)
+        # A store in memory gives the documents themselves that it holds.
+        return frozenset({Data(frozenset({WORLD}), own=True, plain=True)})
     if is_a(obj, RunnableBinding):
         return gives_of(obj.bound)
     if is_a(obj, RunnableWithFallbacks):
@@ -301,17 +335,6 @@ def describe_method(
     frame: Frame, receiver: Any, method: str, node: ast.AST
 ) -> tuple[frozenset[External], Value] | None:
     """Return what `receiver.method(...)` does and gives for a live LangChain object, or None."""
-    if is_a(receiver, BaseRetriever):
-        known = method in CHAIN_CALLS or method.endswith("get_relevant_documents")
-        known = known and not own_code_of(receiver) and not overrides(receiver)
-        return (frozenset({"read"}), fresh(plain=True)) if known else None
-    if is_a(receiver, VectorStore):
-        reads = method.lstrip("a") in STORE_READS or method.startswith("similarity_search")
-        own = user_defined(type(receiver))
-        return (frozenset({"read"}), fresh(plain=True)) if reads and not own else None
-    if is_a(receiver, Embeddings):
-        known = "embed_" in method and not user_defined(type(receiver))
-        return (frozenset({"model"}), fresh(plain=True)) if known else None
     if method in CHAIN_CALLS:
         external = contact_of(frame, receiver, node)
         return None if external is None else (external, calls_give(method, gives_of(receiver)))
@@ -324,7 +347,7 @@ def describe_method(
 
 def calls_give(method: str, one: Value) -> Value:
     """Return what a method that runs a runnable gives, where one run gives `one`."""
-    if method in ("invoke", "ainvoke", "predict", "apredict"):
+    if method in RUNS_ONCE or method in ("predict", "apredict"):
         return one
     if method in ("generate", "agenerate"):
         return tame()

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, TASK_CALL, Effects, declared_effects
 from langgraph_parallel.inference.calls.agents import make_agent
+from langgraph_parallel.inference.calls.following import follow_library
 from langgraph_parallel.inference.calls.functions import call_live
 from langgraph_parallel.inference.calls.handlers import log_to
 from langgraph_parallel.inference.code.callables import is_bridge
@@ -78,9 +79,10 @@ def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) 
     if function is _init_chat_model():
         frame.use(given.all, given.node)
         return frozenset({Chain(frozenset({"model"}), MESSAGE)})
-    logged = _log_call(frame, function, given)
-    if logged is not None:
-        return logged
+    for rule_for in (_log_call, follow_library):
+        found = rule_for(frame, function, given)
+        if found is not None:
+            return found
     return _call_async_helper(frame, function, given)
 
 

@@ -100,24 +100,29 @@ def _same_call(function: types.FunctionType, given: Arguments) -> Any:
     What a call does only depends on its arguments and on what only grows: when that grows, there
     is another pass. A function of the node's own may assign to variables of whoever calls it.
     """
-    if not all(_is_passive(value, 0) for value in (given.all, *given.named.values())):
+    if not all(is_passive(value, 0) for value in (given.all, *given.named.values())):
         return None
     return function, tuple(given.positional), frozenset(given.named.items()), given.unpacked
 
 
-def _is_passive(value: Value, depth: int) -> bool:
-    """Tell whether a value certainly holds no function that was defined in the node."""
+def is_passive(value: Value, depth: int) -> bool:
+    """Tell whether a value certainly holds no function that was defined in the node.
+
+    Args:
+        value: The value.
+        depth: How many containers it lies in.
+    """
     for atom in value:
         if isinstance(atom, (Cell, Made)):
             cell = atom if isinstance(atom, Cell) else atom.cell
             held = join(cell.rest, *cell.values.values())
-            if depth >= _DEEPEST_HELD or not _is_passive(held, depth + 1):
+            if depth >= _DEEPEST_HELD or not is_passive(held, depth + 1):
                 return False
         elif isinstance(atom, Data):
-            if atom.parts is not None and not _is_passive(atom.parts, depth + 1):
+            if atom.parts is not None and not is_passive(atom.parts, depth + 1):
                 return False
         elif isinstance(atom, Chain) and atom.steps is not None:
-            if depth >= _DEEPEST_HELD or not _is_passive(join(*atom.steps), depth + 1):
+            if depth >= _DEEPEST_HELD or not is_passive(join(*atom.steps), depth + 1):
                 return False
         elif not isinstance(atom, (Const, Opaque, Live, Object, State, Injected, Chain)):
             return False

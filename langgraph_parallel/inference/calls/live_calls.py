@@ -5,17 +5,25 @@ from __future__ import annotations
 import functools
 import random
 import types
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.inference.calls.builtin_calls import rule_of
 from langgraph_parallel.inference.calls.class_calls import call_class
 from langgraph_parallel.inference.calls.clients import client_call
+from langgraph_parallel.inference.calls.data_families import (
+    called_as,
+    data_function,
+    data_object_method,
+)
+from langgraph_parallel.inference.calls.databases import connect, read_frame
 from langgraph_parallel.inference.calls.external import is_runnable
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import apply_known, describe_call
 from langgraph_parallel.inference.calls.methods import method_of
-from langgraph_parallel.inference.calls.object_methods import call_builtin_method
+from langgraph_parallel.inference.calls.object_methods import call_builtin_method, known_method
 from langgraph_parallel.inference.calls.runnables import run_runnable
+from langgraph_parallel.inference.calls.screen import show
+from langgraph_parallel.inference.calls.services import service_function
 from langgraph_parallel.inference.calls.special_calls import special_call
 from langgraph_parallel.inference.calls.tasks import call_task
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
@@ -52,6 +60,9 @@ def _call_live(frame: Frame, atom: Live, given: Arguments) -> Value:
 def _call_instance(frame: Frame, atom: Typed, given: Arguments) -> Value:
     """Call an object by the `__call__` of its class."""
     cls = class_of(atom)
+    called = called_as(cls)
+    if called:
+        return data_object_method(frame, atom, called, given) or NOTHING
     found = find(cls, "__call__")
     if found is not None and is_users(found[1]):
         function = getattr(found[1], "__func__", found[1])
@@ -70,9 +81,10 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     known = describe_call(obj)
     if known is not None:
         return apply_known(frame, known, given.callee, given)
-    fetched = client_call(frame, obj, given)
-    if fetched is not None:
-        return fetched
+    for rule_for in _FUNCTIONS_OF_LIBRARIES:
+        found = rule_for(frame, obj, given)
+        if found is not None:
+            return found
     if is_a(obj, type):
         return call_class(frame, obj, given)
     if is_a(obj, (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)):
@@ -80,6 +92,12 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
     if is_a(obj, types.FunctionType):
         return call_function(frame, obj, given)
     return _call_wrapped(frame, obj, given)
+
+
+_FUNCTIONS_OF_LIBRARIES: Final = (
+    *(client_call, data_function, service_function, show, connect, read_frame),
+)
+"""The rules for functions of the libraries that are known by themselves."""
 
 
 def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
@@ -153,9 +171,19 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
             return frame.call(frame.live(function), inner)
     if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
+    if _is_of_its_class(obj):
+        known = known_method(frame, Live(receiver), obj.__name__, given)
+        if known is not None:
+            return known
     if is_a(receiver, random.Random):
         return _draw(frame, receiver, obj.__name__, given)
     return call_builtin_method(frame, Live(receiver), obj.__name__, given)
+
+
+def _is_of_its_class(obj: Any) -> bool:
+    """Tell whether a bound method is the one that its receiver's class defines under its name."""
+    found = find(type(obj.__self__), obj.__name__)
+    return found is not None and found[1] is getattr(obj, "__func__", found[1])
 
 
 def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -> Value:

@@ -13,6 +13,7 @@ from langgraph_parallel.inference.calls.data_methods import data_method
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.object_methods import object_method
 from langgraph_parallel.inference.calls.runnable_methods import chain_method
+from langgraph_parallel.inference.calls.screen import pretty_print
 from langgraph_parallel.inference.calls.writing import write_stream
 from langgraph_parallel.inference.code.datamodel import is_users
 from langgraph_parallel.inference.door.attributes import attribute_of, own_member
@@ -61,9 +62,17 @@ def _state_method(frame: Frame, atom: State, name: str, given: Arguments) -> Val
     return frame.call(attribute_of(frame, atom, name, given.node), given)
 
 
+def _data_method(frame: Frame, atom: Const | Data | Opaque, name: str, given: Arguments) -> Value:
+    is_known = not isinstance(atom, Opaque) or atom.tame
+    if name == "pretty_print" and is_known:
+        frame.use(frozenset({atom}), given.node)
+        return pretty_print(frame, given)
+    return data_method(frame, atom, name, given)
+
+
 _METHODS: Final[Mapping[type[Atom], Callable[[Frame, Any, str, Arguments], Value]]] = {
     State: _state_method,
-    **dict.fromkeys((Const, Data, Opaque), data_method),
+    **dict.fromkeys((Const, Data, Opaque), _data_method),
     Cell: cell_method,
     Chain: chain_method,
     Injected: _injected_method,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Any, Final
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from langgraph_parallel.inference.calls.clients import client_method, store_method
 from langgraph_parallel.inference.calls.construct import run_serializers
 from langgraph_parallel.inference.calls.container_methods import container_method
+from langgraph_parallel.inference.calls.data_families import (
+    class_data_method,
+    data_object_method,
+)
+from langgraph_parallel.inference.calls.databases import database_method
 from langgraph_parallel.inference.calls.external import (
     contact_of_class,
     contact_of_model,
@@ -19,13 +26,17 @@ from langgraph_parallel.inference.calls.external import (
     is_own_model,
     is_runnable,
 )
+from langgraph_parallel.inference.calls.following import follow_library
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
 from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.own_runnables import own_object_method
 from langgraph_parallel.inference.calls.runnable_methods import (
     chain_method,
     class_method,
     runnable_method,
 )
+from langgraph_parallel.inference.calls.screen import console_method, pretty_print
+from langgraph_parallel.inference.calls.services import service_class_method, service_method
 from langgraph_parallel.inference.calls.tables import READING_METHODS
 from langgraph_parallel.inference.calls.tasks import future_method
 from langgraph_parallel.inference.code.datamodel import (
@@ -74,14 +85,13 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
         found = _live_method(frame, atom.obj, name, given)
         if found is not None:
             return found
-    if isinstance(atom, Made) and atom.cls is FUTURE:
-        found = future_method(frame, atom, name, given)
-        if found is not None:
-            return found
-    known = client_method(frame, atom, name, given)
+    known = known_method(frame, atom, name, given)
     if known is not None:
         return known
     cls = class_of(atom)
+    if issubclass(cls, BaseMessage) and name == "pretty_print" and not user_defined(cls):
+        frame.use(frozenset({atom}), given.node)
+        return pretty_print(frame, given)
     if isinstance(atom, Object) and issubclass(cls, logging.Logger) and not user_defined(cls):
         return _log(frame, logging.getLogger(), given)
     if isinstance(atom, Object) and issubclass(cls, Runnable):
@@ -93,6 +103,27 @@ def object_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Val
         contact = contact_of_model(frame, atom, given.node)
         return chain_method(frame, Chain(contact, gives_of(cls)), name, given)
     return frame.call(load_attr(frame, atom, name, given.node), given)
+
+
+def _of_future(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | None:
+    is_future = isinstance(atom, Made) and atom.cls is FUTURE
+    return future_method(frame, atom, name, given) if is_future else None  # type: ignore[arg-type]
+
+
+_RULES: Final = (
+    *(_of_future, client_method, data_object_method, service_method, own_object_method),
+    *(console_method, database_method),
+)
+"""The rules for methods of the classes of libraries that are known by themselves."""
+
+
+def known_method(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | None:
+    """Return what a method of a known class of a library gives; None for any other."""
+    for rule_for in _RULES:
+        found = rule_for(frame, atom, name, given)
+        if found is not None:
+            return found
+    return None
 
 
 def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Value | None:
@@ -111,7 +142,11 @@ def _live_method(frame: Frame, receiver: Any, name: str, given: Arguments) -> Va
     if is_a(receiver, framework().stores) and not is_own:
         return store_method(frame, name, given)
     if is_a(receiver, type):
-        return class_method(frame, receiver, name, given)
+        for rule_for in (class_data_method, service_class_method, class_method):
+            found = rule_for(frame, receiver, name, given)
+            if found is not None:
+                return found
+        return None
     if is_runnable(receiver):
         return runnable_method(frame, receiver, name, given)
     return None
@@ -148,7 +183,18 @@ def call_builtin_method(frame: Frame, atom: Typed, name: str, given: Arguments) 
     base = _defining(class_of(atom), name)
     if base is not None and is_gentle(base):
         return _gentle_method(frame, atom, name, given)
-    return unknown(frame, f"calls .{name}()", involved, node)
+    found = _follow(frame, atom, name, given)
+    return unknown(frame, f"calls .{name}()", involved, node) if found is None else found
+
+
+def _follow(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | None:
+    """Follow a method that a library has written in Python; None when that does not work."""
+    defined = find(class_of(atom), name)
+    if defined is None or is_a(defined[1], (staticmethod, classmethod)):
+        return None
+    if isinstance(atom, Live) and atom.obj is sys.stdin:
+        return None  # whatever stands there now, it asks somebody
+    return follow_library(frame, defined[1], given.after(frozenset({atom})))
 
 
 def _defining(cls: type, name: str) -> type | None:

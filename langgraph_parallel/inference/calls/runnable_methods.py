@@ -25,6 +25,7 @@ from langgraph_parallel.inference.calls.external import (
 from langgraph_parallel.inference.calls.graphs import graph_method, graph_result
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
 from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.plugged_code import run_given
 from langgraph_parallel.inference.calls.runnables import run_chain
 from langgraph_parallel.inference.calls.tables import PROMPT_CALLS, RUNS_LATER
 from langgraph_parallel.inference.code.datamodel import is_a, user_defined
@@ -227,6 +228,8 @@ def class_method(frame: Frame, cls: type, name: str, given: Arguments) -> Value 
         return None if added is None else frozenset({added})
     external = contact_of_class(cls)
     if external is not None and not issubclass(cls, BaseLanguageModel):
+        if not run_given(frame, given):
+            return None
         frame.escape(given.all, f"passed to .{name}()", frame.where(given.node))
         return frozenset({Chain(external, gives_of(cls))})
     if issubclass(cls, BaseModel) and name in (

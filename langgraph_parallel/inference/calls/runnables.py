@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from langchain_core.language_models import BaseLanguageModel
@@ -364,8 +365,22 @@ def _run_library_functions(
     return made or data()
 
 
-def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: ast.AST) -> Value:
-    """Run a retriever or tool: by its annotations, else by the user's code in it."""
+def run_tool(
+    frame: Frame,
+    obj: BaseRetriever | BaseTool,
+    value: Value,
+    node: ast.AST,
+    injected: Mapping[str, Value] = _NOTHING_BOUND,
+) -> Value:
+    """Run a retriever or tool: by its annotations, else by the user's code in it.
+
+    Args:
+        frame: Where it is run.
+        obj: The retriever or tool.
+        value: What it is given.
+        node: The place.
+        injected: Arguments that are filled in, whatever a model says.
+    """
     external, bodies = contact_of(frame, obj, node), own_code_of(obj)
     if external is not None or not bodies or runs_more_than_its_body(obj):
         return _run_listed(frame, obj, value, node)
@@ -382,6 +397,8 @@ def _run_own(frame: Frame, obj: BaseRetriever | BaseTool, value: Value, node: as
     for body in bodies:
         given = join(anything, data(roots_of(used)) if quiet else NOTHING)
         arguments = arguments_of_tool(body, given, node)
+        if injected:
+            arguments = replace(arguments, named={**arguments.named, **injected})
         found = join(found, frame.call(frozenset({Live(body)}), arguments))
     return join(found, tame(union(roots_of(value), frame.recorder.leaked)))
 
@@ -395,6 +412,6 @@ _RULES: Final[dict[Any, Callable[..., Value]]] = {
     RunnableBinding: _run_binding,
     BasePromptTemplate: _run_prompt,
     BaseOutputParser: _run_parser,
-    BaseRetriever: _run_own,
-    BaseTool: _run_own,
+    BaseRetriever: run_tool,
+    BaseTool: run_tool,
 }

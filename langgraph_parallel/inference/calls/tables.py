@@ -280,10 +280,15 @@ MUTATING_METHODS: Final = frozenset(
 )
 """Methods of built-in containers that change the receiver."""
 
-CHAIN_CALLS: Final = frozenset(
+RUNS_ONCE: Final = frozenset(
+    {
+        *("invoke", "ainvoke", "run", "arun", "get_relevant_documents"),
+        "aget_relevant_documents",
+    }
+)
+"""Methods that run a runnable, a tool or a retriever once and give what it gives."""
+CHAIN_CALLS: Final = RUNS_ONCE | frozenset(
     [
-        "invoke",
-        "ainvoke",
         "stream",
         "astream",
         "batch",
@@ -338,5 +343,3 @@ PROMPT_CALLS: Final = frozenset(
         "parse",
     ]
 )
-
-STORE_READS: Final = frozenset(["similarity_search", "max_marginal_relevance_search", "search"])

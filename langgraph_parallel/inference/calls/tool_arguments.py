@@ -13,6 +13,7 @@ import types
 from typing import Any, get_args
 
 from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.values import (
@@ -41,10 +42,13 @@ def arguments_of_tool(body: Any, anything: Value, node: ast.AST) -> Arguments:
     code = getattr(function, "__code__", None)
     hints = hints_of(function)
     filled = {name: _filled(hint, anything) for name, hint in hints.items()}
-    if code is None or not any(filled.values()):
+    # What LangChain fills in for its own functions is no business of a model.
+    is_own = code is None or not is_library(code.co_filename)
+    if code is None or (is_own and not any(filled.values())):
         return Arguments(node, unpacked=anything)
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[1 if is_a(body, types.MethodType) else 0 : count]
+    names = tuple(name for name in names if is_own or name != "callbacks")
     named = {name: filled.get(name) or anything for name in names}
     rest = anything if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS) else NOTHING
     return Arguments(node, named=named, unpacked=rest)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from langgraph_parallel.inference.code.datamodel import find, is_users, user_defined
+from langgraph_parallel.inference.code.family_tables import Connection
 from langgraph_parallel.inference.code.sdk import SdkPart
+from langgraph_parallel.inference.code.services import service_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     GIVEN,
@@ -49,6 +51,7 @@ _QUIET_MANAGERS: Final[Mapping[str, bool]] = {
     "_io.BufferedReader": True,
     "_io.StringIO": True,
     "_io.BytesIO": True,
+    f"{Connection.__module__}.{Connection.__qualname__}": True,
 }
 """Library classes whose instances, as context managers, only let a thing be used by one at a time
 or close it at the end; and whether `as` gives the thing itself."""
@@ -70,6 +73,8 @@ def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
         known = _QUIET_MANAGERS.get(f"{cls.__module__}.{cls.__qualname__}")
         if known is not None and not user_defined(cls):
             return given if known else NONE
+        if service_of(cls) is not None:
+            return given
         for name in ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__"):
             found = find(cls, name)
             if found is not None and not is_users(found[1]):

@@ -13,6 +13,7 @@ from langgraph_parallel.inference.machine.values import (
     MESSAGE,
     NONE,
     SCALAR,
+    STATE,
     Chain,
     Data,
     Injected,
@@ -80,7 +81,7 @@ _HANDED_DATA: Final = frozenset({Data(frozenset({GIVEN}))})
 _TAME: Final = tame(frozenset({GIVEN}))
 _PARTS: Final[Mapping[str, Mapping[str, Value]]] = {
     "tool_runtime": {
-        "state": _TAME,
+        "state": STATE,
         "context": opaque(frozenset({GIVEN})),
         "tool_call_id": SCALAR,
         **{part: frozenset({Injected(part)}) for part in ("store", "stream_writer", "config")},

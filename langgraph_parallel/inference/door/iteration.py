@@ -39,6 +39,7 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    family_of_object,
     is_container,
     is_instance,
     look_at_object,
@@ -161,6 +162,8 @@ def _iterate_typed(
     frame: Frame, atom: Typed, node: ast.AST, *, is_async: bool, depth: int = 0
 ) -> Value:
     where = frame.where(node)
+    if family_of_object(atom) is not None:
+        return run_special(frame, atom, "__iter__", (), node)
     if isinstance(atom, Live) and type(atom.obj) in (*ITERATORS, itertools.count):
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
         frame.recorder.look(ANYWHERE, where)

@@ -49,6 +49,7 @@ from langgraph_parallel.inference.objects.held import MAPPINGS, held_items, plac
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     class_of,
+    family_of_object,
     is_container,
     is_instance,
     look_at_object,
@@ -226,6 +227,8 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
 
 
 def _compares_by_identity(atom: Typed, operation: str) -> bool:
+    if family_of_object(atom) is not None:
+        return False
     names = ("__ne__", "__eq__") if operation == "__ne__" else (operation,)
     found = [find(class_of(atom), name) for name in names]
     return all(one is None or one[0] is object for one in found)

@@ -26,11 +26,14 @@ from typing import (
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
+from langgraph.graph.message import add_messages
 from pydantic import BaseModel
 from typing_extensions import ReadOnly, get_type_hints, is_typeddict
 
 from langgraph_parallel.effects import Keys
+from langgraph_parallel.inference.code.families import family_of
 from langgraph_parallel.inference.code.framework import framework
+from langgraph_parallel.inference.code.services import service_of
 from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.values import (
     NONE,
@@ -61,7 +64,7 @@ def value_of_annotation(annotation: Any, roots: Keys) -> Value:
 
 
 def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
-    annotation = strip(annotation)
+    annotation = list[BaseMessage] if _holds_messages(annotation) else strip(annotation)
     if annotation is None or annotation is type(None):
         return NONE
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -81,9 +84,19 @@ def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
         return _container(kind, inner, roots, depth)
     if is_typeddict(kind):
         return _container(dict, tuple(hints_of(kind).values()), roots, depth)
-    if dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel):
+    is_made_of_fields = dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel)
+    if is_made_of_fields or family_of(kind) is not None or service_of(kind) is not None:
         return frozenset({Object(kind, roots)})
     return frozenset({Opaque(roots, spent=kind is object or hasattr(kind, "__next__"))})
+
+
+def _holds_messages(annotation: Any) -> bool:
+    """Tell whether the reducer of a key makes messages of all that is put into its list."""
+    while get_origin(annotation) in _WRAPPERS:
+        if any(part is add_messages for part in getattr(annotation, "__metadata__", ())):
+            return get_origin(strip(annotation)) in (list, None)
+        annotation = get_args(annotation)[0]
+    return False
 
 
 def _container(kind: Any, inner: tuple[Any, ...], roots: Keys, depth: int) -> Value:

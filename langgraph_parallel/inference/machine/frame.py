@@ -15,6 +15,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from langgraph_parallel.effects import ALL, Keys, union
 from langgraph_parallel.inference.code.datamodel import is_constant
+from langgraph_parallel.inference.code.families import (
+    family_of,
+)
 from langgraph_parallel.inference.code.source import Source
 from langgraph_parallel.inference.machine.acting import acts
 from langgraph_parallel.inference.machine.annotations import value_of_annotation
@@ -274,7 +277,8 @@ class Frame:
     def leak(self, value: Value) -> None:
         """Record that `value` was put into a container of which nothing else is known."""
         self.recorder.leaked = union(self.recorder.leaked, roots_of(value))
-        self.recorder.leaked_opaque = self.recorder.leaked_opaque or not is_deep(value)
+        others = frozenset(atom for atom in value if not _is_library_data(atom))
+        self.recorder.leaked_opaque = self.recorder.leaked_opaque or not is_deep(others)
 
     def escape(self, value: Value, why: str, where: str) -> Keys:
         """Give up following `value`; return what may be reached through it."""
@@ -329,6 +333,11 @@ def join_envs(*envs: Env | None) -> Env | None:
         return None
     names = frozenset().union(*arriving)
     return {name: join(*(env.get(name, NOTHING) for env in arriving)) for name in names}
+
+
+def _is_library_data(atom: Atom) -> bool:
+    """Tell whether something is a table, a page or the like, which holds nothing but data."""
+    return isinstance(atom, Object) and family_of(atom.cls) is not None
 
 
 def _known_parts(atom: Atom) -> Value | None:

@@ -100,6 +100,8 @@ class Recorder:
     """The exceptions that the code makes and raises; a handler may catch any of them."""
     trail: list[Any] = field(default_factory=list)
     """Helpers being followed: a recursive call is not followed again."""
+    is_trial: bool = False
+    """True while it is only found out whether code of a library can be followed."""
     cuts: int = 0
     """How often something was not followed because it is being followed already."""
     known_calls: dict[Any, Value] = field(default_factory=dict)

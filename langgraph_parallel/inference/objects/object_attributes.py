@@ -21,7 +21,16 @@ from langgraph_parallel.inference.code.datamodel import (
     is_users,
     mro_of,
 )
+from langgraph_parallel.inference.code.families import (
+    class_of_attribute,
+    holds_objects,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    PANDAS,
+)
 from langgraph_parallel.inference.code.gentle import is_gentle
+from langgraph_parallel.inference.code.imports import name_in
+from langgraph_parallel.inference.code.services import asks_by_property, service_of
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import rooted
@@ -33,10 +42,12 @@ from langgraph_parallel.inference.machine.values import (
     Live,
     Made,
     Method,
+    Object,
     Value,
     const,
     join,
     opaque,
+    tame,
 )
 from langgraph_parallel.inference.objects.held import held_part, place_of
 from langgraph_parallel.inference.objects.objects import (
@@ -51,6 +62,7 @@ from langgraph_parallel.inference.objects.objects import (
     look_at_object,
     roots_of_object,
 )
+from langgraph_parallel.inference.objects.plugged import brings_code
 from langgraph_parallel.locations import HANDLERS, Location
 
 
@@ -68,6 +80,11 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
         return unknown(frame, f"looks up .{name}", frozenset({atom}), node)
     if (hook := find(cls, "__getattribute__")) is not None and is_users(hook[1]):
         return call_method(frame, atom, hook[1], (const(name),), node)
+    data_class = class_of_attribute(cls, name)
+    if data_class is not None and not (isinstance(atom, Live) and holds_objects(atom.obj)):
+        look_at_object(frame, atom, where)
+        is_text = data_class is str
+        return SCALAR if is_text else frozenset({Object(data_class, roots_of_object(atom))})
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):
@@ -122,7 +139,7 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         if is_users(descriptor):
             return frame.call(frame.live(descriptor.fget), Arguments(node, (frozenset({atom}),)))
         look_at_object(frame, atom, where)
-        return rooted(_promised(atom, name), roots_of_object(atom))
+        return rooted(_promised(frame, atom, name, where), roots_of_object(atom))
     if is_a(descriptor, types.MemberDescriptorType):
         return _slot(frame, atom, name, descriptor, where)
     if is_a(descriptor, types.GetSetDescriptorType):
@@ -150,8 +167,11 @@ _TEXTS: Final = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})
 """What functions and classes say about themselves."""
 
 
-def _promised(atom: Typed, name: str) -> Value:
+def _promised(frame: Frame, atom: Typed, name: str, where: str) -> Value:
     """Return what a property of a library's class gives: by its annotation, else anything."""
+    if asks_by_property(class_of(atom)):
+        frame.recorder.contact("read", f"looks up .{name}, which is fetched", where)
+        return frozenset({Object(PANDAS.made)})
     found = find(class_of(atom), name)
     getter = getattr(found[1], "fget", None) if found else None
     hint = hints_of(getter).get("return", MISSING) if getter is not None else MISSING
@@ -233,7 +253,8 @@ def _not_found(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
         return WORLDLY if content == "seen" else frame.as_content(content, NOTHING)
     if isinstance(atom, Made):
         return opaque(roots_of_object(atom)) if atom.cell.open or hook is not None else NOTHING
-    return opaque(roots_of_object(atom))
+    roots = roots_of_object(atom)
+    return tame(roots) if service_of(atom.cls) is not None else opaque(roots)
 
 
 def _module_attribute(frame: Frame, module: types.ModuleType, name: str, node: ast.AST) -> Value:
@@ -243,6 +264,9 @@ def _module_attribute(frame: Frame, module: types.ModuleType, name: str, node: a
     if name in namespace:
         return frame.held(place, namespace[name], where)
     hook = namespace.get("__getattr__")
+    lazy = MISSING if hook is None else name_in(module, name)
+    if lazy is not MISSING:
+        return frame.held(place, lazy, where)
     if hook is not None:
         return frame.call(frame.live(hook), Arguments(node, (const(name),)))
     frame.recorder.look(place, where)
@@ -303,6 +327,9 @@ def store_attr(
         unknown(
             frame, "gives an object the attributes of another", join(frozenset({atom}), value), node
         )
+        return
+    if brings_code(cls, value):
+        unknown(frame, f"gives a {cls.__name__} a .{name}", value, node)
         return
     hook = find(cls, "__setattr__")
     if hooks and hook is not None and is_users(hook[1]):

@@ -14,7 +14,14 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from langgraph_parallel.effects import ALL, Keys
-from langgraph_parallel.inference.code.datamodel import mro_of, user_defined
+from langgraph_parallel.inference.code.datamodel import instance_dict, mro_of, user_defined
+from langgraph_parallel.inference.code.families import (
+    family_of,
+    holds_objects,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    Family,
+)
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
@@ -105,6 +112,24 @@ def keeps_class(frame: Frame, atom: Typed, where: str) -> bool:
     return (
         frame.recorder.look(place_of(frame, atom.obj, ".__class__"), where, by_name=True) == "seen"
     )
+
+
+def is_librarys_method(frame: Frame, atom: Typed, name: str, where: str) -> bool:
+    """Tell whether a method is the one of its class: nobody has put another one in its place."""
+    if isinstance(atom, Live):
+        place = place_of(frame, atom.obj, f".{name}")
+        is_own = name in instance_dict(atom.obj)
+        if is_own or frame.recorder.look(place, where, by_name=True) != "seen":
+            return False
+    return keeps_class(frame, atom, where) and is_as_seen(frame, class_of(atom), (name,), where)
+
+
+def family_of_object(atom: Typed) -> Family | None:
+    """Return the family of data that an object belongs to; None where it may hold other things."""
+    family = family_of(class_of(atom))
+    if family is not None and isinstance(atom, Live) and holds_objects(atom.obj):
+        return None
+    return family
 
 
 def is_users_object(obj: Any) -> bool:

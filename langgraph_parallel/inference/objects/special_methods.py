@@ -6,6 +6,7 @@ import ast
 import types
 from typing import Any, Final
 
+from langgraph_parallel.effects import union
 from langgraph_parallel.inference.code.datamodel import (
     FALLBACKS,
     MUTATING,
@@ -20,6 +21,14 @@ from langgraph_parallel.inference.code.datamodel import (
     special_methods,
     user_defined,
 )
+from langgraph_parallel.inference.code.families import (
+    class_of_operation,
+    is_copy,
+    is_mask,
+)
+from langgraph_parallel.inference.code.family_tables import (
+    Family,
+)
 from langgraph_parallel.inference.code.gentle import is_gentle
 from langgraph_parallel.inference.machine.annotations import hints_of, value_of_annotation
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -28,12 +37,14 @@ from langgraph_parallel.inference.machine.values import (
     NOTHING,
     SCALAR,
     WORLD,
+    Data,
     Live,
     Made,
     Object,
     Value,
     join,
     opaque,
+    roots_of,
 )
 from langgraph_parallel.inference.objects.object_attributes import load_attr
 from langgraph_parallel.inference.objects.objects import (
@@ -43,6 +54,7 @@ from langgraph_parallel.inference.objects.objects import (
     call_method,
     change_object,
     class_of,
+    family_of_object,
     is_as_seen,
     is_users_object,
     keeps_class,
@@ -59,6 +71,9 @@ def run_special(
     node: ast.AST,
 ) -> Value:
     """Return what Python's special methods for an operation give; empty when there are none."""
+    family = family_of_object(atom)
+    if family is not None:
+        return _run_on_data(frame, atom, family, operation, operands, node)
     found: Value = NOTHING
     where, names = frame.where(node), FALLBACKS.get(operation, (operation,))
     if not (keeps_class(frame, atom, where) and is_as_seen(frame, class_of(atom), names, where)):
@@ -69,6 +84,47 @@ def run_special(
             continue  # `__hash__ = None`: it raises
         found = join(found, _run_found(frame, atom, operation, base, attribute, operands, node))
     return found
+
+
+def _run_on_data(
+    frame: Frame,
+    atom: Typed,
+    family: Family,
+    operation: str,
+    operands: tuple[Value, ...],
+    node: ast.AST,
+) -> Value:
+    """Run an operation on a table, an array or a page: what comes out is of the same family."""
+    where, given = frame.where(node), join(*operands)
+    used = frame.use(given, node)
+    look_at_object(frame, atom, where)
+    if operation in _GIVES_SCALAR:
+        return SCALAR
+    if operation in MUTATING:
+        frame.escape(given, "stored", where)
+        if not is_copy(class_of(atom)):
+            change_object(frame, atom, None, where, given)
+    roots = union(roots_of_object(atom), roots_of(used))
+    by_mask = operation == "__getitem__" and _picks_rows(given)
+    made = class_of_operation(family, operation, by_mask=by_mask)
+    if operation in MUTATING and isinstance(atom, Object):
+        made = atom.cls
+    return frozenset({Object(made, roots)})
+
+
+def _picks_rows(index: Value) -> bool:
+    """Tell whether an index is what a comparison of a whole table gives."""
+    masks = [atom for atom in index if isinstance(atom, Object) and is_mask(atom.cls)]
+    rest = index - frozenset(masks)
+    return bool(masks) and all(isinstance(atom, Data) and atom.scalar for atom in rest)
+
+
+_GIVES_SCALAR: Final = frozenset(
+    {
+        *("__str__", "__repr__", "__format__", "__bool__", "__len__", "__hash__", "__contains__"),
+        *("__int__", "__float__", "__index__", "__complex__", "__bytes__", "__length_hint__"),
+    }
+)
 
 
 def _run_found(
@@ -156,6 +212,8 @@ def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     """Let something look at all of an object: any of its special methods may run."""
     look_at_object(frame, atom, frame.where(node))
     if isinstance(atom, Live) and is_a(atom.obj, types.FunctionType):
+        return
+    if family_of_object(atom) is not None:
         return
     if isinstance(atom, Live) and is_a(atom.obj, type) and not user_defined(type(atom.obj)):
         return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.util
-import sys
 
+from langgraph_parallel.inference.code.datamodel import MISSING
+from langgraph_parallel.inference.code.imports import module_named, name_in
 from langgraph_parallel.inference.machine.frame import Frame, statement
 from langgraph_parallel.inference.machine.recorder import GiveUpError
 from langgraph_parallel.inference.machine.values import WORLD, Live, Value, opaque
@@ -17,6 +17,7 @@ def _import(frame: Frame, node: ast.Import) -> None:
     for alias in node.names:
         name = alias.name if alias.asname else alias.name.split(".")[0]
         bound = alias.asname or name
+        module_named(alias.name)
         frame.bind(bound, _module(frame, name, node))
 
 
@@ -28,18 +29,18 @@ def _import_from(frame: Frame, node: ast.ImportFrom) -> None:
         name = importlib.util.resolve_name(relative, package)
     except (ImportError, ValueError):
         name = ""
-    module = sys.modules.get(name)
+    module = module_named(name)
     for alias in node.names:
         if alias.name == "*":
             msg = "it imports *"
             raise GiveUpError(msg)
-        known = module is not None and alias.name in vars(module)
-        value = frame.live(vars(module)[alias.name]) if known else _module(frame, "", node)
+        found = MISSING if module is None else name_in(module, alias.name)
+        value = _module(frame, "", node) if found is MISSING else frame.live(found)
         frame.bind(alias.asname or alias.name, value)
 
 
 def _module(frame: Frame, name: str, node: ast.stmt) -> Value:
-    module = sys.modules.get(name)
+    module = module_named(name)
     if module is not None:
         return frozenset({Live(module)})
     frame.recorder.contact("unknown", "imports a module not loaded yet", frame.where(node))
