@@ -121,6 +121,7 @@ def _runnable_effects(runnable: Any, shape: Shape, trusts_calls: bool, memory: M
             if before == recorder.settled_by and not recorder.grown:
                 return effects_of(Outcome(recorder, returned))
     except Exception as error:
+        memory.open_world()
         return _unanalyzed(error)
     return Effects.top(Evidence(what="not analyzed: its data flow does not settle"))
 
@@ -227,11 +228,14 @@ def _static_effects(
     try:
         outcome = _interpret(function, shape, trusts_calls, memory, schema)
     except RecursionError:
+        memory.open_world()
         return Effects.top(Evidence(what="not analyzed: the code is nested too deeply"))
     except Exception as error:
         # Looking at live objects may run code of theirs, which may raise anything.
+        memory.open_world()
         return _unanalyzed(error)
     if outcome is None:
+        memory.open_world()
         return Effects.top(Evidence(what="its source code is not available"))
     effects = effects_of(outcome)
     coerced = read_by_coercion(schema, shape.keys)

@@ -34,6 +34,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.objects.any_class import attribute_of_any
 from langgraph_parallel.inference.objects.object_attributes import (
     delete_attr,
     load_attr,
@@ -68,7 +69,9 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, Injected):
         return injected_part(frame, atom, frozenset({name}), node)
     if isinstance(atom, Opaque) and not atom.tame:
-        return unknown(frame, f"looks up .{name} of an unknown type", given, node)
+        found = attribute_of_any(frame, atom, name, node)
+        what = f"looks up .{name} of an unknown type"
+        return unknown(frame, what, given, node) if found is None else found
     if isinstance(atom, (Data, Opaque)):
         look_behind(frame, atom, node)
         return SCALAR if isinstance(atom, Data) and atom.scalar else frame.part_of(given)

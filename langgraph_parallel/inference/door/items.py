@@ -42,6 +42,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
+from langgraph_parallel.inference.objects.any_class import item_of_any
 from langgraph_parallel.inference.objects.held import MAPPINGS, held_item, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
@@ -79,6 +80,9 @@ def item_of(frame: Frame, atom: Atom, index: Value, node: ast.AST) -> Value:
     if isinstance(atom, (Made, Object)):
         return _item_of_object(frame, atom, index, node)
     if isinstance(atom, Opaque) and not atom.tame:
+        found = item_of_any(frame, atom, index, node)
+        if found is not None:
+            return found
         return unknown(frame, "takes an item of an unknown type", join(given, index), node)
     if isinstance(atom, (Data, Opaque)):
         return _item_of_data(frame, atom, index, node)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import enum
 import itertools
+import os
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.code.datamodel import (
@@ -45,7 +47,7 @@ from langgraph_parallel.inference.objects.objects import (
     look_behind,
 )
 from langgraph_parallel.inference.objects.special_methods import run_special
-from langgraph_parallel.locations import ANYWHERE
+from langgraph_parallel.locations import ANYWHERE, world
 
 
 def _world(*values: Value) -> Value:
@@ -81,6 +83,8 @@ def _entries_of(frame: Frame, atom: Atom, node: ast.AST) -> Value:
 
 
 def _entries_of_instance(frame: Frame, atom: Typed, node: ast.AST) -> Value:
+    if isinstance(atom, Live) and atom.obj is os.environ:
+        return iterate(frame, frozenset({atom}), node)
     hook = find(class_of(atom), "keys")
     given = frozenset({atom})
     if hook is not None and is_users(hook[1]):
@@ -164,6 +168,12 @@ def _iterate_typed(
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
         frame.recorder.look(ANYWHERE, where)
         return SCALAR if type(atom.obj).__name__ == "count" else _world()
+    if isinstance(atom, Live) and not user_defined(type(atom.obj)):
+        if is_a(atom.obj, enum.EnumMeta):
+            return join(*(frame.live(member) for member in atom.obj._member_map_.values()))
+        if atom.obj is os.environ:
+            frame.recorder.look(world("environment"), where)
+            return SCALAR
     first, then = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
     made = run_special(frame, atom, first, (), node)
     look_at_object(frame, atom, where)

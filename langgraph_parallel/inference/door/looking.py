@@ -24,6 +24,7 @@ from langgraph_parallel.inference.machine.values import (
     Value,
     roots_of,
 )
+from langgraph_parallel.inference.objects.any_class import look_at_any
 from langgraph_parallel.inference.objects.held import CONTAINERS, held_items, held_keys
 from langgraph_parallel.inference.objects.objects import Typed, class_of, look_behind
 from langgraph_parallel.inference.objects.special_methods import use_object
@@ -52,7 +53,8 @@ def _use_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
 def _use_opaque(frame: Frame, atom: Opaque, node: ast.AST) -> Value:
     given = frozenset({atom})
     if not atom.tame:
-        unknown(frame, "looks at an object of unknown type", given, node)
+        if not look_at_any(frame, atom, node):
+            unknown(frame, "looks at an object of unknown type", given, node)
     elif atom.roots is ALL or WORLD in atom.roots:
         frame.recorder.look(ANYWHERE, frame.where(node))
     return given

@@ -45,6 +45,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
+from langgraph_parallel.inference.objects.any_class import look_at_any, operate_on_any
 from langgraph_parallel.inference.objects.held import MAPPINGS, held_items, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
@@ -70,6 +71,12 @@ _OF_PARTS: Final = frozenset(
 """Operations of one operand by which a built-in container looks at its parts."""
 
 
+_GIVE_SCALARS: Final = frozenset(
+    {"__str__", "__repr__", "__format__", "__hash__", "__len__", "__bool__", "__bytes__"}
+    | {"__int__", "__float__", "__complex__", "__index__"}
+)
+
+
 def _unary(frame: Frame, operation: str, atom: Atom, node: ast.AST) -> Value:
     given = frozenset({atom})
     if is_instance(atom):
@@ -80,7 +87,9 @@ def _unary(frame: Frame, operation: str, atom: Atom, node: ast.AST) -> Value:
         use_state(frame, node)
     elif isinstance(atom, (State, Opaque)) or operation in _OF_PARTS:
         if isinstance(atom, Opaque) and not atom.tame:
-            return unknown(frame, f"runs {operation} of an unknown type", given, node)
+            if operation == "__bytes__" or not look_at_any(frame, atom, node):
+                return unknown(frame, f"runs {operation} of an unknown type", given, node)
+            return SCALAR if operation in _GIVE_SCALARS else opaque(atom.roots)
         frame.use(given, node)
     elif isinstance(atom, Live):
         frame.recorder.look(place_of(frame, atom.obj), frame.where(node))
@@ -114,8 +123,11 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
         if is_instance(atom):
             found = join(found, _operator(frame, atom, operation_of, other, node))
         elif isinstance(atom, Opaque) and not atom.tame:
-            what = f"runs {operation_of} of an unknown type"
-            found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
+            computed = operate_on_any(frame, atom, operation_of, other, node)
+            if computed is None:
+                what = f"runs {operation_of} of an unknown type"
+                computed = unknown(frame, what, join(frozenset({atom}), other), node)
+            found = join(found, computed)
         elif is_container(atom):
             items = held_items(frame, atom.obj, where)
             plain = type(atom.obj) in MAPPINGS
@@ -161,6 +173,7 @@ def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
             _extend_cell(frame, atom, right, node)
             found = join(found, frozenset({atom}))
         elif not is_immutable(atom):
+            iterate(frame, frozenset(a for a in right if isinstance(a, Opaque)), node)
             frame.leak(right)
             if not (isinstance(atom, Data) and atom.own):
                 frame.escape(right, "added in place", where)
@@ -218,8 +231,9 @@ def compare(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
                 continue
             found = join(found, _operator(frame, atom, done, other, node))
         elif isinstance(atom, Opaque) and not atom.tame:
-            what = f"runs {done} of an unknown type"
-            found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
+            if not look_at_any(frame, atom, node):
+                what = f"runs {done} of an unknown type"
+                found = join(found, unknown(frame, what, join(frozenset({atom}), other), node))
         else:
             frame.use(frozenset({atom}), node)
     return join(found, SCALAR)
@@ -247,6 +261,9 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
         elif isinstance(atom, Cell) and atom.spread:
             from_state(frame, item, node)
             frame.use(item, node)
+        elif isinstance(atom, Opaque):
+            frame.use(item, node)
+            iterate(frame, frozenset({atom}), node)  # it may be an iterator
         elif isinstance(atom, Data) and atom.deep and is_scalar(item):
             _unary(frame, "__len__", atom, node)
         else:

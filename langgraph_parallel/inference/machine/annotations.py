@@ -71,7 +71,7 @@ def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
     if depth > _DEEPEST or not isinstance(kind, type):
         return frozenset({Opaque(roots, spent=True)})
     if issubclass(kind, DATA_CLASSES):
-        return frozenset({Data(roots, plain=True)})
+        return frozenset({Data(roots, plain=True, kind=kind)})
     if kind in LISTS or kind in _DICTS:
         inner = arguments[1:] if kind in _DICTS else arguments
         return _container(kind, inner, roots, depth)

@@ -36,6 +36,14 @@ class Memory:
     """Places that were looked into, and what was taken for granted about them."""
     is_stale: bool = False
     """True once a store has met an assumption: what was found before it does not hold."""
+    classes: tuple[type, ...] | None = None
+    """Classes with code of the user's, once they were looked for."""
+    looked: dict[str, frozenset[Location] | None] = field(default_factory=dict)
+    """What doing something to an object of any class looks at; None where it may do more."""
+    opens: bool = False
+    """True when a node may load or make classes that nobody has seen yet."""
+    was_closed: bool = False
+    """True once it was taken for granted that all classes have been seen."""
     exposed: dict[str, set[Location]] = field(default_factory=dict)
     """State keys whose value may be an object that lives outside the state."""
     summaries: dict[Any, Any] = field(default_factory=dict)
@@ -69,6 +77,16 @@ class Memory:
         ):
             self.is_stale = True
 
+    def close_world(self) -> bool:
+        """Take for granted that all classes have been seen; return whether that may be done."""
+        self.was_closed = self.was_closed or not self.opens
+        return not self.opens
+
+    def open_world(self) -> None:
+        """Record that a node may load or make classes that nobody has seen."""
+        self.is_stale = self.is_stale or self.was_closed
+        self.opens = True
+
     def expose(self, keys: Iterable[str], places: set[Location]) -> None:
         """Record that the value of state keys may be one of `places`."""
         for key in keys:
@@ -87,6 +105,8 @@ class Memory:
         """Begin the analysis of the nodes once more, with the stores that are known by now."""
         self.assumed = {}
         self.summaries = {}
+        self.was_closed = False
+        self.looked = {}
         self.is_stale = False
 
 

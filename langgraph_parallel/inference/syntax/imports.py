@@ -43,4 +43,5 @@ def _module(frame: Frame, name: str, node: ast.stmt) -> Value:
     if module is not None:
         return frozenset({Live(module)})
     frame.recorder.contact("unknown", "imports a module not loaded yet", frame.where(node))
+    frame.recorder.memory.open_world()
     return opaque(frozenset({WORLD}))
