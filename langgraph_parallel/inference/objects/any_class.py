@@ -77,11 +77,16 @@ def _defining(frame: Frame, names: frozenset[str]) -> list[type] | None:
     for cls in _users_classes(frame):
         own = names_of(cls)
         values = [own[name] for name in names & own.keys()]
-        if any(not isinstance(value, _METHODS) for value in values):
+        if any(not isinstance(value, _METHODS) and not _is_compiled(value) for value in values):
             return None  # some other object stands where a method does
         if any(map(is_users, values)):
             found.append(cls)
     return found if len(found) <= _MOST_CLASSES else None
+
+
+def _is_compiled(value: object) -> bool:
+    """Tell whether something is a function of a library that Cython has compiled."""
+    return type(value).__name__ == "cython_function_or_method"
 
 
 _METHODS: Final = (
