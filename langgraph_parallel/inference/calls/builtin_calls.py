@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from langgraph_parallel.inference.calls.builtin_inspection import INSPECTIONS
 from langgraph_parallel.inference.calls.builtin_iteration import ITERATIONS
 from langgraph_parallel.inference.calls.builtin_operators import OPERATIONS, Rule
+from langgraph_parallel.inference.calls.handlers import write_to_stream
+from langgraph_parallel.inference.calls.iterator_calls import ITERATORS, chain_flat
+from langgraph_parallel.inference.door.environment import environment_method
 from langgraph_parallel.inference.door.filling import cell_at, fill_cell
 from langgraph_parallel.inference.door.operators import unary
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
-from langgraph_parallel.inference.machine.values import NONE, SCALAR, Value, fresh, tame
+from langgraph_parallel.inference.machine.values import (
+    NONE,
+    NOTHING,
+    SCALAR,
+    Live,
+    Value,
+    fresh,
+    join,
+    tame,
+)
 from langgraph_parallel.locations import SCREEN
 
 
@@ -20,10 +35,16 @@ def _print(frame: Frame, given: Arguments) -> Value:
     for value in (*given.positional, given.unpacked):
         unary(frame, "__str__", value, given.node)
     frame.recorder.change(SCREEN, frame.where(given.node))
-    file = given.named.get("file", NONE) - NONE
-    if file:
-        unknown(frame, "prints to a file object", file, given.node)
+    file = given.named.get("file", NONE)
+    streams = frozenset({Live(sys.stdout)}) if file >= NONE else NOTHING
+    for atom in join(file - NONE, streams):
+        if not (isinstance(atom, Live) and write_to_stream(frame, atom.obj, given.node)):
+            unknown(frame, "prints to a file object", frozenset({atom}), given.node)
     return NONE
+
+
+def _getenv(frame: Frame, given: Arguments) -> Value:
+    return environment_method(frame, "get", given)
 
 
 def _dict(frame: Frame, given: Arguments) -> Value:
@@ -58,9 +79,11 @@ RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
     for function, rule in (
         *OPERATIONS,
         *ITERATIONS,
+        *ITERATORS,
         *INSPECTIONS,
         *((print, _print), (dict, _dict), (dir, _dir), (callable, _untouched(SCALAR))),
         *((ord, _used(SCALAR)), (range, _used(fresh(plain=True))), (slice, _used(SCALAR))),
+        (os.getenv, _getenv),
         *((memoryview, _used(SCALAR)), (object, _untouched(tame()))),
     )
 }
@@ -69,5 +92,7 @@ RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
 
 def rule_of(obj: Any) -> Rule | None:
     """Return the rule for calling a built-in function or class; None when it has none here."""
+    if getattr(obj, "__self__", None) is itertools.chain:
+        return chain_flat  # a method of a class is another object each time
     found = RULES.get(id(obj))
     return found[1] if found is not None and found[0] is obj else None

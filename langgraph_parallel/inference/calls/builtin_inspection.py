@@ -31,6 +31,7 @@ from langgraph_parallel.inference.machine.values import (
     join,
     opaque,
     roots_of,
+    tame,
 )
 from langgraph_parallel.inference.objects.object_attributes import load_attr
 from langgraph_parallel.inference.objects.objects import call_method, class_of, look_at_object
@@ -106,6 +107,8 @@ def _type(frame: Frame, given: Arguments) -> Value:
             found = join(found, frozenset({Live(class_of(atom))}))
         elif isinstance(atom, Const):
             found = join(found, frozenset({Live(atom.kind)}))
+        elif isinstance(atom, Data) and atom.deep:
+            found = join(found, tame())
         else:
             found = join(found, opaque(roots_of(frozenset({atom}))))
     return found

@@ -88,7 +88,7 @@ def _collect_set(frame: Frame, given: Arguments) -> Value:
     return found
 
 
-def _lazily(frame: Frame, given: Arguments, parts: Value) -> Value:
+def lazily(frame: Frame, given: Arguments, parts: Value) -> Value:
     """Return a new iterator over `parts`."""
     made = collected(frame, given.node, parts)
     for atom in made:
@@ -99,7 +99,7 @@ def _lazily(frame: Frame, given: Arguments, parts: Value) -> Value:
 
 def _enumerate(frame: Frame, given: Arguments) -> Value:
     items = iterate(frame, first_of(given), given.node)
-    return _lazily(frame, given, holding(join(SCALAR, items)))
+    return lazily(frame, given, holding(join(SCALAR, items)))
 
 
 def _zip(frame: Frame, given: Arguments) -> Value:
@@ -107,7 +107,7 @@ def _zip(frame: Frame, given: Arguments) -> Value:
     if given.unpacked:
         values.append(iterate(frame, iterate(frame, given.unpacked, given.node), given.node))
     parts = join(*values)
-    return _lazily(frame, given, holding(parts))
+    return lazily(frame, given, holding(parts))
 
 
 def _map(frame: Frame, given: Arguments) -> Value:
@@ -116,7 +116,7 @@ def _map(frame: Frame, given: Arguments) -> Value:
     function, *iterables = given.positional
     items = tuple(iterate(frame, value, given.node) for value in iterables)
     found = frame.call(function, Arguments(given.node, items))
-    return _lazily(frame, given, found)
+    return lazily(frame, given, found)
 
 
 def _filter(frame: Frame, given: Arguments) -> Value:
@@ -126,7 +126,7 @@ def _filter(frame: Frame, given: Arguments) -> Value:
     items = iterate(frame, iterable, given.node)
     answers = frame.call(function - NONE, Arguments(given.node, (items,)))
     truth(frame, join(answers, items if function >= NONE else NOTHING), given.node)
-    return _lazily(frame, given, items)
+    return lazily(frame, given, items)
 
 
 def _reduce(frame: Frame, given: Arguments) -> Value:
@@ -150,15 +150,15 @@ def _reversed(frame: Frame, given: Arguments) -> Value:
         if isinstance(atom, (Live, Made, Object)):
             special = join(special, run_special(frame, atom, "__reversed__", (), given.node))
     items = join(iterate(frame, value, given.node), iterate(frame, special, given.node))
-    return _lazily(frame, given, items)
+    return lazily(frame, given, items)
 
 
 def _iter(frame: Frame, given: Arguments) -> Value:
     if len(given.positional) > 1:
         found = frame.call(given.positional[0], Arguments(given.node))
         frame.use(given.positional[1], given.node)
-        return _lazily(frame, given, found)
-    return _lazily(frame, given, iterate(frame, given.all, given.node))
+        return lazily(frame, given, found)
+    return lazily(frame, given, iterate(frame, given.all, given.node))
 
 
 def _next(frame: Frame, given: Arguments) -> Value:

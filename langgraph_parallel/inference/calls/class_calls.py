@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import sys
 import types
 
@@ -17,27 +16,20 @@ from langgraph_parallel.inference.calls.construct import make
 from langgraph_parallel.inference.calls.data_families import make_data
 from langgraph_parallel.inference.calls.external import contact_of_class, gives_of
 from langgraph_parallel.inference.calls.handlers import run_given_handlers
-from langgraph_parallel.inference.calls.known import run_callbacks
 from langgraph_parallel.inference.calls.plugged_code import run_given
 from langgraph_parallel.inference.calls.screen import make_shown
 from langgraph_parallel.inference.calls.services import make_service
-from langgraph_parallel.inference.calls.tables import PURE_CLASSES
 from langgraph_parallel.inference.calls.tool_nodes import make_tool_node
 from langgraph_parallel.inference.code.datamodel import user_defined
-from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.machine.annotations import DATA_CLASSES
 from langgraph_parallel.inference.machine.arguments import Arguments
-from langgraph_parallel.inference.machine.certainty import holding, is_deep
+from langgraph_parallel.inference.machine.certainty import holding
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
-    MESSAGE,
     Chain,
-    Data,
     Value,
-    opaque,
     roots_of,
-    tame,
 )
 
 
@@ -85,20 +77,8 @@ def _plain_instance(frame: Frame, cls: type, given: Arguments) -> Value | None:
     """Return an instance of a library's class that holds data and does nothing else."""
     if user_defined(cls):
         return None
-    if issubclass(cls, DATA_CLASSES) and cls.__module__.startswith(("langchain_core.", "datetime")):
+    if issubclass(cls, DATA_CLASSES) and cls.__module__.startswith("langchain_core."):
         used = frame.use(given.all, given.node)
         frame.escape(used, f"kept in a {cls.__name__}", frame.where(given.node))
         return holding(used, roots_of(used))
-    if library_name(cls) in PURE_CLASSES or cls in (itertools.count, itertools.cycle):
-        run_callbacks(frame, given)
-        used = frame.use(given.all, given.node)
-        frame.escape(used, "passed on", frame.where(given.node))
-        roots = roots_of(used)
-        if issubclass(cls, DATA_CLASSES):
-            return MESSAGE
-        if issubclass(cls, dict) or cls.__name__ in ("deque", "chain", "islice", "product"):
-            return frozenset({Data(roots, own=True, deep=is_deep(used))})
-        if cls.__name__ in ("itemgetter", "attrgetter"):
-            return tame()
-        return tame(roots) if is_deep(used) else opaque(roots)
     return None

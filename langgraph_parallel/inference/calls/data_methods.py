@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from langgraph_parallel.effects import union
-from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.known import apply_known, run_callbacks
+from langgraph_parallel.inference.calls.library import library_method
 from langgraph_parallel.inference.calls.tables import (
     MUTATING_METHODS,
     READING_METHODS,
@@ -13,6 +15,7 @@ from langgraph_parallel.inference.calls.tables import (
     UNMISTAKABLE_METHODS,
 )
 from langgraph_parallel.inference.door.items import item_of, set_item
+from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.operators import unary
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import holding, is_deep, is_scalar
@@ -29,6 +32,7 @@ from langgraph_parallel.inference.machine.values import (
     Opaque,
     Value,
     data,
+    fresh,
     join,
     opaque,
     roots_of,
@@ -39,22 +43,50 @@ from langgraph_parallel.inference.objects.special_methods import use_properties
 
 def data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arguments) -> Value:
     """Return what a method of plain data, or of an unknown object, gives."""
-    receiver = frozenset({atom})
-    node = given.node
     if name.startswith("__"):
         return dunder_method(frame, atom, name, given)
+    if isinstance(atom, Data) and atom.kind is not None:
+        return _method_of_kind(frame, atom, atom.kind, name, given)
     if isinstance(atom, Opaque):
         found = _opaque_method(frame, atom, name, given)
-        if found is not None:
-            return found
-    elif name in MUTATING_METHODS:
+        return _reading_method(frame, atom, name, given) if found is None else found
+    if name in MUTATING_METHODS:
         return _mutating_method(frame, atom, name, given)
-    elif name not in READING_METHODS and not is_scalar(receiver):
-        return unknown(frame, f"calls .{name}()", join(receiver, given.all), node)
+    if is_scalar(frozenset({atom})):
+        return _method_of_scalar(frame, atom, name, given)
+    if name not in READING_METHODS:
+        involved = join(frozenset({atom}), given.all)
+        return unknown(frame, f"calls .{name}()", involved, given.node)
+    return _reading_method(frame, atom, name, given)
+
+
+def _method_of_scalar(frame: Frame, atom: Data | Const, name: str, given: Arguments) -> Value:
+    """Return what a method of a string, a number or bytes gives."""
+    if isinstance(atom, Const) and not hasattr(atom.kind, name):
+        return SCALAR  # it fails
+    if name not in _OF_SCALARS and not isinstance(atom, Const):
+        involved = join(frozenset({atom}), given.all)
+        return unknown(frame, f"calls .{name}()", involved, given.node)
+    found = _reading_method(frame, atom, name, given)
+    return fresh(plain=True) if name in _SPLITS else found
+
+
+_OF_SCALARS: Final = READING_METHODS | frozenset(
+    name for kind in (str, bytes, int, float, complex) for name in dir(kind) if name[0] != "_"
+)
+
+
+def _reading_method(
+    frame: Frame, atom: Data | Opaque | Const, name: str, given: Arguments
+) -> Value:
+    """Return what a method gives that changes nothing."""
+    receiver = frozenset({atom})
     run_callbacks(frame, given)
-    used = frame.use(given.all, node)
+    if name in _ITERATING:
+        iterate(frame, given.all, given.node)
+    used = frame.use(given.all, given.node) if name != "join" else NOTHING
     if name in ("format", "format_map"):
-        use_properties(frame, given.all, node)  # `"{0.prop}".format(x)`
+        use_properties(frame, given.all, given.node)  # `"{0.prop}".format(x)`
     if is_scalar(receiver) or name in STRING_METHODS - _SPLITS:
         # `"".join(parts)` and the like make a new string.
         return SCALAR if isinstance(atom, (Const, Data)) else join(SCALAR, tame(roots_of(used)))
@@ -65,6 +97,15 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arg
         return tame(roots)
     deep = is_deep(used) and not frame.recorder.leaked_opaque
     return data(roots) if deep else join(data(roots), given.all, opaque(roots))
+
+
+def _method_of_kind(frame: Frame, atom: Data, kind: type, name: str, given: Arguments) -> Value:
+    """Return what a method of an immutable instance of a library's class gives."""
+    known = library_method(kind, name)
+    if known is not None:
+        return apply_known(frame, known, f".{name}()", given.after(frozenset({atom})), kind)
+    plain = replace(atom, kind=None)
+    return data_method(frame, plain, name, given)
 
 
 def _read_parts(frame: Frame, atom: Data, name: str, given: Arguments) -> Value:
@@ -85,6 +126,12 @@ def _read_parts(frame: Frame, atom: Data, name: str, given: Arguments) -> Value:
     return holding(with_keys, roots) if name == "copy" else opaque(roots)
 
 
+_ITERATING: Final = frozenset(
+    {"join", "union", "intersection", "difference", "symmetric_difference", "issubset"}
+    | {"issuperset", "isdisjoint", "extend", "extendleft", "update", "subtract"}
+    | {"intersection_update", "difference_update", "symmetric_difference_update"}
+)
+"""Methods that iterate over what they are given."""
 _SPLITS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})
 
 
@@ -119,6 +166,8 @@ def dunder_method(frame: Frame, atom: Atom, name: str, given: Arguments) -> Valu
 
 def _mutating_method(frame: Frame, atom: Data | Const, name: str, given: Arguments) -> Value:
     run_callbacks(frame, given)
+    if name in _ITERATING:
+        iterate(frame, given.all, given.node)
     frame.escape(given.all, f"stored by .{name}()", frame.where(given.node))
     frame.leak(given.all)
     if name in ("remove", "sort", "discard", "add") and isinstance(atom, Data) and not atom.deep:

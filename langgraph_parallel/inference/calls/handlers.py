@@ -8,8 +8,10 @@ are not known here: whoever looks at a handler looks at `HANDLERS`, to which eve
 from __future__ import annotations
 
 import ast
+import io
 import logging
 import logging.handlers
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +20,15 @@ from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame
-from langgraph_parallel.inference.machine.values import Cell, Live, Made, Object, Value, tame
+from langgraph_parallel.inference.machine.values import (
+    SCALAR,
+    Cell,
+    Live,
+    Made,
+    Object,
+    Value,
+    tame,
+)
 from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of
 from langgraph_parallel.locations import HANDLERS, LOG, world
@@ -115,9 +125,24 @@ def _run_log_part(frame: Frame, part: Any, node: ast.AST) -> None:
         run_hooks(frame, Live(formatter), "format", node)
     for inner in getattr(part, "filters", ()):
         _run_log_part(frame, inner, node)
-    stream = getattr(part, "stream", None)
-    if stream is not None and user_defined(type(stream)):
-        run_hooks(frame, Live(stream), "write", node)
+    write_to_stream(frame, getattr(part, "stream", None), node)
+
+
+def write_to_stream(frame: Frame, stream: Any, node: ast.AST) -> bool:
+    """Write text to a live stream; return False when it is not known what that does."""
+    where = frame.where(node)
+    if user_defined(type(stream)):
+        for prefix in ("write", "flush", "isatty", "__getattr"):
+            run_hooks(frame, Live(stream), prefix, node)
+        return True
+    if isinstance(stream, (io.StringIO, io.BytesIO)):
+        frame.recorder.change(place_of(frame, stream), where, SCALAR)
+        return True
+    if any(stream is known for known in (sys.__stdout__, sys.__stderr__)):
+        return True
+    if type(stream) is io.TextIOWrapper:
+        frame.recorder.change(world("files"), where, SCALAR)
+    return any(stream is known for known in (sys.stdout, sys.stderr))
 
 
 def _run_record_factory(frame: Frame, node: ast.AST) -> None:

@@ -80,7 +80,9 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
         return rule(frame, given)
     known = describe_call(obj)
     if known is not None:
-        return apply_known(frame, known, given.callee, given)
+        owner = obj if is_a(obj, type) else getattr(obj, "__self__", None)
+        cls = owner if is_a(owner, type) else None
+        return apply_known(frame, known, given.callee, given, cls)
     for rule_for in _FUNCTIONS_OF_LIBRARIES:
         found = rule_for(frame, obj, given)
         if found is not None:

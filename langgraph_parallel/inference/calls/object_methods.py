@@ -28,7 +28,8 @@ from langgraph_parallel.inference.calls.external import (
 )
 from langgraph_parallel.inference.calls.following import follow_library
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
-from langgraph_parallel.inference.calls.known import run_callbacks
+from langgraph_parallel.inference.calls.known import apply_known, run_callbacks
+from langgraph_parallel.inference.calls.library import library_method
 from langgraph_parallel.inference.calls.own_runnables import own_object_method
 from langgraph_parallel.inference.calls.runnable_methods import (
     chain_method,
@@ -37,7 +38,7 @@ from langgraph_parallel.inference.calls.runnable_methods import (
 )
 from langgraph_parallel.inference.calls.screen import console_method, pretty_print
 from langgraph_parallel.inference.calls.services import service_class_method, service_method
-from langgraph_parallel.inference.calls.tables import READING_METHODS
+from langgraph_parallel.inference.calls.tables import READING_METHODS, Known
 from langgraph_parallel.inference.calls.tasks import future_method
 from langgraph_parallel.inference.code.datamodel import (
     MUTATING,
@@ -180,6 +181,9 @@ def call_builtin_method(frame: Frame, atom: Typed, name: str, given: Arguments) 
             return NONE
     if issubclass(class_of(atom), BaseModel) and name in _DUMPS:
         return _dump(frame, atom, name, given)
+    known = library_method(class_of(atom), name)
+    if known is not None:
+        return _known_method(frame, atom, known, name, given)
     base = _defining(class_of(atom), name)
     if base is not None and is_gentle(base):
         return _gentle_method(frame, atom, name, given)
@@ -195,6 +199,20 @@ def _follow(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value | N
     if isinstance(atom, Live) and atom.obj is sys.stdin:
         return None  # whatever stands there now, it asks somebody
     return follow_library(frame, defined[1], given.after(frozenset({atom})))
+
+
+def _known_method(frame: Frame, atom: Typed, known: Known, name: str, given: Arguments) -> Value:
+    """Call a method of Python's library on an object of its class, or of the user's below it."""
+    if user_defined(class_of(atom)):
+        run_own_hooks(frame, atom, name, given.node)
+        use_object(frame, atom, given.node)
+    elif known.receiver == "changes":
+        _change_all(frame, atom, given)
+    look_at_object(frame, atom, frame.where(given.node))
+    if known.result == "entries":
+        frame.use(given.all, given.node)
+        return join(parts_of(atom), NONE)
+    return apply_known(frame, known, f".{name}()", given, class_of(atom))
 
 
 def _defining(cls: type, name: str) -> type | None:

@@ -12,20 +12,39 @@ from typing import Final, Literal
 
 from langgraph_parallel.effects import External
 
-Result = Literal[
-    "scalar", "message", "messages", "fresh", "elements", "data", "opaque", "parts", "none"
-]
-"""`scalar`: an immutable value. `message`: a message or date. `messages`: a new list of messages.
-`fresh`: a new container of the arguments' elements. `elements`: a part of an argument. `data`:
-plain data made from them. `opaque`: anything made from them. `parts`: a new list of the arguments.
-`none`: None."""
+RESULTS: Final = frozenset(
+    {
+        *(
+            "scalar",
+            "none",
+            "data",
+            "message",
+            "messages",
+            "fresh",
+            "elements",
+            "parts",
+            "entries",
+            "opaque",
+        ),
+        *("shared", "value", "object", "container", "rows", "listed"),
+    }
+)
+"""What a call gives; any other word is the dotted name of the class of it.
+
+`scalar`: an immutable value. `none`: None. `data`: plain data made from the arguments. `message`: a
+message. `messages`: a new list of messages. `fresh`: a new container of the arguments' elements.
+`elements`: a part of an argument. `parts`: a new list of the arguments. `entries`: what the receiver holds. `opaque`: anything made
+from the arguments. `shared`: an object that others may hold. `value`: an immutable instance of the
+class that is called, or of the receiver's. `object`: a new one that only touches what it was given.
+`container`: a new one that holds elements of the arguments. `rows`: an iterator over plain data.
+`listed`: a new list of what the library says about the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a call in the table does."""
+    """What a call in a table does."""
 
-    result: Result = "opaque"
+    result: str = "opaque"
     external: frozenset[External] = frozenset()
     looks: tuple[str, ...] = ()
     """Parts of the world that it looks at."""
@@ -33,24 +52,46 @@ class Known:
     """Parts of the world that it changes."""
     uses: bool = True
     """False when it does not look into its arguments."""
+    receiver: Literal["", "looks", "changes"] = ""
+    """What a method does to the object that it is called on."""
+    iterates: bool = False
+    """True when it iterates over its arguments."""
+    maybe: bool = False
+    """It may also give None."""
 
 
 SCALAR: Final = Known("scalar")
-FRESH: Final = Known("fresh")
-ELEMENTS: Final = Known("elements")
+COUNTS: Final = Known("scalar", iterates=True)
+FRESH: Final = Known("fresh", iterates=True)
 DATA: Final = Known("data")
 MESSAGE: Final = Known("message")
 MESSAGES: Final = Known("messages")
 OPAQUE: Final = Known("opaque")
-CLOCK: Final = Known("scalar", looks=("clock",))
-DATED: Final = Known("message", looks=("clock",))
-RANDOM: Final = Known("scalar", looks=("random",), changes=("random",))
-CHANCE: Final = Known("scalar", frozenset({"read"}))
-"""Chance that comes from the operating system: nobody can look at what is left of it."""
-FILES: Final = Known("scalar", frozenset({"read"}), looks=("files",))
-LISTING: Final = Known("fresh", frozenset({"read"}), looks=("files",))
-WRITES_FILES: Final = Known("scalar", frozenset({"write"}), changes=("files",))
-ENVIRONMENT: Final = Known("scalar", looks=("environment",))
+
+_READ: Final[frozenset[External]] = frozenset({"read"})
+_WRITE: Final[frozenset[External]] = frozenset({"write"})
+
+CONTACTS: Final[Mapping[str, Known]] = {
+    "computes": Known(),
+    "iterates": Known(iterates=True),
+    "looks": Known(receiver="looks"),
+    "changes": Known(receiver="changes"),
+    "clock": Known(looks=("clock",)),
+    "environment": Known(looks=("environment",)),
+    "settings": Known(),
+    "files": Known(external=_READ, looks=("files",)),
+    "writes files": Known(external=_WRITE, changes=("files",)),
+    "reads": Known(external=_READ),
+    "writes": Known(external=_WRITE),
+    "draws": Known(looks=("random",), changes=("random",)),
+    "chance": Known(external=_READ),
+    "screen": Known(changes=("screen",)),
+    "log": Known(changes=("log",)),
+}
+"""The contact of a call with the outside, by the word that a table has for it.
+
+`chance` comes from the operating system: nobody can look at what is left of it. `settings` of the
+process, such as the locale, are looked at; to change them is a write, which keeps its place."""
 
 
 def _all(known: Known, module: str, names: str) -> dict[str, Known]:
@@ -58,64 +99,12 @@ def _all(known: Known, module: str, names: str) -> dict[str, Known]:
 
 
 FUNCTIONS: Final[Mapping[str, Known]] = {
-    **_all(SCALAR, "json", "dumps"),
-    **_all(DATA, "json", "loads"),
-    **_all(DATA, "ast", "literal_eval"),
-    "copy.copy": OPAQUE,
-    "copy.deepcopy": OPAQUE,
-    **_all(SCALAR, "textwrap", "dedent fill indent shorten"),
-    **_all(FRESH, "textwrap", "wrap"),
-    **_all(SCALAR, "html", "escape unescape"),
-    **_all(CLOCK, "time", "monotonic perf_counter time time_ns perf_counter_ns monotonic_ns"),
-    **_all(CLOCK, "time", "process_time thread_time ctime asctime strftime"),
-    **_all(DATED, "time", "localtime gmtime"),
-    **_all(SCALAR, "time", "mktime"),
-    **_all(DATED, "time", "strptime"),
-    **_all(Known("scalar", looks=("clock",)), "time", "sleep"),
-    **_all(SCALAR, "asyncio.tasks", "sleep"),
-    **_all(CHANCE, "uuid", "uuid1 uuid4"),
-    **_all(SCALAR, "uuid", "uuid3 uuid5"),
-    **_all(
-        CHANCE, "secrets", "token_hex token_bytes token_urlsafe randbelow choice compare_digest"
-    ),
-    **_all(CHANCE, "posix", "urandom getpid"),
-    **_all(DATED, "datetime.datetime", "now today utcnow"),
-    **_all(DATED, "datetime.date", "today"),
-    **_all(MESSAGE, "datetime.datetime", "strptime fromisoformat fromtimestamp combine"),
-    **_all(MESSAGE, "datetime.date", "fromisoformat fromtimestamp fromordinal"),
-    **_all(ENVIRONMENT, "os", "getenv"),
-    **_all(FILES, "posix", "stat access getcwd"),
-    **_all(LISTING, "posix", "listdir"),
-    **_all(LISTING, "glob", "glob"),
-    **_all(SCALAR, "posixpath", "join basename dirname splitext normpath isabs relpath"),
-    **_all(SCALAR, "posixpath", "normcase commonprefix commonpath"),
-    **_all(FRESH, "posixpath", "split splitdrive"),
-    **_all(FILES, "posixpath", "abspath realpath islink ismount"),
-    **_all(FILES, "genericpath", "exists isfile isdir getsize getmtime"),
-    **_all(FILES, "posixpath", "lexists"),
-    **_all(ENVIRONMENT, "posixpath", "expanduser expandvars"),
-    **_all(WRITES_FILES, "os", "makedirs removedirs"),
-    **_all(WRITES_FILES, "posix", "mkdir remove unlink rename rmdir replace"),
-    **_all(WRITES_FILES, "shutil", "copy copy2 copyfile move rmtree copytree"),
-    **_all(RANDOM, "random", "seed"),
-    **_all(SCALAR, "pprint", "pformat"),
-    **_all(Known("none", changes=("screen",)), "pprint", "pprint pp"),
-    **_all(SCALAR, "string", "capwords"),
-    **_all(SCALAR, "base64", "b64encode b64decode urlsafe_b64encode urlsafe_b64decode"),
-    **_all(SCALAR, "binascii", "hexlify unhexlify crc32"),
-    **_all(SCALAR, "zlib", "crc32 compress decompress adler32"),
-    **_all(FRESH, "dataclasses", "asdict astuple"),
-    **_all(OPAQUE, "dataclasses", "fields is_dataclass replace"),
-    **_all(ELEMENTS, "typing", "cast"),
-    **_all(OPAQUE, "functools", "cmp_to_key"),
-    **_all(SCALAR, "inspect", "cleandoc iscoroutinefunction isawaitable isfunction isclass"),
-    **_all(SCALAR, "asyncio.coroutines", "iscoroutine iscoroutinefunction"),
     **_all(MESSAGES, "langchain_core.messages.utils", "trim_messages filter_messages"),
     **_all(MESSAGES, "langchain_core.messages.utils", "merge_message_runs messages_from_dict"),
     **_all(MESSAGES, "langchain_core.messages.utils", "convert_to_messages"),
     **_all(DATA, "langchain_core.messages.utils", "convert_to_openai_messages"),
-    **_all(SCALAR, "langchain_core.messages.utils", "get_buffer_string"),
-    **_all(SCALAR, "langchain_core.messages.utils", "count_tokens_approximately"),
+    **_all(COUNTS, "langchain_core.messages.utils", "get_buffer_string"),
+    **_all(COUNTS, "langchain_core.messages.utils", "count_tokens_approximately"),
     **_all(FRESH, "langchain_core.messages.base", "message_to_dict messages_to_dict"),
     **_all(SCALAR, "langchain_core.load.dump", "dumps"),
     **_all(
@@ -124,68 +113,7 @@ FUNCTIONS: Final[Mapping[str, Known]] = {
         "convert_to_openai_tool convert_to_openai_function convert_to_json_schema",
     ),
 }
-
-PURE_MODULES: Final = frozenset(
-    {
-        *("math", "_operator", "operator", "re", "difflib", "urllib.parse", "hashlib", "_hashlib"),
-        *("statistics", "cmath", "fnmatch", "unicodedata", "colorsys", "_bisect", "bisect"),
-        *("_struct", "_blake2", "_sha256", "_sha512", "_md5", "_sha1", "_sha3", "hmac", "quopri"),
-    }
-)
-"""Modules all of whose functions compute, but for those named in `MUTATORS`."""
-
-MUTATORS: Final = frozenset(
-    {
-        "setitem",
-        "delitem",
-        "methodcaller",
-        "call",
-        "insort",
-        "insort_left",
-        "insort_right",
-        "file_digest",
-    }
-)
-
-PURE_CLASSES: Final = frozenset(
-    {
-        "datetime.datetime",
-        "datetime.date",
-        "datetime.time",
-        "datetime.timedelta",
-        "datetime.timezone",
-        "decimal.Decimal",
-        "fractions.Fraction",
-        "uuid.UUID",
-        "zoneinfo.ZoneInfo",
-        "collections.Counter",
-        "collections.OrderedDict",
-        "collections.deque",
-        "langchain_core.documents.base.Document",
-        "langchain_core.runnables.utils.ConfigurableField",
-        "builtins.object",
-        "pathlib.Path",
-        "pathlib.PurePath",
-        "pathlib.PosixPath",
-        "pathlib.PurePosixPath",
-        "string.Template",
-        "itertools.chain",
-        "itertools.islice",
-        "itertools.product",
-        "itertools.permutations",
-        "itertools.combinations",
-        "itertools.zip_longest",
-        "itertools.pairwise",
-        "itertools.repeat",
-        "itertools.accumulate",
-        "itertools.groupby",
-        "itertools.takewhile",
-        "itertools.dropwhile",
-        "itertools.starmap",
-        "operator.itemgetter",
-        "operator.attrgetter",
-    }
-)
+"""Functions of other libraries; those of Python itself stand in `library/`."""
 
 STRING_METHODS: Final = frozenset(
     name for name in dir(str) if not name.startswith("_") and name not in ("index", "count")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import enum
 import itertools
+import os
+from typing import Any
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.code.datamodel import (
@@ -47,7 +50,7 @@ from langgraph_parallel.inference.objects.objects import (
     result_of,
 )
 from langgraph_parallel.inference.objects.special_methods import run_special
-from langgraph_parallel.locations import ANYWHERE
+from langgraph_parallel.locations import ANYWHERE, world
 
 
 def _world(*values: Value) -> Value:
@@ -83,6 +86,8 @@ def _entries_of(frame: Frame, atom: Atom, node: ast.AST) -> Value:
 
 
 def _entries_of_instance(frame: Frame, atom: Typed, node: ast.AST) -> Value:
+    if isinstance(atom, Live) and atom.obj is os.environ:
+        return iterate(frame, frozenset({atom}), node)
     hook = find(class_of(atom), "keys")
     given = frozenset({atom})
     if hook is not None and is_users(hook[1]):
@@ -168,6 +173,8 @@ def _iterate_typed(
         frame.recorder.change(place_of(frame, atom.obj), where, SCALAR)
         frame.recorder.look(ANYWHERE, where)
         return SCALAR if type(atom.obj).__name__ == "count" else _world()
+    if isinstance(atom, Live) and (listed := _listed(frame, atom.obj, where)) is not None:
+        return listed
     first, then = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
     made = run_special(frame, atom, first, (), node)
     look_at_object(frame, atom, where)
@@ -183,6 +190,18 @@ def _iterate_typed(
         elif iterator is not atom and depth < 3:
             total = join(total, _iterate(frame, iterator, node, is_async=is_async))
     return total or join(made, opaque(roots_of(frozenset({atom}))))
+
+
+def _listed(frame: Frame, obj: Any, where: str) -> Value | None:
+    """Return what iterating over an enumeration or the environment gives; None for all else."""
+    if user_defined(type(obj)):
+        return None
+    if is_a(obj, enum.EnumMeta):
+        return join(*(frame.live(member) for member in obj._member_map_.values()))
+    if obj is os.environ:
+        frame.recorder.look(world("environment"), where)
+        return SCALAR
+    return None
 
 
 def await_value(frame: Frame, value: Value, node: ast.AST) -> Value:

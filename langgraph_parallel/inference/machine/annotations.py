@@ -78,7 +78,7 @@ def _value_of(annotation: Any, roots: Keys, depth: int) -> Value:
     if kind in framework().handed:
         return frozenset({Injected(framework().handed[kind])})
     if issubclass(kind, DATA_CLASSES):
-        return frozenset({Data(roots, plain=True)})
+        return frozenset({Data(roots, plain=True, kind=kind)})
     if kind in LISTS or kind in _DICTS:
         inner = arguments[1:] if kind in _DICTS else arguments
         return _container(kind, inner, roots, depth)

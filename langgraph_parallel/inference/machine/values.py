@@ -52,6 +52,8 @@ class Data:
     """All parts are plain data too."""
     parts: frozenset[Any] | None = None
     """What a part may be, where that is known of one that is not `deep`."""
+    kind: type | None = None
+    """The class of a library of which it is an immutable instance; None where it is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,7 @@ def join(*values: Value) -> Value:
             all(a.plain for a in data_atoms),
             all(a.deep for a in data_atoms),
             _joined_parts(data_atoms),
+            data_atoms[0].kind if len({a.kind for a in data_atoms}) == 1 else None,
         )
         atoms = atoms.difference(data_atoms) | {merged}
     elif data_atoms:

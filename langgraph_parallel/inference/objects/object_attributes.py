@@ -158,9 +158,25 @@ def _describe(frame: Frame, atom: Typed, name: str, descriptor: Any, node: ast.A
         return frame.call(frame.live(getter[1]), Arguments(node, given))
     if is_a(descriptor, types.DynamicClassAttribute) or is_gentle(type(descriptor)):
         look_at_object(frame, atom, where)
-        return opaque(roots_of_object(atom))
+        is_member = issubclass(class_of(atom), enum.Enum) and name in ("value", "name")
+        return (
+            _of_member(frame, atom, f"_{name}_", where)
+            if is_member
+            else opaque(roots_of_object(atom))
+        )
     involved = join(frozenset({atom}), frozenset({Live(descriptor)}))
     return unknown(frame, f"looks up .{name}", involved, node)
+
+
+def _of_member(frame: Frame, atom: Typed, name: str, where: str) -> Value:
+    """Return the value or name of a member of an enumeration, of any if it is not known which."""
+    cls = class_of(atom)
+    members = [atom.obj] if isinstance(atom, Live) else vars(cls)["_member_map_"].values()
+    found: Value = NOTHING
+    for member in members:
+        held = instance_dict(member).get(name)
+        found = join(found, held_part(frame, member, f".{name}", held, where))
+    return found
 
 
 _TEXTS: Final = frozenset({"__name__", "__qualname__", "__module__", "__doc__"})

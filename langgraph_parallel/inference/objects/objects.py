@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import concurrent.futures
+import decimal
 import types
 from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -157,6 +158,8 @@ def change_object(frame: Frame, atom: Typed, name: str | None, where: str, value
     if isinstance(atom, Live):
         part = None if name is None else f".{name}"
         frame.recorder.change(place_of(frame, atom.obj, part), where, value)
+        if isinstance(atom.obj, decimal.Context):  # all arithmetic of a thread looks at it
+            frame.recorder.contact("write", "changes the context of decimal numbers", where)
     elif isinstance(atom, Made):
         if atom.cell.open:
             place = ANY_ITEM if name is None else any_attribute(name)

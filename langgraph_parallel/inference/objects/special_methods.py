@@ -227,7 +227,7 @@ def use_object(frame: Frame, atom: Typed, node: ast.AST) -> None:
     frame.recorder.trail.append(key)
     try:
         own = user_defined(cls)
-        for name in sorted(own & _IMPLICIT):
+        for name in sorted(own & IMPLICIT):
             found = find(cls, name)
             if found is not None and is_users(found[1]):
                 given = (WORLDLY,) if name in _ONE_OPERAND else ()
@@ -257,7 +257,7 @@ _ONE_OPERAND: Final = frozenset(
         *("__deepcopy__", "__reduce_ex__", "__instancecheck__", "__subclasscheck__"),
     }
 )
-_IMPLICIT: Final = _ONE_OPERAND | {
+IMPLICIT: Final = _ONE_OPERAND | {
     *("__repr__", "__str__", "__hash__", "__bool__", "__len__", "__iter__", "__next__"),
     *("__int__", "__float__", "__index__", "__complex__", "__bytes__", "__fspath__"),
     *("__length_hint__", "__reversed__", "__copy__", "__reduce__", "__getstate__", "__dir__"),

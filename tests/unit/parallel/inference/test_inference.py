@@ -282,7 +282,7 @@ GOLDEN = [
     (append_by_alias, "reads {items}, writes {n}, mutates {items}"),
     (append_in_container, "reads {items}, writes {n}, mutates {items}"),
     (nested_store, "reads {cfg}, writes {}, mutates {cfg}"),
-    (heap, "reads {items}, writes {}, mutates {items}, external {unknown}"),
+    (heap, "reads {items}, writes {}, mutates {items}"),
     (own_list, "reads {}, writes {items}"),
     (follow, "reads {c}, writes {b}"),
     (recursive, "reads ALL, writes {b}, mutates ALL, external {unknown}"),

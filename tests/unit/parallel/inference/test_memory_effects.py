@@ -180,7 +180,7 @@ GOLDEN = [
     (whole, {"BOOK"}, set()),
     (default_of_a_dict, {"SEEN['k']"}, {"SEEN['k']"}),
     (rebound, {"CONFIG"}, {"CONFIG"}),
-    (environment, {"the environment['HOME']", "the environment"}, set()),
+    (environment, {"the environment['HOME']", "the environment['USER']"}, set()),
     (set_environment, set(), {"the environment['LANGUAGE']"}),
     (chance, {"the random"}, {"the random"}),
     (made_with_a_shared_list, set(), {"LINES"}),
