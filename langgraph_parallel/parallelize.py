@@ -31,11 +31,11 @@ from langgraph_parallel.lowering.exact.lower import LoweredExact, lower_exact
 from langgraph_parallel.lowering.guard import (
     ReportedBuilder,
     ReportedGraph,
-    Rewrite,
     compile_guarded,
 )
 from langgraph_parallel.lowering.inside import Inside
 from langgraph_parallel.lowering.kept import keep
+from langgraph_parallel.lowering.record import Rewrite
 from langgraph_parallel.lowering.rewrite import LoweredFanout, lower_fanout, record_rewrite
 from langgraph_parallel.ordering.dependence import build_schedule, build_steps
 from langgraph_parallel.reading.course import Course, find_course

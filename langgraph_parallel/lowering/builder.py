@@ -14,10 +14,9 @@ from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.guard import (
     AnyReported,
     ReportedBuilder,
-    Rewrite,
-    fingerprint,
     guard,
 )
+from langgraph_parallel.lowering.record import Rewrite, fingerprint
 from langgraph_parallel.report.report import ParallelReport
 
 Rewriter: TypeAlias = Callable[[frozenset[str]], tuple[StateGraph[Any, Any, Any, Any], Rewrite]]

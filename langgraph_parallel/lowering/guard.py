@@ -17,25 +17,29 @@ the original topology, compiled with the same settings, or refused with a clear 
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
-from langgraph.graph import END, StateGraph
+from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot, StateUpdate
 from langgraph.typing import ContextT, InputT, OutputT, StateT
 
 from langgraph_parallel._compat.builder import clone_builder, compile_like, settings_of
-from langgraph_parallel._compat.edges import Foreseen, follow_either
+from langgraph_parallel._compat.edges import follow_either
 from langgraph_parallel._compat.turns import take_turns
-from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.inference.code.plain import find_odd
+from langgraph_parallel.lowering.record import (
+    Rewrite,
+    check_updates,
+    is_inside,
+    is_ours,
+    name_last,
+)
 from langgraph_parallel.lowering.settings import has_plain_settings
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
@@ -49,54 +53,6 @@ from langgraph_parallel.lowering.threads import (
 from langgraph_parallel.report.report import ParallelReport
 
 _LOGGER: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewrite:
-    """What a rewritten graph remembers of its making."""
-
-    source: Any
-    """The graph that was given to `parallelize`."""
-    builder: StateGraph[Any, Any, Any, Any]
-    """The original topology."""
-    report: ParallelReport
-    moved: frozenset[str]
-    """Nodes whose superstep may differ from the original's."""
-    ends: Mapping[frozenset[str], str]
-    """Sets of nodes that run together in the last superstep of the graph, with the last of them in
-    the original chain."""
-    cuts: Mapping[frozenset[str], str | None]
-    """Sets of due nodes at which exactly a prefix of the original chain has run, with the last node
-    of that prefix; None where nothing of the region has run."""
-    relied_on: Mapping[str, frozenset[type]]
-    """Keys that are taken to hold plain data when a run begins, with classes whose instances may
-    be among it."""
-    foreseen: Mapping[str, Foreseen]
-    """Where those nodes may go that may go anywhere by themselves; what leads elsewhere makes the
-    run follow the original topology."""
-    reads_settings: bool
-    """Whether some node reads settings of the run, which are taken for plain data."""
-    turns: Mapping[str, frozenset[str]]
-    """The keys that nodes of one superstep write in program order, by node, in program order."""
-    starts_tasks: bool
-    """Whether nodes that share a superstep call tasks, which need places beside their own."""
-    waits_on_threads: bool
-    """Whether some of these nodes hold the threads that their tasks need in async runs."""
-    width: int
-    """Most nodes of a region in one superstep."""
-    mark: str
-    """Fingerprint of the rewritten topology."""
-
-
-def fingerprint(builder: StateGraph[Any, Any, Any, Any]) -> str:
-    """Return a short name of a graph's topology."""
-    parts = [
-        *sorted(map(repr, builder.edges)),
-        *sorted(map(repr, builder.waiting_edges)),
-        *sorted(f"{source}:{name}" for source, b in builder.branches.items() for name in b),
-        *sorted(builder.nodes),
-    ]
-    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
 
 class ReportedGraph(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
@@ -192,7 +148,7 @@ class RewrittenGraph(ReportedGraph[Any, Any, Any, Any]):
         """
         rewrite = self.parallel_rewrite
         conflict = _conflict(self, given, config, options, is_async=is_async)
-        if not _is_ours(rewrite, thread, given, conflict):
+        if not is_ours(rewrite, thread, given, conflict):
             return False
         if thread is not None and not rewrite.moved.isdisjoint(thread.following):
             return True  # what it began with was looked at then
@@ -235,11 +191,11 @@ class RewrittenGraph(ReportedGraph[Any, Any, Any, Any]):
         rewrite = self.parallel_rewrite
         if thread is not None and thread.jumped:
             return super().bulk_update_state(self._marked(config), supersteps)
-        if thread is None or not _is_inside(rewrite, thread, supersteps):
+        if thread is None or not is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
-            named = [_name_last(rewrite, thread, step) for step in supersteps]
+            named = [name_last(rewrite, thread, step) for step in supersteps]
             return self._unchanged().bulk_update_state(unmarked(config), named)
-        checked = [_check_updates(rewrite, thread, step) for step in supersteps]
+        checked = [check_updates(rewrite, thread, step) for step in supersteps]
         return super().bulk_update_state(self._marked(config), checked)
 
     async def abulk_update_state(
@@ -256,11 +212,11 @@ class RewrittenGraph(ReportedGraph[Any, Any, Any, Any]):
         rewrite = self.parallel_rewrite
         if thread is not None and thread.jumped:
             return await super().abulk_update_state(self._marked(config), supersteps)
-        if thread is None or not _is_inside(rewrite, thread, supersteps):
+        if thread is None or not is_inside(rewrite, thread, supersteps):
             # Nothing of a region is under way: the original topology may go on from here.
-            named = [_name_last(rewrite, thread, step) for step in supersteps]
+            named = [name_last(rewrite, thread, step) for step in supersteps]
             return await self._unchanged().abulk_update_state(unmarked(config), named)
-        checked = [_check_updates(rewrite, thread, step) for step in supersteps]
+        checked = [check_updates(rewrite, thread, step) for step in supersteps]
         return await super().abulk_update_state(self._marked(config), checked)
 
     def _thread(self, config: RunnableConfig | None) -> Thread | None:
@@ -395,85 +351,3 @@ def _conflict(
     if is_async and graph.parallel_rewrite.waits_on_threads:
         return "An async run of sync nodes that wait for tasks"
     return "Command(goto=...)" if isinstance(given, Command) and given.goto else ""
-
-
-def _is_ours(rewrite: Rewrite, thread: Thread | None, given: Any, conflict: str) -> bool:
-    """Tell whether the rewritten topology runs this call.
-
-    Raises:
-        RewriteError: If the thread is paused in the rewritten topology and the call needs the
-            original one.
-    """
-    if thread is not None and thread.jumped and thread.following:
-        return not conflict or given is None or isinstance(given, Command)
-    if thread is None or not thread.following:
-        if thread is not None and not thread.ours and (given is None or thread.nested):
-            # Without an input only what is due runs, and that is for the writer of the thread to
-            # say. A nested thread is of one run, and given its input again to go on.
-            return False
-        return not conflict
-    if thread.writer == "other":
-        msg = (
-            f"This thread is paused at {', '.join(thread.following)} in another parallel form of "
-            "the graph, made by an earlier version of it or with other options. Resume it with "
-            "those, or move it on by hand with `graph.original.update_state(...)`."
-        )
-        raise RewriteError(msg)
-    if not thread.ours:
-        return False
-    if conflict and not rewrite.moved.isdisjoint(thread.following):
-        msg = (
-            f"{conflict} cannot be used while the thread is paused at "
-            f"{', '.join(thread.following)}, inside a part that was made parallel; resume it "
-            "first, or start such threads with `graph.original`."
-        )
-        raise RewriteError(msg)
-    return not conflict or not rewrite.moved.isdisjoint(thread.following)
-
-
-def _is_inside(
-    rewrite: Rewrite, thread: Thread, supersteps: Sequence[Sequence[StateUpdate]]
-) -> bool:
-    """Tell whether an update stands where only the rewritten topology can take it further."""
-    due = frozenset(thread.following)
-    # END lets finished nodes write, and they may have started several.
-    ends = any(update.as_node == END for updates in supersteps for update in updates)
-    return thread.ours and (ends or due in rewrite.cuts or not rewrite.moved.isdisjoint(due))
-
-
-def _name_last(
-    rewrite: Rewrite, thread: Thread | None, updates: Sequence[StateUpdate]
-) -> list[StateUpdate]:
-    """Name the node that an update stands for where LangGraph could not choose among siblings."""
-    last = rewrite.ends.get(thread.latest) if thread is not None and thread.ours else None
-    return [u._replace(as_node=last) if u.as_node is None and last else u for u in updates]
-
-
-def _advice(as_node: str | None) -> str:
-    if as_node is not None and as_node.startswith("__"):
-        return "resume the thread first."
-    return "use `graph.original.update_state(...)`: the thread then goes on in the original order."
-
-
-def _check_updates(
-    rewrite: Rewrite, thread: Thread, updates: Sequence[StateUpdate]
-) -> list[StateUpdate]:
-    following = frozenset(thread.following)
-    at_cut = following in rewrite.cuts and not thread.finished
-    checked = []
-    for update in updates:
-        as_node = update.as_node
-        if as_node == END:
-            pass
-        elif as_node is None and at_cut:
-            # LangGraph cannot tell which of several siblings ran last; the chain can.
-            update = update._replace(as_node=rewrite.cuts[following])
-        elif not (at_cut and as_node == rewrite.cuts[following]):
-            at = as_node or ", ".join(sorted(following))
-            msg = (
-                f"update_state at {at!r} would stand in the middle of a part that was made "
-                f"parallel; {_advice(as_node)}"
-            )
-            raise RewriteError(msg)
-        checked.append(update)
-    return checked

@@ -16,8 +16,8 @@ from langgraph_parallel.inference.code.tasks import task_called
 from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.amend import Amendment
 from langgraph_parallel.lowering.fanout import rewire
-from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
+from langgraph_parallel.lowering.record import Rewrite, fingerprint
 from langgraph_parallel.reading.given_back import Share, shares_of
 from langgraph_parallel.reading.model import END, Graph
 from langgraph_parallel.reading.validation import checks_of

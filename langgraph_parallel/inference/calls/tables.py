@@ -37,7 +37,8 @@ message. `messages`: a new list of messages. `fresh`: a new container of the arg
 receiver holds. `opaque`: anything made from the arguments. `shared`: an object that others may
 hold. `value`: an immutable instance of the class that is called, or of the receiver's. `object`: a
 new one that only touches what it was given. `container`: a new one that holds elements of the
-arguments. `rows`: an iterator over plain data. `listed`: a new list of what the library says about the arguments."""
+arguments. `rows`: an iterator over plain data. `listed`: a new list of what the library says about
+the arguments."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any, cast
 from langgraph_parallel.errors import RewriteError
 from langgraph_parallel.lowering.exact.graph import as_exact
 from langgraph_parallel.lowering.exact.lower import LoweredExact
-from langgraph_parallel.lowering.guard import AnyReported, ReportedBuilder, fingerprint
+from langgraph_parallel.lowering.guard import AnyReported, ReportedBuilder
+from langgraph_parallel.lowering.record import fingerprint
 from langgraph_parallel.report.report import ParallelReport
 
 

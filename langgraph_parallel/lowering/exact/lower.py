@@ -14,8 +14,8 @@ from langgraph_parallel.effects import Effects, union
 from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
-from langgraph_parallel.lowering.guard import Rewrite, fingerprint
 from langgraph_parallel.lowering.inside import Inside, place_inside
+from langgraph_parallel.lowering.record import Rewrite, fingerprint
 from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
 from langgraph_parallel.reading.course import Course
 from langgraph_parallel.reading.model import Graph, Refusal, Region
