@@ -49,7 +49,7 @@ def pair_of(one, two):
     builder.add_sequence([("one", one), ("two", two)])
     builder.add_edge(START, "one")
     builder.add_edge("two", END)
-    return next(explain(builder.compile()).pairs())
+    return next(iter(explain(builder.compile()).pairs()))
 
 
 def ask(state):
