@@ -20,8 +20,9 @@ from langgraph_parallel.inference.machine.values import (
     Value,
     join,
     opaque,
+    roots_of,
 )
-from langgraph_parallel.locations import ANY_ITEM, Location
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location
 
 _BUDGET: Final = 40_000
 """Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
@@ -178,6 +179,11 @@ class Recorder:
         self.changes.add(place)
         self.note(f"changes {place}", where, "changes")
         self.memory.store(place, content_of(value))
+        roots = roots_of(value)
+        kept = self.shape.keys if roots is ALL else roots - {WORLD, GIVEN}
+        if kept:
+            # Whoever gets at the place may change what the state holds.
+            self.memory.expose(kept, {ANYWHERE})
 
     def contact(self, kind: External, what: str, where: str) -> None:
         """Record contact with the world outside."""

@@ -261,3 +261,29 @@ def test_a_value_that_holds_itself_is_looked_at_once():
     value: list = []
     value.append(value)
     assert odd_part(value) is None
+
+
+KEPT: list = []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_value_of_the_state_that_a_node_keeps_may_be_changed_by_who_gets_at_it(mode):
+    def keep(state):
+        docs = state["docs"]
+        KEPT.append(docs)
+        return {"docs": docs, "a": state["q"]}
+
+    def change(state):
+        KEPT[0].append("late")
+        return {"b": state["q"]}
+
+    def show(state):
+        return {"q": str(state["docs"])}
+
+    builder = chain(keep, change, show)
+    early = parallelize(builder.compile(), mode=mode)
+    KEPT.clear()
+    plain = builder.compile().invoke({"q": "x", "docs": ["d"]})
+    KEPT.clear()
+    assert early.invoke({"q": "x", "docs": ["d"]}) == plain
+    assert early.parallel_report.why("change", "show").startswith("ordered")
