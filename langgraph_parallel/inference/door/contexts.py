@@ -40,7 +40,6 @@ _QUIET_MANAGERS: Final[Mapping[str, bool]] = {
     "asyncio.locks.Semaphore": False,
     "asyncio.locks.BoundedSemaphore": False,
     "contextlib.suppress": False,
-    "contextlib.nullcontext": False,
     "httpx.Client": True,
     "httpx.AsyncClient": True,
     "httpx.Response": True,

@@ -229,3 +229,16 @@ def test_what_was_seen_in_a_place_holds_until_somebody_stores_something_else():
     memory.store(ANY_ITEM, "unknown")
     assert memory.is_stale
     assert memory.content(place) == "unknown"
+
+
+QUIET = contextlib.nullcontext(LINES)
+
+
+def test_a_context_that_does_nothing_gives_what_it_holds():
+    def add(state):
+        with QUIET as lines:
+            lines.append("x")
+        return {"a": ""}
+
+    found = infer_effects(add, State)
+    assert found.changes or "unknown" in found.external
