@@ -75,12 +75,26 @@ def world(name: str, part: str | None = None) -> Location:
     return Location(name, part, f"the {name}{part or ''}", "world")
 
 
+def is_given(place: Location) -> bool:
+    """Tell whether a place is part of what the caller of a graph gives beside its input."""
+    return place.kind == "world" and place.owner in (SETTINGS.owner, CONTEXT.owner)
+
+
+def context_part(name: str) -> Location:
+    """Return the place of one field of the run's context, be it an attribute or an item."""
+    return world("context", f".{name}")
+
+
 HANDLERS: Final = world("handlers")
 """What callback handlers collect, which any model call may add to."""
 LOG: Final = world("log")
 SCREEN: Final = world("screen")
 SETTINGS: Final = world("settings")
-"""What the caller of a graph gives as `configurable`: plain data, which each run makes sure of."""
+"""What the caller of a graph gives as `configurable` and `metadata`: plain data, which each run
+makes sure of."""
+CONTEXT: Final = world("context")
+"""What the caller gives as `context`: what nodes look at of it is plain data, which each run makes
+sure of."""
 CACHES: Final = world("caches")
 """What `lru_cache` keeps, which any call of a cached function may add to."""
 _UNORDERED: Final = frozenset({"handlers", "log", "screen", "caches"})

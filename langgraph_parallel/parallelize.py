@@ -318,7 +318,9 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
         ),
         what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
     )
-    return lowered, record_rewrite(request.source, lowered, report, view.relied_on)
+    return lowered, record_rewrite(
+        request.source, lowered, report, view.relied_on, sees_steps=view.sees_steps
+    )
 
 
 def _fan_out_inside(

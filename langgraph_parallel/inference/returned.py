@@ -20,6 +20,7 @@ from langgraph_parallel.inference.machine.certainty import strings_of
 from langgraph_parallel.inference.machine.contents import Contents
 from langgraph_parallel.inference.machine.recorder import Recorder, Shape
 from langgraph_parallel.inference.machine.values import (
+    GIVEN,
     WORLD,
     Atom,
     Cell,
@@ -33,7 +34,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
 )
 from langgraph_parallel.inference.objects.held import place_called
-from langgraph_parallel.locations import ANYWHERE, Location
+from langgraph_parallel.locations import ANYWHERE, CONTEXT, SETTINGS, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ def _places_behind(value: Value, depth: int) -> set[Location]:
             roots = roots_of(frozenset({atom}))
             if roots is not ALL and WORLD in roots:
                 places.add(ANYWHERE)
+            if roots is not ALL and GIVEN in roots:
+                places |= {SETTINGS, CONTEXT}
     return places
 
 

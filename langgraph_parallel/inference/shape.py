@@ -25,6 +25,7 @@ def describe_schema(
     reducer_of: Callable[[str], Any] = lambda _key: None,
     plain: frozenset[str] | None = None,
     channels: frozenset[str] | None = None,
+    context: Any = None,
 ) -> Shape:
     """Return the shape of the state that a node with input schema `schema` receives.
 
@@ -34,6 +35,7 @@ def describe_schema(
         reducer_of: The reducer of a key's channel, or None.
         plain: Keys whose channel keeps the last value; None when that is not known.
         channels: All keys of the graph; None when they are not known.
+        context: The schema of the run's context; None when there is none.
     """
     hints = _hints(schema)
     names = frozenset(hints if keys is None else keys)
@@ -51,6 +53,7 @@ def describe_schema(
         cls=schema if has_fields(schema) else None,
         stable=stable_fields(schema),
         own_code=frozenset(user_defined(schema)) if has_fields(schema) else frozenset(),
+        context=context,
     )
 
 

@@ -8,7 +8,8 @@ the original topology, compiled with the same settings, or refused with a clear 
 * `interrupt_before` / `interrupt_after` given at run time and naming a moved node;
 * an input `Command(goto=...)`;
 * an input, or a state saved by others, with objects where the analysis took it for plain data;
-* settings (`configurable`) that are no plain data, where a node reads some;
+* settings (`configurable`), metadata or parts of the context that are no plain data, where a node
+  reads them;
 * a `step_timeout` set on the rewritten graph: it counts what one superstep does;
 * `update_state` in the middle of a region;
 * a node that goes where nobody foresaw: from there on the run has the edges of the original.
@@ -40,7 +41,7 @@ from langgraph_parallel.lowering.record import (
     is_ours,
     name_last,
 )
-from langgraph_parallel.lowering.settings import has_plain_settings
+from langgraph_parallel.lowering.settings import odd_in_run
 from langgraph_parallel.lowering.threads import (
     TOPOLOGY_KEY,
     Thread,
@@ -337,8 +338,11 @@ def _conflict(
         nodes = options.get(option) or ()
         if nodes == "*" or graph.parallel_rewrite.moved.intersection(nodes):
             return f"{option}={nodes!r}"
-    if graph.parallel_rewrite.reads_settings and not has_plain_settings(graph, config):
-        return "configurable={...} with an object in it"
+    if odd := odd_in_run(graph, graph.parallel_rewrite.reliance, config, options):
+        return odd
+    if graph.parallel_rewrite.sees_steps and address(graph, config) is not None:
+        # The next run of the thread counts on from the supersteps of this one.
+        return "A checkpointer, with a node that looks at the number of its superstep,"
     if graph.step_timeout is not None:
         return f"step_timeout={graph.step_timeout!r}"
     if graph.cache_policy is not None and graph.parallel_rewrite.turns:

@@ -12,6 +12,7 @@ from langgraph.types import Command, StateUpdate
 
 from langgraph_parallel._compat.edges import Foreseen
 from langgraph_parallel.errors import RewriteError
+from langgraph_parallel.lowering.settings import Reliance
 from langgraph_parallel.lowering.threads import Thread
 from langgraph_parallel.report.report import ParallelReport
 
@@ -39,8 +40,11 @@ class Rewrite:
     foreseen: Mapping[str, Foreseen]
     """Where those nodes may go that may go anywhere by themselves; what leads elsewhere makes the
     run follow the original topology."""
-    reads_settings: bool
-    """Whether some node reads settings of the run, which are taken for plain data."""
+    reliance: Reliance
+    """What nodes read of what a run is given beside its input, taking it for plain data."""
+    sees_steps: bool
+    """Whether some node looks at the number of its superstep, which goes on from run to run of a
+    thread."""
     turns: Mapping[str, frozenset[str]]
     """The keys that nodes of one superstep write in program order, by node, in program order."""
     starts_tasks: bool

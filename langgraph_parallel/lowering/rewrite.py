@@ -13,11 +13,11 @@ from langgraph_parallel._compat.edges import Foreseen
 from langgraph_parallel._compat.runnables import amend, is_async_only, on_own_thread
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.code.tasks import task_called
-from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.amend import Amendment
 from langgraph_parallel.lowering.fanout import rewire
 from langgraph_parallel.lowering.inside import Inside, place_inside, with_inside
 from langgraph_parallel.lowering.record import Rewrite, fingerprint
+from langgraph_parallel.lowering.settings import reliance_of
 from langgraph_parallel.reading.given_back import Share, shares_of
 from langgraph_parallel.reading.model import END, Graph
 from langgraph_parallel.reading.validation import checks_of
@@ -108,6 +108,8 @@ def record_rewrite(
     lowered: LoweredFanout,
     report: ParallelReport,
     relied_on: Mapping[str, frozenset[type]],
+    *,
+    sees_steps: bool,
 ) -> Rewrite:
     """Return what the rewritten graph remembers of its making.
 
@@ -116,6 +118,7 @@ def record_rewrite(
         lowered: The graph.
         report: The report on it.
         relied_on: Keys that are taken to hold plain data when a run begins (`GraphView`).
+        sees_steps: Whether some node looks at the number of its superstep (`GraphView`).
     """
     moved = lowered.moved
     return Rewrite(
@@ -131,7 +134,8 @@ def record_rewrite(
         },
         cuts=dict(cut for part in moved for cut in _cuts(part)),
         foreseen=_foreseen(lowered.original, report),
-        reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
+        reliance=reliance_of(report.effects.values()),
+        sees_steps=sees_steps,
         starts_tasks=any(True for part in moved for _ in _calling_tasks(part)),
         waits_on_threads=lowered.waits_on_threads,
         turns={name: keys for part in moved for name, keys in _turns(part).items()},

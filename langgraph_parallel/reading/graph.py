@@ -135,6 +135,7 @@ class _Reader:
                 self._channels.reducers.get,
                 keys & self._channels.plain,
                 frozenset(self._builder.channels),
+                getattr(self._builder, "context_schema", None),
             )
         return self._shapes[schema]
 

@@ -51,13 +51,10 @@ def _short_lived_reads(
         if touched := keys & visible:
             reason = f"it uses {', '.join(sorted(touched))}, whose value depends on the superstep."
             yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
-        elif "step" in found.control:
-            reason = "it looks at the number of its superstep or at its checkpoint."
-            yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
     for source, ways in routes.items():
         for router, route in zip(graph.routers[source], ways, strict=True):
             read = bounded(route.effects.reads, counted & router.shape.keys)
-            if "step" in route.effects.control or read:
+            if read:
                 reason = "its conditional edge depends on the number of the superstep."
                 yield Refusal(rule="superstep-lifetime", nodes=(source,), reason=reason)
 

@@ -45,6 +45,12 @@ from langgraph_parallel.reading.refusals import (
     pinned_nodes,
     whole_graph_refusals,
 )
+from langgraph_parallel.reading.steps import (
+    behind_all,
+    nodes_seeing_steps,
+    seen_steps,
+    ways_on,
+)
 from langgraph_parallel.reading.validation import with_validation
 
 
@@ -61,6 +67,8 @@ class GraphView:
     """What the conditional edges of each node do."""
     routing: Mapping[str, Effects] = field(default_factory=dict)
     """The same as one, for nodes that may close a region with their conditional edges."""
+    sees_steps: bool = False
+    """Whether some node looks at the number of its superstep."""
     relied_on: Mapping[str, frozenset[type]] = field(default_factory=dict)
     """State keys that are taken to hold plain data when a run begins, with classes whose instances
     may be among it."""
@@ -164,15 +172,19 @@ def _find_regions(
     if not refusals:
         stuck = pinned_nodes(graph, pinned)
         refusals += stuck
-        kept = concurrent.union(*(r.nodes for r in stuck))
+        seeing = nodes_seeing_steps(effects, routes)
+        kept = concurrent.union(seeing, *(r.nodes for r in stuck))
         routed = _union_of(targets for found in ways.values() for targets, _ in found)
         routed = union(routed, _led_to_by_cached(graph))
         routing = read_routing(graph, effects, routes)
         regions = tuple(_chains(graph, kept, routed, routing.keys()))
+        if seeing:
+            regions, held = behind_all(regions, seeing, ways_on(graph, effects, ways))
+            refusals += seen_steps(seeing, held)
         ends = (region.nodes[-2:] for region in regions if region.routed)
         keys = graph.plain | graph.folding
         refusals += held_by_routers(effects, routing, ends, keys, graph.folding, graph.taking_turns)
-        if not regions:
+        if not regions and not seeing:
             refusals.append(no_straight_run(graph, effects))
     return GraphView(
         graph=graph,
@@ -181,6 +193,7 @@ def _find_regions(
         refusals=tuple(refusals),
         routes=routes,
         routing=routing,
+        sees_steps=bool(nodes_seeing_steps(effects, routes)),
     )
 
 

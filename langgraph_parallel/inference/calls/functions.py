@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import types
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from langgraph_parallel.inference.calls.summaries import apply, summary_of
+from langgraph_parallel.inference.code.framework import framework
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import FunctionNode, Source, find_source
 from langgraph_parallel.inference.door.filling import collected
@@ -187,10 +189,10 @@ def bind_parameters(
     positional, named, unpacked = given.positional, given.named, given.unpacked
     names = [a.arg for a in parameters.posonlyargs + parameters.args]
     for index, name in enumerate(names):
-        value = positional[index] if index < len(positional) else named.get(name, NOTHING)
-        frame.bind(name, join(value or defaults.get(name, NOTHING), unpacked))
+        value = positional[index] if index < len(positional) else named.get(name)
+        frame.bind(name, join(_given_for(name, value, defaults, unpacked), unpacked))
     for argument in parameters.kwonlyargs:
-        value = named.get(argument.arg) or defaults.get(argument.arg, NOTHING)
+        value = _given_for(argument.arg, named.get(argument.arg), defaults, unpacked)
         frame.bind(argument.arg, join(value, unpacked))
     if parameters.vararg:
         extra = join(*positional[len(names) :], unpacked)
@@ -199,6 +201,17 @@ def bind_parameters(
         taken = {*names[len(parameters.posonlyargs) :], *(a.arg for a in parameters.kwonlyargs)}
         rest = {k: v for k, v in named.items() if k not in taken}
         frame.bind(parameters.kwarg.arg, _keywords(frame, parameters.kwarg, rest, unpacked))
+
+
+def _given_for(
+    name: str, value: Value | None, defaults: Mapping[str, Value], unpacked: Value
+) -> Value:
+    """Return what a parameter holds: a library fills in by name what nobody else gives."""
+    if value or name in defaults:
+        return value or defaults[name]
+    if value is None and not unpacked and name in framework().injected:
+        return frozenset({Injected(name)})
+    return NOTHING
 
 
 def _keywords(frame: Frame, node: ast.AST, named: dict[str, Value], unpacked: Value) -> Value:

@@ -30,7 +30,6 @@ from langgraph_parallel.inference.machine.values import (
     Cell,
     Closure,
     Data,
-    Injected,
     Live,
     Made,
     Method,
@@ -159,10 +158,8 @@ def _is_tame(value: Value) -> bool:
 
 
 def without_callbacks(value: Value) -> Value:
-    """Drop functions, which are analyzed as callbacks, and `config`, which is passed on."""
-    return frozenset(
-        atom for atom in value if not _is_callback(atom) and not isinstance(atom, Injected)
-    )
+    """Drop functions, which are analyzed as callbacks."""
+    return frozenset(atom for atom in value if not _is_callback(atom))
 
 
 def _is_callback(atom: Atom) -> bool:

@@ -17,6 +17,7 @@ from langgraph_parallel.inference.calls.screen import pretty_print
 from langgraph_parallel.inference.calls.writing import write_stream
 from langgraph_parallel.inference.code.datamodel import is_users
 from langgraph_parallel.inference.door.attributes import attribute_of, own_member
+from langgraph_parallel.inference.door.filling import cell_at, merge_into
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import constants_of
@@ -47,11 +48,21 @@ def _injected_method(frame: Frame, atom: Injected, name: str, given: Arguments) 
         return override(frame, atom, given)
     if atom.name in ("runtime", "tool_runtime") and name == "stream_writer":
         return write_stream(frame, given)
-    if atom.name in ("config", "settings") and name == "get" and given.positional:
+    if name == "get" and given.positional:
         names = constants_of(given.positional[0])
         known = frozenset(map(str, names)) if names is not None else None
         return join(injected_part(frame, atom, known, given.node), *given.positional[1:])
+    if atom.name in ("config", "settings", "metadata", "context") and name in _OF_ALL:
+        copy = cell_at(frame, given.node)
+        merge_into(frame, copy, atom, given.node)
+        return cell_method(frame, copy, _OF_ALL[name], given)
     return unknown(frame, f"calls {atom.name}.{name}()", given.all, given.node)
+
+
+_OF_ALL: Final = {name: name for name in ("items", "keys", "values", "copy")} | {
+    "model_dump": "copy"
+}
+"""Methods that look at all of a mapping, with what they are on a copy of it."""
 
 
 def _state_method(frame: Frame, atom: State, name: str, given: Arguments) -> Value:

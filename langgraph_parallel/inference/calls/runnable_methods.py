@@ -172,8 +172,7 @@ def _run(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
     """Run a chain by one of the methods that run it, once or for each of some inputs."""
     value, settings = _input_of(given)
     where = frame.where(given.node)
-    kept = frozenset(a for a in settings if not isinstance(a, (Closure, Injected)))
-    frame.escape(kept, "passed on", where)
+    frame.escape(_passed_on(settings), "passed on", where)
     for kind in sorted(chain.external):
         frame.recorder.contact(kind, f".{name}() is a {kind} call", where)
     if "batch" in name or name in ("generate", "agenerate"):
@@ -182,6 +181,13 @@ def _run(frame: Frame, chain: Chain, name: str, given: Arguments) -> Value:
     if chain.answers:
         return graph_result(name, one, given, frame)
     return calls_give(name, one)
+
+
+def _passed_on(settings: Value) -> Value:
+    """Return what others may get at that are handed settings, each of which copies them first."""
+    config = [a for a in settings if isinstance(a, Cell) and a.kind == "dict" and not a.shared]
+    passed = join(settings - frozenset(config), *(cell.everything() for cell in config))
+    return frozenset(a for a in passed if not isinstance(a, (Closure, Injected)))
 
 
 def _input_of(given: Arguments) -> tuple[Value, Value]:

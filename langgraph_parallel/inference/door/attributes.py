@@ -13,7 +13,7 @@ from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.code.datamodel import find, is_a, is_users
 from langgraph_parallel.inference.code.sdk import has_plugged_code, part_below
 from langgraph_parallel.inference.door.filling import change, store_unknown
-from langgraph_parallel.inference.door.injected import injected_part
+from langgraph_parallel.inference.door.injected import injected_attribute
 from langgraph_parallel.inference.door.state_keys import from_state, store_in_state
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
@@ -78,7 +78,7 @@ def attribute_of(frame: Frame, atom: Atom, name: str, node: ast.AST) -> Value:
     if isinstance(atom, (Live, Made, Object)):
         return _sdk_part(frame, atom, name, node) or load_attr(frame, atom, name, node)
     if isinstance(atom, Injected):
-        return injected_part(frame, atom, frozenset({name}), node)
+        return injected_attribute(frame, atom, name, node)
     if isinstance(atom, Opaque) and not atom.tame:
         return unknown(frame, f"looks up .{name} of an unknown type", given, node)
     if isinstance(atom, (Data, Opaque)):

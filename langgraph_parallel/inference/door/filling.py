@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from langgraph_parallel.effects import ALL, union
+from langgraph_parallel.inference.door.injected import whole_injected
 from langgraph_parallel.inference.door.iteration import iterate, spread_mapping
 from langgraph_parallel.inference.door.state_keys import is_own_value
 from langgraph_parallel.inference.machine.arguments import Arguments
@@ -18,6 +19,7 @@ from langgraph_parallel.inference.machine.values import (
     Closure,
     Const,
     Data,
+    Injected,
     Live,
     Made,
     Object,
@@ -130,6 +132,12 @@ def merge_into(frame: Frame, cell: Cell, atom: Atom, node: ast.AST) -> None:
         if _merge_live(frame, cell, atom.obj, node):
             return
     elif isinstance(atom, Const):
+        return
+    elif isinstance(atom, Injected):
+        # A copy: what stands in it is the caller's, it is not.
+        items = whole_injected(frame, atom, node)
+        frame.recorder.grown |= cell.add_keys()
+        frame.recorder.grown |= cell.add(items)
         return
     else:
         items = spread_mapping(frame, frozenset({atom}), node)

@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from langgraph_parallel.effects import ALL
+from langgraph_parallel.inference.machine.annotations import (
+    hints_of,
+    leaves_open,
+    value_of_annotation,
+)
+from langgraph_parallel.inference.machine.certainty import is_deep
 from langgraph_parallel.inference.machine.frame import Frame
 from langgraph_parallel.inference.machine.values import (
     GIVEN,
@@ -15,40 +21,41 @@ from langgraph_parallel.inference.machine.values import (
     SCALAR,
     STATE,
     Chain,
-    Data,
     Injected,
     Value,
     const,
+    data,
     join,
     opaque,
     tame,
 )
-from langgraph_parallel.locations import SETTINGS
+from langgraph_parallel.locations import CONTEXT, SETTINGS, context_part
 
 _STEP_KEYS: Final = frozenset({"checkpoint_id", "checkpoint_ns", "checkpoint_map", "metadata"})
+_HANDED_DATA: Final = data(frozenset({GIVEN}))
 
 
 def injected_part(
     frame: Frame, atom: Injected, keys: frozenset[str] | None, node: ast.AST
 ) -> Value:
     """Return a part of `config` or `runtime`; the parts that reach into the engine are refused."""
-    wanted = keys or frozenset({"?"})
-    if atom.name == "config" and wanted <= {"configurable", "tags", "get"}:
-        return frozenset({Injected("settings")})
-    if atom.name == "config" and wanted == {"recursion_limit"}:
-        return SCALAR
-    if atom.name == "settings" and keys is not None and not any(map(_is_private, keys)):
+    if keys is not None and len(keys) > 1:
+        return join(*(injected_part(frame, atom, frozenset({key}), node) for key in keys))
+    part = next(iter(keys)) if keys else None
+    if atom.name in ("settings", "metadata") and part is not None and not _is_private(part):
         return _given_setting(frame, node)
-    if atom.name == "runtime" and len(wanted) == 1:
-        part = next(iter(wanted))
-        if part == "context":
-            return opaque(frozenset({GIVEN}))
-        if part in ("store", "stream_writer"):
-            return frozenset({Injected(part)})
-    if atom.name in _PARTS and len(wanted) == 1:
-        found = _PARTS[atom.name].get(next(iter(wanted)))
-        if found is not None:
-            return found
+    if atom.name == "config" and part == "tags":
+        return _given_setting(frame, node)
+    if atom.name == "context" and part is not None:
+        return _part_of_context(frame, part, node)
+    if atom.name == "context":
+        return whole_injected(frame, atom, node)
+    found = _PARTS.get(atom.name, {}).get(part or "")
+    return _part_of_engine(frame, atom, node) if found is None else found
+
+
+def _part_of_engine(frame: Frame, atom: Injected, node: ast.AST) -> Value:
+    """Return something that only the superstep's own place in the run decides."""
     where = frame.where(node)
     frame.recorder.leave("step", f"looks at the superstep through {atom.name}", where)
     frame.recorder.contact("unknown", f"{atom.name} used in a way not known", where)
@@ -58,7 +65,40 @@ def injected_part(
 
 def _given_setting(frame: Frame, node: ast.AST) -> Value:
     frame.recorder.look(SETTINGS, frame.where(node))
-    return tame(frozenset({GIVEN}))
+    return _TAME
+
+
+def _part_of_context(frame: Frame, part: str, node: ast.AST) -> Value:
+    """Return one field of the run's context, taken for plain data unless its annotation forbids it.
+
+    Each run makes sure of it: a context with an object in such a field has the original order.
+    """
+    roots = frozenset({GIVEN})
+    hint = hints_of(frame.recorder.shape.context).get(part)
+    promised = _TAME if hint is None or leaves_open(hint) else value_of_annotation(hint, roots)
+    if promised != _TAME and not is_deep(promised):
+        return opaque(roots)
+    frame.recorder.look(context_part(part), frame.where(node))
+    return promised
+
+
+def injected_attribute(frame: Frame, atom: Injected, name: str, node: ast.AST) -> Value:
+    """Return an attribute of something handed in; of a mapping that is a method, not called yet."""
+    if atom.name in ("config", "settings", "metadata"):
+        return _part_of_engine(frame, atom, node)
+    return injected_part(frame, atom, frozenset({name}), node)
+
+
+def whole_injected(frame: Frame, atom: Injected, node: ast.AST) -> Value:
+    """Return what stands anywhere in something that was handed in, where all of it is looked at."""
+    if atom.name == "context":
+        frame.recorder.look(CONTEXT, frame.where(node))
+        return _TAME
+    if atom.name == "config":
+        return _ALL_OF_CONFIG
+    if atom.name in ("settings", "metadata", "engine"):
+        return _part_of_engine(frame, atom, node)
+    return opaque(frame.escape(frozenset({atom}), "unpacked", frame.where(node)))
 
 
 def chosen_settings(
@@ -68,7 +108,7 @@ def chosen_settings(
 
     None: a name is not known, or one that the engine uses.
     """
-    if atom.name != "settings" or names is None or any(map(_is_private, names)):
+    if atom.name not in ("settings", "metadata") or names is None or any(map(_is_private, names)):
         return None
     return join(*map(const, names)), _given_setting(frame, node)
 
@@ -77,12 +117,21 @@ def _is_private(key: str) -> bool:
     return key.startswith(("__", "langgraph_")) or key in _STEP_KEYS
 
 
-_HANDED_DATA: Final = frozenset({Data(frozenset({GIVEN}))})
 _TAME: Final = tame(frozenset({GIVEN}))
+_ALL_OF_CONFIG: Final = frozenset({*map(Injected, ("settings", "metadata", "engine")), *_TAME})
 _PARTS: Final[Mapping[str, Mapping[str, Value]]] = {
+    "config": {
+        "configurable": frozenset({Injected("settings")}),
+        "metadata": frozenset({Injected("metadata")}),
+        "callbacks": frozenset({Injected("engine")}),
+        **dict.fromkeys(("recursion_limit", "run_id", "run_name"), SCALAR),
+    },
+    "runtime": {
+        part: frozenset({Injected(part)}) for part in ("context", "store", "stream_writer")
+    },
     "tool_runtime": {
         "state": STATE,
-        "context": opaque(frozenset({GIVEN})),
+        "context": frozenset({Injected("context")}),
         "tool_call_id": SCALAR,
         **{part: frozenset({Injected(part)}) for part in ("store", "stream_writer", "config")},
     },
@@ -105,4 +154,5 @@ _PARTS: Final[Mapping[str, Mapping[str, Value]]] = {
         "runtime": frozenset({Injected("tool_runtime")}),
     },
 }
-"""What a tool, a hook around an agent's model and one around its tools are handed, by attribute."""
+"""What is handed to a node, a tool, a hook around an agent's model and one around its tools, by
+item or attribute."""

@@ -6,7 +6,7 @@ import ast
 import enum
 import itertools
 import os
-from typing import Any
+from typing import Any, Final
 
 from langgraph_parallel.effects import ALL, union
 from langgraph_parallel.inference.code.datamodel import (
@@ -16,6 +16,7 @@ from langgraph_parallel.inference.code.datamodel import (
     is_users,
     user_defined,
 )
+from langgraph_parallel.inference.door.injected import whole_injected
 from langgraph_parallel.inference.door.state_keys import use_state
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
@@ -26,6 +27,7 @@ from langgraph_parallel.inference.machine.values import (
     Cell,
     Const,
     Data,
+    Injected,
     Live,
     Made,
     Object,
@@ -80,6 +82,8 @@ def _entries_of(frame: Frame, atom: Atom, node: ast.AST) -> Value:
         return _entries_of_cell(frame, atom, node)
     if isinstance(atom, Const):
         return NOTHING
+    if isinstance(atom, Injected):
+        return whole_injected(frame, atom, node)
     if isinstance(atom, (Data, Opaque)):
         return frame.part_of(given)
     return opaque(frame.escape(given, "unpacked", frame.where(node)))
@@ -130,10 +134,16 @@ def _iterate(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Valu
         return _iterate_typed(frame, atom, node, is_async=is_async)
     if isinstance(atom, Opaque):
         return _iterate_opaque(frame, atom, node)
+    if isinstance(atom, Injected):
+        # The names alone tell nothing: what stands behind them is asked for by item.
+        return SCALAR if atom.name in _MAPPINGS else whole_injected(frame, atom, node)
     if isinstance(atom, Data):
         look_behind(frame, atom, node)
         return SCALAR if atom.scalar else frame.part_of(given)
     return opaque(frame.escape(given, "iterated over", where))
+
+
+_MAPPINGS: Final = frozenset({"config", "settings"})
 
 
 def _iterate_constant(frame: Frame, atom: Const) -> Value:

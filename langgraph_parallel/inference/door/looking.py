@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.code.datamodel import find, is_a
+from langgraph_parallel.inference.door.injected import whole_injected
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.state_keys import use_values
 from langgraph_parallel.inference.machine.certainty import is_deep
@@ -16,6 +17,7 @@ from langgraph_parallel.inference.machine.values import (
     WORLD,
     Cell,
     Data,
+    Injected,
     Live,
     Made,
     Object,
@@ -65,6 +67,15 @@ def _use_data(frame: Frame, atom: Data, node: ast.AST) -> Value:
     if not atom.deep:
         frame.use(frame.part_of(given), node)
     return given
+
+
+@used(Injected)
+def _use_injected(frame: Frame, atom: Injected, node: ast.AST) -> Value:
+    if atom.name == "config":
+        return frame.use(whole_injected(frame, atom, node), node)
+    if atom.name in ("context", "settings", "metadata", "engine"):
+        return whole_injected(frame, atom, node)
+    return frozenset({atom})
 
 
 @used(Routed)

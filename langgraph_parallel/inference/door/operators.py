@@ -15,9 +15,10 @@ from langgraph_parallel.inference.door.filling import (
     look_at_items,
     merge_into,
 )
+from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.state_keys import from_state, use_state
-from langgraph_parallel.inference.machine.certainty import is_deep, is_quiet, is_scalar
+from langgraph_parallel.inference.machine.certainty import is_deep, is_quiet, is_scalar, strings_of
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
@@ -124,9 +125,14 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
         elif isinstance(atom, State):
             use_state(frame, node)
             found = join(found, opaque(ALL))
-    rest = frozenset(a for a in left | right if not isinstance(a, (Live, Made, Object, State)))
+        elif isinstance(atom, Injected):
+            found = join(found, frame.use(frozenset({atom}), node))
+    rest = frozenset(a for a in left | right if not isinstance(a, _WITH_RULES))
     rest = frozenset(a for a in rest if not isinstance(a, Opaque) or a.tame)
     return join(found, _computed(rest)) if rest else found
+
+
+_WITH_RULES: Final = (Live, Made, Object, State, Injected)
 
 
 def _use_beside_built_ins(frame: Frame, left: Value, right: Value, node: ast.AST) -> None:
@@ -250,6 +256,8 @@ def contains(frame: Frame, container: Value, item: Value, node: ast.AST) -> Valu
         elif isinstance(atom, Cell) and atom.spread:
             from_state(frame, item, node)
             frame.use(item, node)
+        elif isinstance(atom, Injected) and is_scalar(item):
+            injected_part(frame, atom, strings_of(item), node)
         elif isinstance(atom, Data) and atom.deep and is_scalar(item):
             _unary(frame, "__len__", atom, node)
         else:

@@ -22,7 +22,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
-from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, Location
+from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, CONTEXT, SETTINGS, Location
 
 _BUDGET: Final = 40_000
 """Syntax nodes visited for one node function; beyond, the answer is TOP. A node function of 500
@@ -57,6 +57,8 @@ class Shape:
     """The class with fields; None for dicts."""
     own_code: frozenset[str] = frozenset()
     """Names that the state's class defines beside its fields: methods, properties, operators."""
+    context: Any = None
+    """The schema of the run's context; None when the graph names none."""
 
 
 @dataclass(slots=True)
@@ -152,6 +154,9 @@ class Recorder:
             return
         if roots is ALL or roots & {WORLD, GIVEN}:
             self.change(place, where, value)
+        if roots is not ALL and GIVEN in roots:
+            for given in (SETTINGS, CONTEXT):
+                self.change(given, where, value)
         keys = ALL if roots is ALL else roots - {WORLD, GIVEN}
         self.mutates = union(self.mutates, keys)
         self.memory.contents.put_inside(keys, value)

@@ -20,7 +20,7 @@ from langgraph_parallel.lowering.exact.program import EarlyProgram, NodeEntry
 from langgraph_parallel.lowering.exact.sandbox import NodeSetting
 from langgraph_parallel.lowering.exact.session import CURRENT, Session
 from langgraph_parallel.lowering.guard import ReportedGraph, stands_for
-from langgraph_parallel.lowering.settings import has_plain_settings
+from langgraph_parallel.lowering.settings import odd_in_run
 from langgraph_parallel.ordering.dependence import Step
 from langgraph_parallel.report.report import ParallelReport
 
@@ -43,7 +43,7 @@ class ExactGraph(ReportedGraph[Any, Any, Any, Any]):
         """What may start early and why the rest may not; `.runtime` counts what did."""
         return self.parallel_rewrite.report
 
-    def _may_start_early(self, config: RunnableConfig | None) -> bool:
+    def _may_start_early(self, config: RunnableConfig | None, options: Mapping[str, Any]) -> bool:
         """Whether there is anything to start, and no setting that counts what a superstep does.
 
         Nor one that shows every call at once: what comes to nothing would be seen.
@@ -52,13 +52,13 @@ class ExactGraph(ReportedGraph[Any, Any, Any, Any]):
         has_some = bool(self.parallel_program.plan.regions)
         if not has_some or counted or adds_handlers_anywhere():
             return False
-        return not self.parallel_rewrite.reads_settings or has_plain_settings(self, config)
+        return not odd_in_run(self, self.parallel_rewrite.reliance, config, options)
 
     def stream(
         self, input: Any, config: RunnableConfig | None = None, **options: Any
     ) -> Iterator[Any]:
         """Stream a run, as `CompiledStateGraph.stream` does."""
-        if not self._may_start_early(config):
+        if not self._may_start_early(config, options):
             yield from super().stream(input, config, **options)
             return
         launcher = ThreadLauncher(self.parallel_program.most_runs)
@@ -90,7 +90,7 @@ class ExactGraph(ReportedGraph[Any, Any, Any, Any]):
         session = Session(self.parallel_program, launcher, _stops(self, options))
         try:
             while True:
-                token = CURRENT.set(session if self._may_start_early(config) else None)
+                token = CURRENT.set(session if self._may_start_early(config, options) else None)
                 try:
                     part = await anext(parts)
                 except StopAsyncIteration:

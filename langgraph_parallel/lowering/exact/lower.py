@@ -11,11 +11,11 @@ from langgraph.graph import StateGraph
 from langgraph_parallel._compat.builder import clone_builder
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects, union
-from langgraph_parallel.locations import SETTINGS
 from langgraph_parallel.lowering.exact.node import as_exact_node
 from langgraph_parallel.lowering.exact.plan import EarlyPlan, PlannedRegion, plan_early
 from langgraph_parallel.lowering.inside import Inside, place_inside
 from langgraph_parallel.lowering.record import Rewrite, fingerprint
+from langgraph_parallel.lowering.settings import reliance_of
 from langgraph_parallel.ordering.dependence import Schedule, Step, build_steps
 from langgraph_parallel.reading.course import Course
 from langgraph_parallel.reading.model import Graph, Refusal, Region
@@ -177,7 +177,8 @@ def _unmoved(
         ends={},
         cuts={},
         foreseen={},
-        reads_settings=any(SETTINGS in found.looks_at for found in report.effects.values()),
+        reliance=reliance_of(report.effects.values()),
+        sees_steps=False,
         starts_tasks=False,
         waits_on_threads=False,
         turns={},

@@ -26,8 +26,8 @@ from langgraph_parallel.effects import Effects
 from langgraph_parallel.locations import (
     ANYWHERE,
     HANDLERS,
-    SETTINGS,
     Location,
+    is_given,
     meeting,
     ordered_places,
 )
@@ -204,7 +204,8 @@ class _Planner:
         readers = {
             name
             for name in starts
-            if "read" in self.effects[name].external or self.effects[name].looks_at - {SETTINGS}
+            if "read" in self.effects[name].external
+            or not all(map(is_given, self.effects[name].looks_at))
         }
         return PlannedRegion(
             rows=rows,
