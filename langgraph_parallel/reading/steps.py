@@ -36,7 +36,8 @@ def seen_steps(seeing: frozenset[str], before: Mapping[str, frozenset[str]]) -> 
         held = sorted(before.get(name, frozenset()))
         more = f", which {', '.join(held[:_MOST_NAMED])} would change" if held else ""
         reason = f"it looks at the number of its superstep or at its checkpoint{more}."
-        yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason)
+        remedy = "Count in a key of the state; or declare the node, if the number does not matter."
+        yield Refusal(rule="superstep-lifetime", nodes=(name,), reason=reason, remedy=remedy)
 
 
 def behind_all(

@@ -32,6 +32,13 @@ from langgraph_parallel.inference.machine.values import (
 from langgraph_parallel.locations import CONTEXT, SETTINGS, context_part
 
 _STEP_KEYS: Final = frozenset({"checkpoint_id", "checkpoint_ns", "checkpoint_map", "metadata"})
+_NUMBERS: Final = frozenset(
+    {
+        *("langgraph_step", "langgraph_triggers", "langgraph_path", "langgraph_checkpoint_ns"),
+        *("checkpoint_id", "checkpoint_ns"),
+    }
+)
+"""Names of plain data that the superstep decides."""
 _HANDED_DATA: Final = data(frozenset({GIVEN}))
 
 
@@ -46,6 +53,11 @@ def injected_part(
         return _given_setting(frame, node)
     if atom.name == "config" and part == "tags":
         return _given_setting(frame, node)
+    if atom.name == "metadata" and part == "langgraph_node":
+        return SCALAR
+    if atom.name in ("settings", "metadata") and part in _NUMBERS:
+        _leave_by_step(frame, atom, node)
+        return tame()
     if atom.name == "context" and part is not None:
         return _part_of_context(frame, part, node)
     if atom.name == "context":
@@ -57,10 +69,15 @@ def injected_part(
 def _part_of_engine(frame: Frame, atom: Injected, node: ast.AST) -> Value:
     """Return something that only the superstep's own place in the run decides."""
     where = frame.where(node)
-    frame.recorder.leave("step", f"looks at the superstep through {atom.name}", where)
+    _leave_by_step(frame, atom, node)
     frame.recorder.contact("unknown", f"{atom.name} used in a way not known", where)
     frame.recorder.read_all(f"through {atom.name}", where)
     return opaque(ALL)
+
+
+def _leave_by_step(frame: Frame, atom: Injected, node: ast.AST) -> None:
+    what = f"looks at the superstep through {atom.name}"
+    frame.recorder.leave("step", what, frame.where(node))
 
 
 def _given_setting(frame: Frame, node: ast.AST) -> Value:
