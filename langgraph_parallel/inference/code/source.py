@@ -50,6 +50,17 @@ def find_source(function: FunctionType) -> Source | None:
     """Return the tree of `function`, or None when its code cannot be found or has changed."""
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
+    found = _fitting(code, lines)
+    if found is None:
+        # A module that was edited and loaded again: who read it before has the old lines.
+        linecache.checkcache(code.co_filename)
+        again = linecache.getlines(code.co_filename, function.__globals__)
+        found = None if again is lines else _fitting(code, again)
+    return found
+
+
+def _fitting(code: CodeType, lines: list[str]) -> Source | None:
+    """Return the tree whose compiled form is a code object, among the lines of its file."""
     for compiled_by in _COMPILERS:
         index = _index_of(code.co_filename, lines, code.co_flags & _FUTURE_FLAGS, compiled_by)
         fitting = [node for compiled, node in index.get(_key(code), ()) if compiled == code]

@@ -6,6 +6,7 @@ import __future__
 import ast
 import asyncio
 import doctest
+import importlib
 import linecache
 import sys
 import zipfile
@@ -124,3 +125,30 @@ def _found(function: Any) -> Any:
     source = find_source(function)
     assert source is not None
     return source
+
+
+def test_function_of_a_file_that_was_edited_since_is_not_known(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path = tmp_path / "edited_while_it_runs.py"
+    path.write_text("def node(state):\n    return {'a': state['b']}\n")
+    module = importlib.import_module(path.stem)
+    path.write_text("def node(state):\n    return {'a': state['text'], 'c': 1}\n")
+    linecache.checkcache(str(path))
+    assert find_source(module.node) is None
+
+
+def test_function_of_a_file_that_was_edited_and_loaded_again_is_found(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path = tmp_path / "edited_and_loaded_again.py"
+    path.write_text("def node(state):\n    return {'a': state['b']}\n")
+    module = importlib.import_module(path.stem)
+    assert find_source(module.node) is not None
+    path.write_text("def node(state):\n    return {'a': state['text'], 'c': 1}\n")
+    importlib.reload(module)
+    source = find_source(module.node)
+    assert source is not None
+    assert "'c'" in ast.unparse(source.node)
