@@ -182,7 +182,7 @@ def _request(frame: Frame, method: str, answer: str, given: Arguments) -> Value:
     contact: External = "read" if method in _READS else "write"
     if method == "post":
         contact = _posted_to(given)
-    frame.recorder.contact(contact, f"HTTP {method.upper()} is a {contact} call", where)
+    frame.recorder.contact(contact, f"{given.callee} is a {contact} call", where)
     cls = class_at(answer)
     return tame() if cls is None else frozenset({Object(cls)})
 
