@@ -30,6 +30,9 @@ class Location:
     label: str = ""
     """How a report calls it."""
     kind: Kind = "memory"
+    fill: str = ""
+    """Of a place that is filled once and never changed then, what fills it; empty for all others.
+    Whoever comes first fills it with the same."""
 
     @property
     def owner_key(self) -> object:
@@ -47,6 +50,7 @@ class Location:
             and other.owner_key == self.owner_key
             and other.part == self.part
             and other.kind == self.kind
+            and other.fill == self.fill
         )
 
     def __hash__(self) -> int:
@@ -116,7 +120,9 @@ def kept_places(places: Iterable[Location]) -> frozenset[Location]:
 
 
 def overlaps(a: Location, b: Location) -> bool:
-    """Tell whether two locations may be the same place."""
+    """Tell whether two locations may be the same place, where it matters which comes first."""
+    if a.fill and a.fill == b.fill:
+        return False
     if a.owner is ANYWHERE.owner or b.owner is ANYWHERE.owner:
         return a.is_memory and b.is_memory and _parts_meet(a.part, b.part)
     if a.owner_key != b.owner_key:

@@ -26,6 +26,7 @@ from langgraph_parallel.reading.contents import (
     with_known_contents,
 )
 from langgraph_parallel.reading.declared import check_keys, check_names, missing_node
+from langgraph_parallel.reading.fills import without_lone_fills
 from langgraph_parallel.reading.given_back import counted_as_written
 from langgraph_parallel.reading.model import END, START, Graph, Refusal, Region
 from langgraph_parallel.reading.nodes import (
@@ -161,7 +162,7 @@ def _find_regions(
     graph: Graph, effects: Mapping[str, Effects], pinned: frozenset[str]
 ) -> GraphView:
     """Find the runs of nodes that may be reordered, and say why others may not be."""
-    routes = read_routes(graph)
+    effects, routes = without_lone_fills(effects, read_routes(graph))
     ways = _ways_out(graph, effects, routes)
     concurrent, unmatched = find_brackets(read_exits(graph, ways))
     refusals = list(whole_graph_refusals(graph, effects, routes))

@@ -117,7 +117,7 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
     if is_a(obj, functools._lru_cache_wrapper):
         frame.use(given.all, given.node)  # it hashes and compares them
         frame.recorder.change(CACHES, frame.where(given.node), SCALAR)
-        return _shared(frame, frame.call(frame.live(obj.__wrapped__), given))
+        return shared(frame, frame.call(frame.live(obj.__wrapped__), given))
     if is_a(obj, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return _call_unbound(frame, obj, given)
     future = call_task(frame, obj, given)
@@ -128,7 +128,7 @@ def _call_wrapped(frame: Frame, obj: Any, given: Arguments) -> Value:
     return _call_instance(frame, Live(obj), given)
 
 
-def _shared(frame: Frame, found: Value) -> Value:
+def shared(frame: Frame, found: Value) -> Value:
     """Return what a cache gives: the next caller is given the same object."""
     kept: list[Value] = []
     for atom in found:

@@ -85,6 +85,10 @@ class Frame:
     """Above zero an assignment adds to what a variable may be instead of replacing it."""
     history: Env = field(default_factory=dict)
     """Everything each variable was ever bound to, for functions that run later."""
+    filled: dict[str, Value] = field(default_factory=dict)
+    """What stands in places that this activation has made sure are filled, by their spelling."""
+    done: set[int] = field(default_factory=set)
+    """Ids of statements that were run out of their turn."""
     depth: int = 0
 
     def where(self, node: ast.AST) -> str:
@@ -124,6 +128,8 @@ class Frame:
             if self.env is None:
                 return
             self.recorder.spend()
+            if id(statement) in self.done:
+                continue
             rule = STATEMENTS.get(type(statement))
             if rule is None:
                 msg = f"{type(statement).__name__} is not understood"
@@ -300,7 +306,7 @@ class Frame:
                 pending.extend(_reached_through(atom))
             elif isinstance(atom, Closure):
                 self.recorder.call_later(atom, opaque(ALL))
-            elif not isinstance(atom, (Const, Data, Opaque, Live, Object)):
+            elif not isinstance(atom, (Const, Data, Opaque, Live, Object, Chain)):
                 self.recorder.read_all(why, where)
         return roots_of(value)
 

@@ -69,7 +69,8 @@ def _constant(_frame: Frame, node: ast.Constant) -> Value:
 
 @expression(ast.Name)
 def _name(frame: Frame, node: ast.Name) -> Value:
-    return frame.lookup(node.id, node)
+    known = frame.filled.get(node.id)
+    return frame.lookup(node.id, node) if known is None else known
 
 
 @expression(ast.NamedExpr)
@@ -112,6 +113,8 @@ def _subscript(frame: Frame, node: ast.Subscript) -> Value:
 
 @expression(ast.Attribute)
 def _attribute(frame: Frame, node: ast.Attribute) -> Value:
+    if frame.filled and (known := frame.filled.get(ast.unparse(node))) is not None:
+        return known
     return get_attribute(frame, frame.evaluate(node.value), node.attr, node)
 
 

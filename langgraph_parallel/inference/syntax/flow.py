@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from langgraph_parallel.effects import ALL
 from langgraph_parallel.inference.calls.builtin_inspection import iterate_classes
-from langgraph_parallel.inference.code.datamodel import is_a
+from langgraph_parallel.inference.code.datamodel import find, is_a
 from langgraph_parallel.inference.door.contexts import enter, leave
 from langgraph_parallel.inference.door.operators import truth
 from langgraph_parallel.inference.machine.frame import Env, Frame, join_envs, statement
 from langgraph_parallel.inference.machine.recorder import GiveUpError
-from langgraph_parallel.inference.machine.values import NOTHING, Live, Object, Value, join
+from langgraph_parallel.inference.machine.values import NOTHING, Atom, Live, Object, Value, join
 from langgraph_parallel.inference.syntax.containers import iterate_over
 from langgraph_parallel.inference.syntax.expressions import condition
+from langgraph_parallel.inference.syntax.fills import fill_once
 from langgraph_parallel.inference.syntax.statements import store
 
 _MOST_ROUNDS: Final = 12
@@ -23,6 +24,8 @@ _MOST_ROUNDS: Final = 12
 
 @statement(ast.If)
 def _if(frame: Frame, node: ast.If) -> None:
+    if fill_once(frame, node):
+        return
     condition(frame, node.test)
     outcome = _settled(frame, node.test)
     if outcome is not None:
@@ -36,7 +39,7 @@ def _if(frame: Frame, node: ast.If) -> None:
 
 
 def _settled(frame: Frame, test: ast.expr) -> bool | None:
-    """Return how `x is None` comes out for an object that was seen in a place; None: not known.
+    """Return how `x is None`, or `x`, comes out for an object seen in a place; None: not known.
 
     A global that is filled once, and is filled now, is not filled again as long as no node assigns
     it; that it was seen there is an assumption, which whatever a node stores is compared with.
@@ -44,6 +47,9 @@ def _settled(frame: Frame, test: ast.expr) -> bool | None:
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         inner = _settled(frame, test.operand)
         return None if inner is None else not inner
+    if isinstance(test, (ast.Name, ast.Attribute)):
+        found = frame.evaluate(test)
+        return True if found and all(map(_is_always_true, found)) else None
     if not isinstance(test, ast.Compare) or not isinstance(test.left, (ast.Name, ast.Attribute)):
         return None
     operator, other = test.ops[0], test.comparators[0]
@@ -54,6 +60,13 @@ def _settled(frame: Frame, test: ast.expr) -> bool | None:
     if found and all(isinstance(atom, Live) for atom in found):
         return isinstance(operator, ast.IsNot)
     return None
+
+
+def _is_always_true(atom: Atom) -> bool:
+    """Tell whether an atom is a live object that no class of it gives another truth."""
+    if not isinstance(atom, Live):
+        return False
+    return all(find(type(atom.obj), name) is None for name in ("__bool__", "__len__"))
 
 
 @statement(ast.For, ast.AsyncFor)

@@ -179,7 +179,7 @@ GOLDEN = [
     (any_key, {"BOOK"}, set()),
     (whole, {"BOOK"}, set()),
     (default_of_a_dict, {"SEEN['k']"}, {"SEEN['k']"}),
-    (rebound, {"CONFIG"}, {"CONFIG"}),
+    (rebound, set(), {"CONFIG"}),
     (environment, {"the environment['HOME']", "the environment['USER']"}, set()),
     (set_environment, set(), {"the environment['LANGUAGE']"}),
     (chance, {"the random"}, {"the random"}),
