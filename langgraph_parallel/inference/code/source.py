@@ -66,7 +66,7 @@ def _fitting(code: CodeType, lines: list[str]) -> Source | None:
         fitting = [node for compiled, node in index.get(_key(code), ()) if compiled == code]
         # Equal code in several places, such as two lambdas on one line, does the same in each if
         # it was written the same.
-        if len({ast.dump(node) for node in fitting}) == 1:
+        if len(fitting) == 1 or len(set(map(ast.dump, fitting))) == 1:
             return Source(fitting[0], code.co_filename)
     return None
 
