@@ -101,7 +101,10 @@ CONTEXT: Final = world("context")
 sure of."""
 CACHES: Final = world("caches")
 """What `lru_cache` keeps, which any call of a cached function may add to."""
-_UNORDERED: Final = frozenset({"handlers", "log", "screen", "caches"})
+EVENT_LOOPS: Final = world("event loops")
+"""The loops that `asyncio.run` makes: a lock that tasks wait for belongs to the loop of the first
+one, so that whoever takes one looks at which loops there are."""
+_UNORDERED: Final = frozenset({"handlers", "log", "screen", "caches", "event loops"})
 """Parts of the world to which nodes may add in any order, as long as nobody looks in between."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import itertools
 import os
 import sys
@@ -22,7 +24,10 @@ from langgraph_parallel.inference.machine.values import (
     NONE,
     NOTHING,
     SCALAR,
+    Cell,
+    Closure,
     Live,
+    Made,
     Value,
     fresh,
     join,
@@ -51,6 +56,30 @@ def _dict(frame: Frame, given: Arguments) -> Value:
     cell = cell_at(frame, given.node)
     fill_cell(frame, cell, given)
     return frozenset({cell})
+
+
+def _default_dict(frame: Frame, given: Arguments) -> Value:
+    """Return a dictionary that calls its factory for every key that is looked up in vain."""
+    factory = join(*given.positional[:1]) - NONE
+    key = (id(given.node), collections.defaultdict)
+    cell = frame.recorder.cells.setdefault(key, Cell())
+    made = frame.call(factory, Arguments(given.node)) if factory else NOTHING
+    fill_cell(frame, cell, given.rest())
+    if made:
+        for atom in factory:
+            if isinstance(atom, Closure):
+                frame.recorder.call_later(atom, NOTHING)
+        frame.recorder.grown |= cell.add(made)
+        frame.recorder.grown |= cell.add_index(SCALAR)
+        frame.recorder.grown |= cell.add_keys()
+    return frozenset({cell})
+
+
+def _null_context(frame: Frame, given: Arguments) -> Value:
+    """Return what gives what it was given when it is entered, and is left without a trace."""
+    cell = frame.recorder.cells.setdefault((id(given.node), contextlib.nullcontext), Cell("object"))
+    frame.recorder.grown |= cell.put("enter_result", given.all or NONE)
+    return frozenset({Made(contextlib.nullcontext, cell)})
 
 
 def _dir(frame: Frame, given: Arguments) -> Value:
@@ -84,6 +113,8 @@ RULES: Final[Mapping[int, tuple[Any, Rule]]] = {
         *((print, _print), (dict, _dict), (dir, _dir), (callable, _untouched(SCALAR))),
         *((ord, _used(SCALAR)), (range, _used(fresh(plain=True))), (slice, _used(SCALAR))),
         (os.getenv, _getenv),
+        (collections.defaultdict, _default_dict),
+        (contextlib.nullcontext, _null_context),
         *((memoryview, _used(SCALAR)), (object, _untouched(tame()))),
     )
 }

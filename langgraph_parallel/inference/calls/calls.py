@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import types
+from dataclasses import replace
 
 from typing_extensions import is_typeddict
 
+from langgraph_parallel.inference.calls.formatting import fill_in, takes_entries
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import use_callee
 from langgraph_parallel.inference.calls.methods import method_of
@@ -20,6 +22,7 @@ from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, call_unknown, called, expression
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
+    STATE,
     Bound,
     Cell,
     Injected,
@@ -38,20 +41,28 @@ def _call(frame: Frame, node: ast.Call) -> Value:
         if is_super(node.func.value):
             return super_method(frame, node.func.attr, arguments_of(frame, node))
         base = frame.evaluate(node.func.value)
-        given = arguments_of(frame, node)
+        by_name = takes_entries(base, node.func.attr)
+        given = arguments_of(frame, node, takes_state=by_name)
+        filled = fill_in(frame, base, node.func.attr, given) if by_name else None
+        if filled is not None:
+            return filled
+        given = with_entries(frame, given)
         return join(*(method_of(frame, atom, node.func.attr, given) for atom in base))
     callee = frame.evaluate(node.func)
-    takes_entries = all(isinstance(atom, Live) and is_typeddict(atom.obj) for atom in callee)
-    return frame.call(callee, arguments_of(frame, node, takes_entries=takes_entries))
+    is_dict = all(isinstance(atom, Live) and is_typeddict(atom.obj) for atom in callee)
+    return frame.call(callee, arguments_of(frame, node, takes_entries=is_dict))
 
 
-def arguments_of(frame: Frame, node: ast.Call, *, takes_entries: bool = False) -> Arguments:
+def arguments_of(
+    frame: Frame, node: ast.Call, *, takes_entries: bool = False, takes_state: bool = False
+) -> Arguments:
     """Evaluate the arguments of a call, in order.
 
     Args:
         frame: Where it is called.
         node: The call.
         takes_entries: Whether what is called keeps the entries of a mapping and looks at none.
+        takes_state: Whether it may look at some entries of the state only.
     """
     positional, unpacked, mappings = [], NOTHING, NOTHING
     for argument in node.args:
@@ -69,6 +80,9 @@ def arguments_of(frame: Frame, node: ast.Call, *, takes_entries: bool = False) -
         if takes_entries and all(isinstance(atom, (State, Cell)) for atom in value):
             mappings = join(mappings, value)
             continue
+        if takes_state and value == STATE:
+            mappings = STATE
+            continue
         entries = spread_mapping(frame, value, node)
         named_part = _known_entries(value)
         if named_part is not None:
@@ -76,6 +90,14 @@ def arguments_of(frame: Frame, node: ast.Call, *, takes_entries: bool = False) -
         else:
             unpacked = join(unpacked, entries)
     return Arguments(node, tuple(positional), named, unpacked, mappings)
+
+
+def with_entries(frame: Frame, given: Arguments) -> Arguments:
+    """Return arguments among which all entries of a mapping are, that was passed as such."""
+    if not given.mappings:
+        return given
+    entries = spread_mapping(frame, given.mappings, given.node)
+    return replace(given, unpacked=join(given.unpacked, entries), mappings=NOTHING)
 
 
 def _known_entries(value: Value) -> dict[str, Value] | None:

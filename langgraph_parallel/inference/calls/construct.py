@@ -44,6 +44,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
+from langgraph_parallel.inference.objects.named_tuples import fill_parts, is_named_tuple
 from langgraph_parallel.inference.objects.object_attributes import load_attr
 from langgraph_parallel.inference.objects.objects import Typed, call_method, class_of, is_as_seen
 from langgraph_parallel.locations import world
@@ -81,6 +82,8 @@ def _make(frame: Frame, cls: type, arguments: Arguments) -> Value | None:
         made = join(made, frame.call(frame.live(function), given))
     elif new is not None and new[0] is not object and not _is_harmless(new[0], new[1]):
         return None
+    elif is_named_tuple(cls):
+        fill_parts(frame, atom, arguments)
     init = find(cls, "__init__")
     if init is not None and init[0] is not object and not _initialize(frame, atom, init, arguments):
         return None

@@ -116,4 +116,5 @@ def _cells_in(value: Value) -> list[Cell]:
 
 
 def _content_of(cell: Cell) -> tuple[Any, ...]:
-    return dict(cell.values), cell.rest, dict(cell.folds), cell.open, cell.shared, cell.spread
+    parts = dict(cell.values), cell.rest, cell.index, dict(cell.folds)
+    return *parts, cell.open, cell.shared, cell.spread

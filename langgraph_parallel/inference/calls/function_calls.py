@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import sys
@@ -18,8 +17,7 @@ from langgraph_parallel.inference.code.callables import is_bridge
 from langgraph_parallel.inference.code.gentle import library_name
 from langgraph_parallel.inference.code.source import is_library
 from langgraph_parallel.inference.code.tasks import find_task
-from langgraph_parallel.inference.door.filling import cell_at, collected
-from langgraph_parallel.inference.door.iteration import await_value
+from langgraph_parallel.inference.door.filling import cell_at
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
@@ -31,7 +29,6 @@ from langgraph_parallel.inference.machine.values import (
     Object,
     State,
     Value,
-    join,
     opaque,
     tame,
 )
@@ -83,7 +80,7 @@ def _call_library(frame: Frame, function: types.FunctionType, given: Arguments) 
         found = rule_for(frame, function, given)
         if found is not None:
             return found
-    return _call_async_helper(frame, function, given)
+    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 def _helper_code() -> types.CodeType:
@@ -116,18 +113,6 @@ _LOG_FUNCTIONS: Final = frozenset(
     f"logging.{name}"
     for name in ("debug", "info", "warning", "error", "critical", "exception", "log")
 )
-
-
-def _call_async_helper(frame: Frame, function: types.FunctionType, given: Arguments) -> Value:
-    """Call the functions of asyncio that run or await what they are given."""
-    if function is asyncio.gather:
-        parts = await_value(frame, join(*given.positional, given.unpacked), given.node)
-        return collected(frame, given.node, parts)
-    if function in (asyncio.wait_for, asyncio.shield) and given.positional:
-        return await_value(frame, given.positional[0], given.node)
-    if function is asyncio.to_thread and given.positional:
-        return frame.call(given.positional[0], given.rest())
-    return unknown(frame, f"calls {given.callee}", given.all, given.node, function)
 
 
 def _call_declared(frame: Frame, declared: Effects, name: str, given: Arguments) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import types
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -52,6 +53,8 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
     if frame.recorder.follows(closure):
         involved = join(frozenset({closure}), arguments.all)
         return unknown(frame, f"calls {arguments.callee} again", involved, arguments.node)
+    if _runs_later(closure):
+        frame.recorder.started[closure, arguments.node] = closure, arguments
     frame.recorder.trail.append(closure)
     try:
         inner.check_depth()
@@ -61,13 +64,36 @@ def call_closure(frame: Frame, closure: Closure, arguments: Arguments) -> Value:
         frame.recorder.trail.pop()
 
 
+def _runs_later(closure: Closure) -> bool:
+    """Tell whether a body runs after its call, and may see what is assigned in between."""
+    node = closure.node
+    if not isinstance(node, ast.AsyncFunctionDef) and not scope_of(node).is_generator:
+        return False
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    home: Frame | None = closure.home
+    while home is not None:
+        if not names.isdisjoint(_bound_again(home.source.node)):
+            return True
+        home = home.parent
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _bound_again(node: FunctionNode) -> frozenset[str]:
+    """Return the names that a function binds in more than one place."""
+    bound = [part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+    names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+    bound += [part.id for part in names if not isinstance(part.ctx, ast.Load)]
+    return frozenset(name for name, count in Counter(bound).items() if count > 1)
+
+
 def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) -> Value | None:
     """Return what a user's function gives, following its body; None when it has no source."""
     recorder = frame.recorder
     source = find_source(function)
     if source is None or recorder.follows(function.__code__):
         return None
-    key = _same_call(function, arguments)
+    key = None if recorder.held else _same_call(function, arguments)
     if key in recorder.known_calls:
         return recorder.known_calls[key]
 
@@ -84,7 +110,7 @@ def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) 
         finally:
             inside.trail.pop()
 
-    summary = summary_of(recorder, function, arguments, follow)
+    summary = None if recorder.held else summary_of(recorder, function, arguments, follow)
     if summary is not None:
         found = apply(summary, recorder, arguments.node)
         recorder.known_calls[key] = found
@@ -247,6 +273,10 @@ def run_late(frame: Frame) -> None:
     for generator_frame, node in frame.recorder.generators:
         generator_frame.env = dict(generator_frame.history)
         generator_frame.evaluate(node)
+    started = frame.recorder.started
+    for key in list(started):
+        closure, arguments = started.pop(key)
+        call_closure(frame, closure, arguments)
     done: dict[Closure, Value] = {}
     while pending := [c for c, value in frame.recorder.late.items() if done.get(c) != value]:
         closure = pending[0]

@@ -8,8 +8,10 @@ import types
 from typing import Any, Final
 
 from langgraph_parallel.inference.calls.builtin_calls import rule_of
+from langgraph_parallel.inference.calls.chance import draw_from
 from langgraph_parallel.inference.calls.class_calls import call_class
 from langgraph_parallel.inference.calls.clients import client_call
+from langgraph_parallel.inference.calls.concurrency import concurrent_call
 from langgraph_parallel.inference.calls.data_families import (
     called_as,
     data_function,
@@ -17,6 +19,7 @@ from langgraph_parallel.inference.calls.data_families import (
 )
 from langgraph_parallel.inference.calls.databases import connect, read_frame
 from langgraph_parallel.inference.calls.external import is_runnable
+from langgraph_parallel.inference.calls.fields import fields_call
 from langgraph_parallel.inference.calls.function_calls import call_function
 from langgraph_parallel.inference.calls.known import apply_known, describe_call
 from langgraph_parallel.inference.calls.methods import method_of
@@ -26,9 +29,13 @@ from langgraph_parallel.inference.calls.screen import show
 from langgraph_parallel.inference.calls.services import service_function
 from langgraph_parallel.inference.calls.special_calls import special_call
 from langgraph_parallel.inference.calls.tasks import call_task
-from langgraph_parallel.inference.code.datamodel import find, is_a, is_users, user_defined
-from langgraph_parallel.inference.door.filling import collected
-from langgraph_parallel.inference.door.iteration import iterate
+from langgraph_parallel.inference.code.datamodel import (
+    find,
+    instance_dict,
+    is_a,
+    is_users,
+    user_defined,
+)
 from langgraph_parallel.inference.machine.arguments import Arguments
 from langgraph_parallel.inference.machine.certainty import is_deep, rooted
 from langgraph_parallel.inference.machine.frame import Frame, call_unknown, called, unknown
@@ -97,7 +104,16 @@ def _call_object(frame: Frame, obj: Any, given: Arguments) -> Value:
 
 
 _FUNCTIONS_OF_LIBRARIES: Final = (
-    *(client_call, data_function, service_function, show, connect, read_frame),
+    *(
+        concurrent_call,
+        fields_call,
+        client_call,
+        data_function,
+        service_function,
+        show,
+        connect,
+        read_frame,
+    ),
 )
 """The rules for functions of the libraries that are known by themselves."""
 
@@ -137,7 +153,7 @@ def shared(frame: Frame, found: Value) -> Value:
             frame.escape(given, "kept by a cache", frame.where(frame.source.node))
             kept.append(frozenset({Object(atom.cls, frozenset({WORLD}))}))
         elif isinstance(atom, (Cell, Made)) or (isinstance(atom, Data) and not atom.scalar):
-            is_data = is_deep(given) and not (isinstance(atom, Cell) and atom.spent)
+            is_data = _holds_data(given, 0)
             frame.escape(given, "kept by a cache", frame.where(frame.source.node))
             world = frozenset({WORLD})
             kept.append(frozenset({Data(world)}) if is_data else opaque(world))
@@ -146,6 +162,22 @@ def shared(frame: Frame, found: Value) -> Value:
         else:
             kept.append(given)
     return join(*kept)
+
+
+def _holds_data(value: Value, depth: int) -> bool:
+    """Tell whether what a cache keeps was made of plain data, whoever has it by now."""
+    for atom in value:
+        if isinstance(atom, Cell):
+            is_plain = atom.kind != "object" and not (atom.spent or atom.spread)
+            inside = join(atom.everything(), atom.index)
+            if not is_plain or depth > _DEEPEST or not _holds_data(inside, depth + 1):
+                return False
+        elif not is_deep(frozenset({atom})):
+            return False
+    return True
+
+
+_DEEPEST: Final = 4
 
 
 def _call_unbound(frame: Frame, obj: Any, given: Arguments) -> Value:
@@ -174,6 +206,8 @@ def _call_live_method(frame: Frame, obj: Any, given: Arguments) -> Value:
     if is_a(receiver, types.ModuleType) or receiver is None:
         return unknown(frame, f"calls {given.callee}", given.all, given.node, obj)
     if _is_of_its_class(obj):
+        if is_runnable(receiver) and obj.__name__ not in instance_dict(receiver):
+            return method_of(frame, Live(receiver), obj.__name__, given)
         known = known_method(frame, Live(receiver), obj.__name__, given)
         if known is not None:
             return known
@@ -198,10 +232,8 @@ def _draw(frame: Frame, generator: random.Random, name: str, given: Arguments) -
         place = world("random") if shared else place_of(frame, generator)
         frame.recorder.look(place, where)
         frame.recorder.change(place, where, SCALAR)
-    if name in ("choice", "choices", "sample"):
-        parts = iterate(frame, given.positional[0], given.node) if given.positional else NOTHING
-        return parts if name == "choice" else collected(frame, given.node, parts)
-    if name == "shuffle":
-        return unknown(frame, "shuffles a list", given.all, given.node)
+    drawn = draw_from(frame, name, given)
+    if drawn is not None:
+        return drawn
     frame.use(given.all, given.node)
     return SCALAR

@@ -11,14 +11,18 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
+from langgraph_parallel.inference.calls.chance import own_generator_method
 from langgraph_parallel.inference.calls.clients import client_method, store_method
+from langgraph_parallel.inference.calls.concurrency import concurrent_method
 from langgraph_parallel.inference.calls.construct import run_serializers
 from langgraph_parallel.inference.calls.container_methods import container_method
+from langgraph_parallel.inference.calls.context_variables import context_variable_method
 from langgraph_parallel.inference.calls.data_families import (
     class_data_method,
     data_object_method,
 )
 from langgraph_parallel.inference.calls.databases import database_method
+from langgraph_parallel.inference.calls.exit_stacks import exit_stack_method
 from langgraph_parallel.inference.calls.external import (
     contact_of_class,
     contact_of_model,
@@ -26,6 +30,7 @@ from langgraph_parallel.inference.calls.external import (
     is_own_model,
     is_runnable,
 )
+from langgraph_parallel.inference.calls.fields import named_tuple_method
 from langgraph_parallel.inference.calls.following import follow_library
 from langgraph_parallel.inference.calls.handlers import log_to, run_hooks
 from langgraph_parallel.inference.calls.known import apply_known, run_callbacks
@@ -113,7 +118,8 @@ def _of_future(frame: Frame, atom: Typed, name: str, given: Arguments) -> Value 
 
 _RULES: Final = (
     *(_of_future, client_method, data_object_method, service_method, own_object_method),
-    *(console_method, database_method),
+    *(console_method, database_method, concurrent_method, own_generator_method),
+    *(named_tuple_method, exit_stack_method, context_variable_method),
 )
 """The rules for methods of the classes of libraries that are known by themselves."""
 

@@ -155,6 +155,7 @@ def _filled(copy: Cell, cell: Cell, cell_for: Callable[[Cell], Cell], recorder: 
         recorder.grown |= copy.put(key, _copied(value, cell_for, recorder))
     if cell.rest:
         recorder.grown |= copy.add(_copied(cell.rest, cell_for, recorder))
+        recorder.grown |= copy.add_index(_copied(cell.index, cell_for, recorder))
     return copy
 
 

@@ -61,4 +61,4 @@ def future_method(frame: Frame, atom: Made, name: str, given: Arguments) -> Valu
         if atom.cell.shared:  # whoever has the future may change what it gives
             return opaque(union(atom.cell.roots, frozenset({WORLD})))
         return found
-    return SCALAR if name in ("done", "running", "cancelled") else None
+    return SCALAR if name in ("done", "running", "cancelled", "cancel", "get_name") else None

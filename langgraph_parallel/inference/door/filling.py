@@ -85,6 +85,8 @@ def put_at(
         frame.leak(value)
         change_open(frame, cell, value, node)
     if keys is None or cell.kind == "list":
+        if cell.kind == "dict":
+            frame.recorder.grown |= cell.add_index(index)
         if not is_scalar(index):
             frame.use(index, node)
             _keep_key(frame, cell, index)

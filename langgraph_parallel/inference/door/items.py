@@ -43,6 +43,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
 )
 from langgraph_parallel.inference.objects.held import MAPPINGS, held_item, place_of
+from langgraph_parallel.inference.objects.named_tuples import any_part
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     call_method,
@@ -119,6 +120,8 @@ def _item_of_live(frame: Frame, atom: Live, index: Value, node: ast.AST) -> Valu
 
 
 def _item_of_object(frame: Frame, atom: Typed, index: Value, node: ast.AST) -> Value:
+    if (part := any_part(frame, atom, frame.where(node))) is not None and is_scalar(index):
+        return part
     found = run_special(frame, atom, "__getitem__", (index,), node)
     look_at_object(frame, atom, frame.where(node))
     if isinstance(atom, Made):

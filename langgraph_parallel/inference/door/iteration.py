@@ -39,6 +39,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
 )
 from langgraph_parallel.inference.objects.held import held_items, held_keys, place_of
+from langgraph_parallel.inference.objects.named_tuples import any_part
 from langgraph_parallel.inference.objects.objects import (
     Typed,
     call_method,
@@ -109,7 +110,7 @@ def _entries_of_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
     if cell.spread:
         use_state(frame, node)
         copied = opaque(ALL)
-    return join(copied, cell.everything(), opaque(cell.roots) if cell.open else NOTHING)
+    return join(copied, cell.everything(), opaque(cell.roots) if cell.shared else NOTHING)
 
 
 def iterate(frame: Frame, value: Value, node: ast.AST, *, is_async: bool = False) -> Value:
@@ -164,11 +165,12 @@ def _iterate_opaque(frame: Frame, atom: Opaque, node: ast.AST) -> Value:
 def _iterate_cell(frame: Frame, cell: Cell, node: ast.AST) -> Value:
     if cell.spread:
         use_state(frame, node)
-    unknown_parts = opaque(union(cell.roots, frame.recorder.leaked)) if cell.open else NOTHING
+    others = cell.shared or (cell.open and cell.kind != "dict")
+    unknown_parts = opaque(union(cell.roots, frame.recorder.leaked)) if others else NOTHING
     if cell.kind == "dict":
         cell.looked = True
-        keys = join(*(frame.live(key) for key in cell.values))
-        loose = cell.open or cell.spread or cell.rest
+        keys = join(cell.index, *(frame.live(key) for key in cell.values))
+        loose = cell.shared or cell.spread or (cell.rest and not cell.index)
         return join(keys, SCALAR if loose else NOTHING, unknown_parts)
     return join(cell.everything(), unknown_parts)
 
@@ -185,6 +187,8 @@ def _iterate_typed(
         return SCALAR if type(atom.obj).__name__ == "count" else _world()
     if isinstance(atom, Live) and (listed := _listed(frame, atom.obj, where)) is not None:
         return listed
+    if not is_async and (part := any_part(frame, atom, where)) is not None:
+        return part
     first, then = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
     made = run_special(frame, atom, first, (), node)
     look_at_object(frame, atom, where)

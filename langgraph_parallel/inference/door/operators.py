@@ -18,7 +18,13 @@ from langgraph_parallel.inference.door.filling import (
 from langgraph_parallel.inference.door.injected import injected_part
 from langgraph_parallel.inference.door.iteration import iterate
 from langgraph_parallel.inference.door.state_keys import from_state, use_state
-from langgraph_parallel.inference.machine.certainty import is_deep, is_quiet, is_scalar, strings_of
+from langgraph_parallel.inference.machine.certainty import (
+    constants_of,
+    is_deep,
+    is_quiet,
+    is_scalar,
+    strings_of,
+)
 from langgraph_parallel.inference.machine.frame import Frame, unknown
 from langgraph_parallel.inference.machine.values import (
     NOTHING,
@@ -167,16 +173,32 @@ def augment(frame: Frame, operation: str, left: Value, right: Value, node: ast.A
         elif isinstance(atom, Cell) and atom.kind != "object":
             _extend_cell(frame, atom, right, node)
             found = join(found, frozenset({atom}))
-        elif not is_immutable(atom):
+        elif not is_immutable(atom) and not _is_number_beside(atom, operation, right):
             frame.leak(right)
             if not (isinstance(atom, Data) and atom.own):
                 frame.escape(right, "added in place", where)
             change(frame, atom, "augmented assignment", node, right)
             found = join(found, frozenset({atom}))
-    cells = [a for a in left if isinstance(a, Cell)]
-    if cells and len(cells) == len(left):
+    numbers = [a for a in left if _is_number_beside(a, operation, right)]
+    rest = left.difference(a for a in left if isinstance(a, Cell)).difference(numbers)
+    if numbers:
+        found = join(found, SCALAR)
+    if left and not rest:
         return found
-    return join(found, binary(frame, operation, left - frozenset(cells), right, node))
+    return join(found, binary(frame, operation, rest, right, node))
+
+
+def _is_number_beside(atom: Atom, operation: str, right: Value) -> bool:
+    """Tell whether plain data takes an operation with a number only if it is a number itself.
+
+    A list, a set or a dict raises a `TypeError` for every number and stays as it was, but for
+    `*=`, by which a list repeats itself in place. What comes out is immutable.
+    """
+    if not isinstance(atom, Data) or not atom.deep or atom.kind is not None:
+        return False
+    constants = constants_of(right)
+    is_number = constants is not None and all(isinstance(c, (int, float)) for c in constants)
+    return is_number and operation != "__mul__"
 
 
 def _extend_cell(frame: Frame, cell: Cell, right: Value, node: ast.AST) -> None:

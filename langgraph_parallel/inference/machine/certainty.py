@@ -63,9 +63,14 @@ def is_quiet(value: Value, depth: int = 0) -> bool:
 
 def _is_quiet(atom: Atom, depth: int) -> bool:
     if isinstance(atom, Cell) and depth < _DEEPEST:
-        closed = not atom.open and not atom.spread and atom.kind != "object"
-        return closed and is_quiet(atom.everything(), depth + 1)
+        return _is_closed(atom) and is_quiet(join(atom.everything(), atom.index), depth + 1)
     return is_deep(frozenset({atom})) or (isinstance(atom, Opaque) and atom.tame)
+
+
+def _is_closed(cell: Cell) -> bool:
+    """Tell whether what was seen to be put into a container is all that it holds."""
+    may_hold_more = cell.shared or (cell.open and cell.kind != "dict")
+    return not may_hold_more and not cell.spread and cell.kind != "object"
 
 
 def is_fresh(value: Value) -> bool:
@@ -105,8 +110,7 @@ def is_deep(value: Value, depth: int = 0) -> bool:
 
 def _is_deep(atom: Atom, depth: int) -> bool:
     if isinstance(atom, Cell) and depth < _DEEPEST:
-        closed = not atom.open and not atom.spread and atom.kind != "object"
-        return closed and is_deep(atom.everything(), depth + 1)
+        return _is_closed(atom) and is_deep(join(atom.everything(), atom.index), depth + 1)
     if isinstance(atom, Data) and atom.parts is not None and depth < _DEEPEST:
         return is_deep(atom.parts, depth + 1)
     return isinstance(atom, Const) or (isinstance(atom, Data) and atom.deep)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import contextvars
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 from langgraph_parallel.effects import ALL, Keys, union
 from langgraph_parallel.inference.code.datamodel import is_constant
@@ -179,10 +180,18 @@ class Frame:
         return self.as_content(self.recorder.look(place, where), self.live(obj))
 
     def promise(self, obj: Any, annotations: Any, name: str) -> None:
-        """Remember what an annotation promises of the parts of a container that is empty now."""
+        """Remember what an annotation promises of what an object holds that says nothing itself.
+
+        Such are the parts of a container that is empty now, and what a context variable holds.
+        """
+        hint = annotations.get(name) if isinstance(annotations, Mapping) else None
+        if type(obj) is contextvars.ContextVar and get_args(hint):
+            self.recorder.promises[id(obj)] = value_of_annotation(
+                get_args(hint)[0], frozenset({WORLD})
+            )
+            return
         if type(obj) not in (dict, list, set, collections.deque) or obj:
             return
-        hint = annotations.get(name) if isinstance(annotations, Mapping) else None
         if hint is not None and not isinstance(hint, str):
             parts = join(
                 *(self.part_of(frozenset({a})) for a in value_of_annotation(hint, frozenset()))

@@ -97,6 +97,8 @@ class Recorder:
     whoever looks there may find it, in whichever order they run."""
     late: dict[Closure, Value] = field(default_factory=dict)
     """Inner functions that others may call later, and what they may be called with."""
+    started: dict[Any, tuple[Closure, Any]] = field(default_factory=dict)
+    """Inner functions that run beside the code after them, with the arguments of the call."""
     generators: list[tuple[Any, ast.GeneratorExp]] = field(default_factory=list)
     """Generator expressions, with their frames: they run when consumed, not where they stand."""
     raised: Value = NOTHING
@@ -105,6 +107,8 @@ class Recorder:
     """Helpers being followed: a recursive call is not followed again."""
     is_trial: bool = False
     """True while it is only found out whether code of a library can be followed."""
+    held: list[Location] = field(default_factory=list)
+    """Locks and pools outside of the node that are held while the code that is followed runs."""
     cuts: int = 0
     """How often something was not followed because it is being followed already."""
     known_calls: dict[Any, Value] = field(default_factory=dict)

@@ -152,6 +152,8 @@ class Cell:
     """What stands at each known key or attribute."""
     rest: Value = frozenset()
     """What stands at other keys; all elements of a list, tuple or set."""
+    index: Value = frozenset()
+    """What keys of a dictionary may be that are not among those of `values`."""
     folds: dict[str, bool] = field(default_factory=dict)
     """For each key, whether every value put there is certainly not an `Overwrite`."""
     own: dict[str, bool] = field(default_factory=dict)
@@ -194,6 +196,14 @@ class Cell:
         self.roots = union(self.roots, roots_of(value))
         return self.looked and is_new
 
+    def add_index(self, key: Value) -> bool:
+        """Record what an unknown key may be; return as `put` does."""
+        new = join(self.index, key)
+        is_new = new != self.index
+        self.index = new
+        self.roots = union(self.roots, roots_of(key))
+        return self.looked and is_new
+
     def loosen(self) -> bool:
         """Record that others may change it; return as `put` does."""
         was_open, self.open = self.open and self.shared, True
@@ -224,6 +234,7 @@ class Cell:
         for key, plain in other.folds.items():
             self.folds[key] = self.folds.get(key, True) and plain
         grown |= self.add(other.rest)
+        grown |= self.add_index(other.index)
         opens = (other.open and not self.open) or (other.spread and not self.spread)
         grown |= self.looked and opens
         grown |= self.looked and other.shared and not self.shared

@@ -50,6 +50,7 @@ from langgraph_parallel.inference.machine.values import (
     tame,
 )
 from langgraph_parallel.inference.objects.held import held_part, place_of
+from langgraph_parallel.inference.objects.named_tuples import part_called
 from langgraph_parallel.inference.objects.objects import (
     ROUTINES,
     WORLDLY,
@@ -88,7 +89,8 @@ def load_attr(frame: Frame, atom: Typed, name: str, node: ast.AST) -> Value:
     _look_at_handler(frame, atom, where)
     found = find(cls, name)
     if found is not None and _is_data_descriptor(found[1]):
-        return _describe(frame, atom, name, found[1], node)
+        part = part_called(frame, atom, name)
+        return part or _describe(frame, atom, name, found[1], node)
     if isinstance(atom, Live) and is_a(atom.obj, type):
         return _class_attribute(frame, atom.obj, name, found, node)
     own = _own_attribute(frame, atom, name, where)
