@@ -156,17 +156,27 @@ def at_memory(part: RegionReport, index: int, places: Sequence[Location]) -> Obs
     wanted = [f"{verb} {place}" for verb in ("changes", "looks at") for place in places]
     known = {evidence.what: evidence for evidence in effects.evidence}
     found = next((known[what] for what in wanted if what in known), None)
-    is_name = any(place.kind == "name" for place in places)
     return Obstacle(
         kind="memory",
         nodes=(step.name,),
         cause=str(found or f"changes {places[0]}"),
         declaration=decorator_line(effects),
-        remedy=_MAKE_EARLIER if is_name else _KEEP_IN_STATE,
+        remedy=_remedy_for(places),
         declared={step.name: declared(effects)},
     )
 
 
+def _remedy_for(places: Sequence[Location]) -> str:
+    if any(place.kind == "name" for place in places):
+        return _MAKE_EARLIER
+    is_chance = all(place.kind == "world" and place.owner == "random" for place in places)
+    return _DRAW_APART if is_chance else _KEEP_IN_STATE
+
+
+_DRAW_APART: Final = (
+    "Draw from a generator that the node makes, `random.Random()`; or declare the node, if nobody "
+    "ever seeds the generator that all share, which the code of a graph cannot show."
+)
 _KEEP_IN_STATE: Final = (
     "Keep what it remembers in a key of the state; or declare the node, if nobody minds when that "
     "happens, nor that it happens where an earlier node fails."

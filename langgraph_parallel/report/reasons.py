@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from langgraph_parallel.effects import MAY_ROUTE, Effects, Evidence
+from langgraph_parallel.locations import kept_places
 from langgraph_parallel.ordering.dependence import Constraint, Rule, Step
 
 _CAUSES: Mapping[Rule, tuple[str, ...]] = {
@@ -61,6 +62,11 @@ def _sharing_verdict(constraint: Constraint, keys: str) -> str:
 
 def cause_of(effects: Effects, fence: Rule) -> Evidence:
     """Return the evidence that makes a node keep its place among all its neighbors."""
+    if fence is Rule.FAILURE:
+        kept = {f"changes {place}" for place in kept_places(effects.changes)}
+        for evidence in effects.evidence:
+            if evidence.what in kept:
+                return evidence
     for kind in _CAUSES.get(fence, ()):
         for evidence in effects.evidence:
             if evidence.effect == kind:

@@ -3,6 +3,7 @@
 import gc
 import inspect
 import operator
+import random
 import re
 from dataclasses import replace
 from typing import Annotated
@@ -365,3 +366,29 @@ def test_a_place_in_memory_is_named_with_both_lines_and_what_would_help(mode):
     found = {blocker.kind: blocker for blocker in report.blockers()}
     assert found["memory"].nodes == ("bill",)
     assert found["memory"].declaration == '@effects(reads={"text"}, writes={"c"})'
+
+
+def draw_a(state):
+    return {"a": str(random.random())}
+
+
+def draw_b(state):
+    if not state["text"]:
+        raise ValueError
+    print(state["text"])
+    return {"b": str(random.random())}
+
+
+def test_blocker_of_chance_says_how_to_draw_apart():
+    (blocker,) = explain(chain(draw_a, draw_a_again)).blockers()
+    assert "`random.Random()`" in str(blocker)
+    assert '@effects(writes={"b"})' in str(blocker)
+
+
+def draw_a_again(state):
+    return {"b": str(random.random())}
+
+
+def test_a_guard_is_said_to_keep_what_must_not_happen_after_a_failure():
+    report = explain(chain(draw_a, draw_b))
+    assert "changes the random" in report.why("draw_a", "draw_b")
