@@ -38,6 +38,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
+from langgraph_parallel.inference.objects.objects import look_behind
 from langgraph_parallel.inference.objects.special_methods import use_properties
 
 
@@ -45,6 +46,8 @@ def data_method(frame: Frame, atom: Data | Opaque | Const, name: str, given: Arg
     """Return what a method of plain data, or of an unknown object, gives."""
     if name.startswith("__"):
         return dunder_method(frame, atom, name, given)
+    if isinstance(atom, Data):
+        look_behind(frame, atom, given.node)
     if isinstance(atom, Data) and atom.kind is not None:
         return _method_of_kind(frame, atom, atom.kind, name, given)
     if isinstance(atom, Opaque):

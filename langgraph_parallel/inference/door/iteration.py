@@ -86,6 +86,7 @@ def _entries_of(frame: Frame, atom: Atom, node: ast.AST) -> Value:
     if isinstance(atom, Injected):
         return whole_injected(frame, atom, node)
     if isinstance(atom, (Data, Opaque)):
+        look_behind(frame, atom, node)
         return frame.part_of(given)
     return opaque(frame.escape(given, "unpacked", frame.where(node)))
 

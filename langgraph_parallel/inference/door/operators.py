@@ -133,6 +133,8 @@ def binary(frame: Frame, operation: str, left: Value, right: Value, node: ast.AS
             found = join(found, opaque(ALL))
         elif isinstance(atom, Injected):
             found = join(found, frame.use(frozenset({atom}), node))
+        elif isinstance(atom, Data):
+            look_behind(frame, atom, node)
     rest = frozenset(a for a in left | right if not isinstance(a, _WITH_RULES))
     rest = frozenset(a for a in rest if not isinstance(a, Opaque) or a.tame)
     return join(found, _computed(rest)) if rest else found

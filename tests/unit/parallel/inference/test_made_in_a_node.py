@@ -11,9 +11,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
-from langgraph_parallel import ALL, infer_effects
+from langgraph_parallel import ALL, explain, infer_effects
 from langgraph_parallel.locations import ordered_places
 
 LOG: list[Any] = []
@@ -285,3 +286,36 @@ def test_a_dictionary_with_a_factory_may_be_given_back_with_any_key():
         return found if found[state["text"]] else {"b": "done"}
 
     assert infer_effects(node, State).writes is ALL
+
+
+@functools.lru_cache
+def cached_store():
+    return {}
+
+
+def copies_it(state):
+    return {"b": str(len(dict(cached_store())))}
+
+
+def unpacks_it(state):
+    return {"b": {**cached_store()}}
+
+
+def gets_from_it(state):
+    return {"b": cached_store().get("key")}
+
+
+def merges_it(state):
+    return {"b": {} | cached_store()}
+
+
+@pytest.mark.parametrize("node", [copies_it, unpacks_it, gets_from_it, merges_it])
+def test_who_reads_what_a_cache_keeps_looks_at_it(node):
+    def fills_it(state):
+        cached_store()["key"] = state["text"]
+        return {"text": "filled"}
+
+    assert infer_effects(node, State).looks_at
+    builder = StateGraph(State)
+    builder.add_sequence([("fill", fills_it), ("read", node)]).add_edge(START, "fill")
+    assert not explain(builder).is_parallel
