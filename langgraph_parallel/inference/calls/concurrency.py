@@ -155,6 +155,8 @@ def _each_of_all(frame: Frame, given: Arguments) -> Value:
 def _run_loop(frame: Frame, given: Arguments) -> Value:
     """Run a coroutine in a loop of its own, to which locks of another one do not belong."""
     frame.recorder.change(EVENT_LOOPS, frame.where(given.node), SCALAR)
+    # A client that all share keeps connections that belong to one loop: not two at a time.
+    frame.recorder.resources |= {"asyncio.run"}
     return await_value(frame, given.positional[0], given.node) if given.positional else NONE
 
 

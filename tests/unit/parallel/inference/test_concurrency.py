@@ -159,7 +159,14 @@ def graph_of(*nodes: Any) -> StateGraph:
 @pytest.mark.parametrize("mode", ["fanout", "exact"])
 @pytest.mark.parametrize("node", FREE)
 def test_two_of_a_kind_run_together(node, mode):
-    assert explain(graph_of(as_first(node), node), mode=mode).is_parallel
+    # Loops of their own come one at a time: a client that both use belongs to one of them.
+    limits = {"asyncio.run": 2} if node is runs_a_loop else None
+    assert explain(graph_of(as_first(node), node), mode=mode, resources=limits).is_parallel
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_loops_of_their_own_come_one_at_a_time(mode):
+    assert not explain(graph_of(as_first(runs_a_loop), runs_a_loop), mode=mode).is_parallel
 
 
 # -- what is not waited for ------------------------------------------------------------------------
