@@ -19,7 +19,7 @@ Ancestors: TypeAlias = tuple[int, ...]
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "benchmarks/data/plans"
 HELD_OUT = ROOT / "tests/data/plans/held_out.json"
-"""Plans that the shipped weights are never fitted on."""
+"""Plans that the shares of rules do not count."""
 _ALIKE = 0.6
 """Share of common words from which two plans count as near-duplicates."""
 
@@ -30,7 +30,9 @@ class KnownPlan:
 
     id: str
     source: str
-    """The data set: `asynchow`, `worfbench` or `nestful`."""
+    """The data set: `asynchow`, `worfbench`, `nestful` or `written`."""
+    part: str = ""
+    """The sub-set of WorFBench, or the language of a written plan; empty elsewhere."""
     task: str
     """What the plan is for."""
     steps: tuple[str, ...]
@@ -73,6 +75,7 @@ def _plan(entry: dict[str, Any], source: str) -> KnownPlan:
     return KnownPlan(
         id=entry["id"],
         source=source,
+        part=entry.get("source", ""),
         task=entry["task"],
         steps=steps,
         edges=tuple((i, j) for i, j in entry["edges"]),
@@ -88,9 +91,14 @@ def load_plans(folder: Path = DATA) -> list[KnownPlan]:
     return [plan for plan in plans if plan.id not in apart]
 
 
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text; characters where words are not set apart."""
+    return frozenset(re.findall(r"[\u3040-\u9fff]|[^\W\d_\u3040-\u9fff]+|\d+", text.lower()))
+
+
 def group_alike(plans: Sequence[KnownPlan]) -> list[int]:
     """Return for each plan the number of its group; near-duplicates share one. Quadratic."""
-    words = [set(re.findall(r"[a-z]+|\d+", " ".join(p.steps).lower())) for p in plans]
+    words = [words_of(" ".join(plan.steps)) for plan in plans]
     parent = list(range(len(plans)))
 
     def find(a: int) -> int:
@@ -114,6 +122,11 @@ def chain(n: int) -> Ancestors:
 def is_sound(plan: KnownPlan, order: Ancestors) -> bool:
     """Return whether an order keeps every known one."""
     return all(gold & ~mask == 0 for gold, mask in zip(plan.gold, order, strict=True))
+
+
+def is_parallel(order: Ancestors) -> bool:
+    """Return whether an order leaves anything free."""
+    return order != chain(len(order))
 
 
 def speedup(plan: KnownPlan, order: Ancestors) -> float:
