@@ -31,7 +31,7 @@ class ExplicitAnalyzer:
         self._complete_references = complete_references
 
     def analyze(self, tasks: Sequence[Task], *, goal: str = "") -> Findings:  # noqa: ARG002
-        """Return one decision for each declared dependency and each task that is referred to."""
+        """Return a decision for each declared dependency and each task that is referred to."""
         decisions: list[Decision] = []
         complete: set[str] = set()
         for task in tasks:
@@ -47,7 +47,18 @@ class ExplicitAnalyzer:
             decisions += named.values()
             if task.depends_on is not None or (self._complete_references and task.tool):
                 complete.add(task.id)
-        return Findings(decisions=tuple(decisions), complete=frozenset(complete))
+        return Findings(
+            decisions=tuple(decisions), complete=frozenset(complete), notes=self._notes(tasks)
+        )
+
+    def _notes(self, tasks: Sequence[Task]) -> tuple[str, ...]:
+        """Return what looks like a reference and was left as it is."""
+        return tuple(
+            f"explicit: {', '.join(map(repr, references.plain))} in task {task.id!r} is taken for"
+            " text; `{{id}}` is the result of a task"
+            for task in tasks
+            if (references := self._references[task.id]).plain
+        )
 
 
 def _decision(earlier: str, task: Task, source: str, reason: str) -> Decision:

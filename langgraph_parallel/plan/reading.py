@@ -1,11 +1,13 @@
-"""From what planners produce to tasks: lists of steps, dicts, JSON text, plans of other frameworks.
+"""From what planners produce to tasks: lists of steps, dicts, text, plans of other frameworks.
 
-Text is parsed as JSON and never evaluated. Names of fields differ between planners; the usual ones
-are understood, what is left of a dict is kept as metadata.
+Text is JSON, or calls as planners print them (`printed`); it is parsed and never evaluated. Names
+of fields differ between planners; the usual ones are understood, what is left of a dict is kept as
+metadata.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +16,17 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 
 from langgraph_parallel.errors import PlanError
+from langgraph_parallel.plan.printed import read_printed
 from langgraph_parallel.plan.task import Task
 
 MOST_TASKS: Final = 20_000
 """Tasks of one plan. Dependencies are kept as bit sets, so memory grows with the square: at this
 size 50 MB."""
 
+_COUNTERS: Final = ("idx", "index", "number", "step_number", "step", "task")
+"""Names of a step's number; numbers alone are looked for there."""
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "id": ("id", "task_id", "step_id", "label"),
+    "id": ("id", "task_id", "step_id", "label", *_COUNTERS),
     "description": ("description", "task", "step", "instruction", "content", "title", "objective"),
     "inputs": ("inputs", "args", "arguments", "parameters"),
     "tool": ("tool", "tool_name"),
@@ -80,8 +85,10 @@ def read_plan(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
 
     Args:
         plan: A sequence of strings, dicts or `Task`s; a dict with such a sequence under `steps`,
-            `tasks`, `plan` or `subtasks`; JSON text of either, also between Markdown fences; or a
-            pydantic model of either. A step without an id gets its number, from 1.
+            `tasks`, `plan` or `subtasks`; JSON text of either, also between Markdown fences; a
+            pydantic model of either; or calls as ReWOO and LLMCompiler print them, as one text,
+            as lines, or as the tuples that their parsers make. A step without an id gets its
+            number, from 1; from 0 where a step needs step 0.
         after: Number of tasks before these.
 
     Raises:
@@ -89,7 +96,7 @@ def read_plan(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
     """
     goal = ""
     if isinstance(plan, (str, bytes)):
-        plan = _parse_json(plan)
+        plan = read_printed(plan) or _parse_json(plan)
     elif hasattr(plan, "model_dump") and not isinstance(plan, Task):
         plan = plan.model_dump()
     if isinstance(plan, Mapping):
@@ -102,12 +109,41 @@ def read_plan(plan: Any, *, after: int = 0) -> tuple[list[Task], str]:
         )
         raise PlanError(msg)
     tasks: list[Task] = []
-    for number, step in enumerate(plan, start=after + 1):
-        if number > MOST_TASKS:
-            msg = f"The plan has more than {MOST_TASKS} tasks; split it."
-            raise PlanError(msg)
-        tasks.append(read_task(step, number))
+    steps = list(itertools.islice(plan, MOST_TASKS + 1))
+    if len(steps) + after > MOST_TASKS:
+        msg = f"The plan has more than {MOST_TASKS} tasks; split it."
+        raise PlanError(msg)
+    steps = read_printed(steps) or steps
+    first = 0 if not after and _counts_from_zero(steps) else after + 1
+    tasks += (read_task(step, number) for number, step in enumerate(steps, start=first))
     return tasks, goal
+
+
+def _counts_from_zero(steps: Sequence[Any]) -> bool:
+    """Tell whether steps without ids are numbered from 0, as one of them needs step 0."""
+    read = [step.model_dump() if hasattr(step, "model_dump") else step for step in steps]
+    if any(not isinstance(step, Mapping) or _id_of(step) is not None for step in read):
+        return False
+    lists = (step.get(alias) for step in read for alias in _NAMES["depends_on"])
+    named = [name for names in lists if isinstance(names, (list, tuple)) for name in names]
+    given = (step.get(alias) for step in read for alias in _NAMES["inputs"])
+    named += [v for values in given if isinstance(values, Mapping) for v in _written(values)]
+    return any(_bare(name) in (0, "0") and name is not False for name in named)
+
+
+def _written(values: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that are written like a reference and nothing else."""
+    return [v for v in values.values() if isinstance(v, str) and _bare(v) != v]
+
+
+def _id_of(step: Mapping[str, Any]) -> str | None:
+    """Return the field that names a step; None when there is none."""
+    for alias in _NAMES["id"]:
+        value = step.get(alias)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if is_number or (isinstance(value, str) and alias not in ("step", "task")):
+            return alias
+    return None
 
 
 def read_task(step: Any, number: int) -> Task:
@@ -146,9 +182,11 @@ def _fields(step: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return the fields of a task that a dict states; the rest becomes metadata."""
     rest = dict(step)
     fields: dict[str, Any] = {}
+    if (key := _id_of(rest)) is not None:
+        fields["id"] = rest.pop(key)
     for name, aliases in _NAMES.items():
         key = next((alias for alias in aliases if rest.get(alias) is not None), None)
-        if key is not None:
+        if key is not None and name != "id":
             fields[name] = rest.pop(key)
     for label in _LABELS:
         if isinstance(rest.get(label), str):
@@ -158,14 +196,27 @@ def _fields(step: Mapping[str, Any], number: int) -> dict[str, Any]:
     for name in Task.model_fields.keys() - _NAMES.keys() - {"metadata"}:
         if name in rest:
             fields[name] = rest.pop(name)
+    metadata = rest.pop("metadata", None)
+    fields["metadata"] = {**rest, **(metadata if isinstance(metadata, Mapping) else {})}
+    return _clean(fields, number)
+
+
+def _clean(fields: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the fields with names and arguments in one form."""
     if isinstance(fields.get("inputs"), str):  # OpenAI writes arguments as JSON text
         fields["inputs"] = _arguments(fields["inputs"], number)
     if isinstance(fields.get("id"), str):
         fields["id"] = fields["id"].strip().removeprefix("$").removeprefix("#") or str(number)
     fields.setdefault("id", str(number))
-    metadata = rest.pop("metadata", None)
-    fields["metadata"] = {**rest, **(metadata if isinstance(metadata, Mapping) else {})}
+    if isinstance(fields.get("depends_on"), (list, tuple)):
+        fields["depends_on"] = [_bare(name) for name in fields["depends_on"]]
     return fields
+
+
+def _bare(name: Any) -> Any:
+    """Return the id in `$1`, `${1}` or `#E1`."""
+    found = re.fullmatch(r"\s*(?:\$\{?(\w+)\}?|#(\w+))\s*", name) if isinstance(name, str) else None
+    return name if found is None else found[1] or found[2]
 
 
 def _arguments(text: str, number: int) -> Any:

@@ -2,7 +2,11 @@
 
     {{id}}  {{id.field}}  {{id.field.0}}      in any text
     ${1}    #E1    $var1.field$               in any text: the result of step 1
-    $1                                        in the inputs of a tool call, where it is no price
+    $1                                        in inputs of a tool call, alone or in an expression
+
+In a sentence `$3` is a price, unless the task declares that it depends on that step. What looks
+like a reference in a description, but names no task, is text; in inputs of a tool call it is an
+error.
 
 A reference is found in the text that the plan holds. What replaces it is data: a result that looks
 like a reference stays as it is (a plan format that expands results again lets a web page read the
@@ -35,6 +39,8 @@ _FORMS: Final[Mapping[ReferenceStyle, str]] = {
 }
 _BARE: Final = r"\$(?P<bare>\d{1,6})(?![\w,.]*\d)(?!\w)"
 """`$1`, but not `$1,000`, `$1.50` or `$1k`."""
+_WORD: Final = re.compile(r"(?<![\w$])[^\W\d_]{2,}(?![\w(.])")
+_JOINTS: Final = frozenset(["and", "or"])
 _MOST_DEPTH: Final = 50
 """Levels of nested inputs that are searched; deeper ones are not plans."""
 
@@ -63,6 +69,8 @@ class References:
     """The description in pieces."""
     inputs: Mapping[tuple[str | int, ...], _Template]
     """Texts with references in the inputs, by their place."""
+    plain: tuple[str, ...] = ()
+    """What looks like a reference and was taken for text."""
 
     def __iter__(self) -> Iterator[Reference]:
         for template in (self.description, *self.inputs.values()):
@@ -80,11 +88,11 @@ def parse_references(
     Args:
         task: The task.
         index: Positions of all tasks by id. `$1`, `#E1` and `$var1$` mean the task with that id, or
-            with the id `1`, else the first of the plan.
+            whose id is or ends with that number; where no id has a number, the first of the plan.
         styles: Which ways to write a reference are read.
 
     Raises:
-        PlanError: If a text refers to a task that is not in the plan.
+        PlanError: If the inputs refer to a task that is not in the plan.
     """
     forms = "|".join(_FORMS[style] for style in styles)
     if not forms:
@@ -92,21 +100,39 @@ def parse_references(
     bare = task.tool is not None and "dollar" in styles
     outside = re.compile(forms)
     inside = re.compile(f"{forms}|{_BARE}") if bare else outside
+    plain: list[str] = []
 
-    def split(pattern: re.Pattern[str], text: str) -> _Template:
+    def split(pattern: re.Pattern[str], text: str, *, is_prose: bool) -> _Template:
         pieces: list[str | Reference] = []
         end = 0
+        is_sentence = bare and not is_prose and _is_sentence(pattern, text)
         for match in pattern.finditer(text):
-            pieces += [text[end : match.start()], _resolve(match, task, index)]
+            reference = _resolve(match, index)
+            is_price = match.lastgroup == "bare" and is_sentence
+            if is_price and reference and reference.task_id not in (task.depends_on or ()):
+                reference = None
+            if reference is None and not (is_prose or is_price):
+                raise PlanError(_unknown(match[0], task, index))
+            if reference is None:
+                plain.append(match[0])
+                continue
+            pieces += [text[end : match.start()], reference]
             end = match.end()
         return tuple(piece for piece in (*pieces, text[end:]) if piece != "")
 
     found: dict[tuple[str | int, ...], _Template] = {}
     for place, text in _texts(task.inputs, (), task):
-        template = split(inside, text)
+        template = split(inside, text, is_prose=task.tool is None)
         if any(isinstance(piece, Reference) for piece in template):
             found[place] = template
-    return References(description=split(outside, task.description), inputs=found)
+    description = split(outside, task.description, is_prose=True)
+    return References(description=description, inputs=found, plain=tuple(plain))
+
+
+def _is_sentence(pattern: re.Pattern[str], text: str) -> bool:
+    """Tell whether a text has words, and is not only references and what computes with them."""
+    words = _WORD.findall(pattern.sub(" ", text))
+    return any(word.casefold() not in _JOINTS for word in words)
 
 
 def _texts(
@@ -126,23 +152,23 @@ def _texts(
             yield from _texts(item, (*place, key), task)
 
 
-def _resolve(match: re.Match[str], task: Task, index: Mapping[str, int]) -> Reference:
+def _resolve(match: re.Match[str], index: Mapping[str, int]) -> Reference | None:
+    """Return what a match refers to; None when the plan has no such task."""
     written, inner = match.group(0), match.group(match.lastgroup or 0)
-    found = None
     if match.lastgroup == "braces":
-        found = _by_id(inner.strip(), index)
-    else:
-        name, *path = inner.split(".")
-        target = _by_number(name, index)
-        found = None if target is None else (target, tuple(path))
-    if found is None:
-        msg = (
-            f"Task {task.id!r} refers to {written!r}, but the plan has no such task; its tasks are"
-            f" {first_ids(index)}. If that is plain text, leave its style out of"
-            f" `ParallelConfig(reference_styles=...)`."
-        )
-        raise PlanError(msg)
-    return Reference(task_id=found[0], path=found[1], text=written)
+        named = _by_id(inner.strip(), index)
+        return None if named is None else Reference(task_id=named[0], path=named[1], text=written)
+    name, *path = inner.split(".")
+    target = _by_number(name, index)
+    return None if target is None else Reference(task_id=target, path=tuple(path), text=written)
+
+
+def _unknown(written: str, task: Task, index: Mapping[str, int]) -> str:
+    return (
+        f"Task {task.id!r} refers to {written!r}, but the plan has no such task; its tasks are"
+        f" {first_ids(index)}. If that is plain text, leave its style out of"
+        f" `ParallelConfig(reference_styles=...)`."
+    )
 
 
 def _by_id(inner: str, index: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
@@ -156,11 +182,15 @@ def _by_id(inner: str, index: Mapping[str, int]) -> tuple[str, tuple[str, ...]] 
 
 
 def _by_number(name: str, index: Mapping[str, int]) -> str | None:
-    """Return the id that `1`, `E1` or `var1` means."""
+    """Return the id that `1`, `E1` or `var1` means; None when there is none, or several."""
     number = re.sub(r"\D", "", name)
     for candidate in (name, f"${name}", f"#{name}", number, f"E{number}"):
         if candidate in index:
             return candidate
+    numbered = {i: tail[0] for i in index if (tail := re.search(r"\d+$", i)) is not None}
+    if numbered:
+        alike = [i for i, tail in numbered.items() if int(tail) == int(number)]
+        return alike[0] if len(alike) == 1 else None
     position = int(number) - 1
     return next((i for i, p in index.items() if p == position), None)
 

@@ -466,7 +466,7 @@ async def test_tasks_start_while_the_planner_still_writes():
         ({"id": "a"}, "the id 'a', which is taken"),
         ({"id": "b", "depends_on": ["c"]}, "depends on 'c', which has not come yet"),
         ({"id": "b", "depends_on": ["b"]}, "depends on 'b', which has not come yet"),
-        ("see {{c}}", "refers to '{{c}}'"),
+        ({"tool": "x", "args": {"q": "{{c}}"}}, "refers to '{{c}}'"),
         (5, "Step 2 of the plan is 5"),
     ],
 )

@@ -58,8 +58,48 @@ def test_numbers_mean_ids_first_and_positions_else():
 
 
 def test_unknown_task_is_an_error_that_names_both_and_the_way_out():
+    task = Task(id="t", tool="x", inputs={"q": "{{nope}}"})
     with pytest.raises(PlanError, match=r"Task 't' refers to '\{\{nope\}\}'.*'1', '2'.*styles"):
-        described("{{nope}}")
+        parse_references(task, INDEX)
+
+
+@pytest.mark.parametrize("text", ["{{nope}}", "issue #E9", "only ${9}", "with $var9$"])
+def test_what_names_no_task_is_text_in_a_description(text):
+    references = parse_references(Task(id="t", description=text), INDEX)
+    assert not references
+    assert len(references.plain) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["hotels under $2", "$1 pizzas", "books for $1 or less", "a budget of $2", "价格低于$1"]
+)
+def test_dollars_in_a_sentence_are_a_price(text):
+    task = Task(id="t", tool="search", inputs={"q": text})
+    assert not parse_references(task, INDEX)
+    assert fill(task).inputs == {"q": text}
+
+
+def test_dollars_in_a_sentence_are_a_result_that_the_task_depends_on():
+    task = Task(id="t", tool="search", inputs={"q": "population of $1 in $2"}, depends_on=["1"])
+    assert fill(task, **{"1": "Peru"}).inputs == {"q": "population of Peru in $2"}
+
+
+@pytest.mark.parametrize("text", ["$9", "$1 + $9", "f($9)", "${9} x"])
+def test_unknown_number_in_an_argument_is_an_error(text):
+    with pytest.raises(PlanError, match=r"the plan has no such task"):
+        parse_references(Task(id="t", tool="math", inputs={"x": text}), INDEX)
+
+
+def test_ids_that_are_numbers_are_never_taken_for_positions():
+    late = {"2": 0, "3": 1}
+    task = Task(id="t", tool="math", inputs={"x": "$2 + $3"})
+    assert [r.task_id for r in parse_references(task, late)] == ["2", "3"]
+    with pytest.raises(PlanError, match="no such task"):
+        parse_references(Task(id="t", tool="math", inputs={"x": "$1"}), late)
+    zero = {"0": 0, "1": 1}
+    assert described("${0} ${1}", zero) == [("0", ()), ("1", ())]
+    assert described("${2}", {"step_1": 0, "step_2": 1}) == [("step_2", ())]
+    assert described("${1}", {"a1": 0, "b1": 1}) == []
 
 
 def test_left_out_styles_are_plain_text():
