@@ -12,6 +12,8 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.constants import TAG_NOSTREAM
 from pydantic import BaseModel
 
 
@@ -41,7 +43,9 @@ def ask_structured(
         Exception: What the provider raises.
     """
     structured = _structured(_limited(model, max_tokens), schema)
-    answer = _within(timeout_s, lambda: structured.invoke(list(messages)))
+    # In a node, a chat would show the question's answer as if the node had given it.
+    config: RunnableConfig = {"tags": [TAG_NOSTREAM]}
+    answer = _within(timeout_s, lambda: structured.invoke(list(messages), config))
     if not isinstance(answer, dict) or "raw" not in answer:
         return answer, 0
     usage = getattr(answer["raw"], "usage_metadata", None) or {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -103,6 +103,29 @@ def compile_like(
     for name, node in compiled.nodes.items():
         if name in model.nodes:
             node.tags = model.nodes[name].tags
+    return compiled
+
+
+def hide_channels(
+    builder: StateGraph[Any, Any, Any, Any], names: Sequence[str]
+) -> StateGraph[Any, Any, Any, Any]:
+    """Let a private builder compile to graphs that show neither `values` nor states of channels."""
+    kind = type(builder)
+
+    def compile_hidden(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return without_channels(kind.compile(self, *args, **kwargs), names)
+
+    builder.__class__ = type(kind.__name__, (kind,), {"compile": compile_hidden})
+    return builder
+
+
+def without_channels(
+    compiled: CompiledStateGraph[Any, Any, Any, Any], names: Sequence[str]
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Show the channels of a compiled graph but for some; nodes read and write them as before."""
+    shown = compiled.stream_channels
+    if isinstance(shown, list):
+        compiled.stream_channels = [name for name in shown if name not in names]
     return compiled
 
 

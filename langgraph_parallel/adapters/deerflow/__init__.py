@@ -9,7 +9,10 @@ DeerFlow's own researcher, analyst and coder nodes do the work. What is *not* th
 what a step is told: DeerFlow shows every step the findings of all steps before it, here it sees the
 findings of those it depends on (`sees="dependencies"`) or of all that have finished when it starts
 (`sees="finished"`). Whoever wants the very same prompts keeps DeerFlow as it is: they order all
-steps. Messages, observations, citations and results are committed in the order of the plan.
+steps. Steps of the coder run one at a time, as its Python interpreter is one a process
+(`one_at_a_time=`). `ask_planner=True` lets DeerFlow's planner say itself which steps need which; a
+model can be asked instead: `analyzers={"llm": LLMDependencies(model)}`. Messages, observations,
+citations and results are committed in the order of the plan.
 
 DeerFlow is not imported; its graph, `Plan` and `Step` are known by their shape.
 """

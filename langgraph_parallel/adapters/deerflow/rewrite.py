@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_type_hints
 
 from langchain_core.runnables import Runnable
@@ -10,9 +10,16 @@ from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from langgraph_parallel._compat.builder import clone_builder, compile_like, replace_runnable
+from langgraph_parallel._compat.builder import (
+    clone_builder,
+    compile_like,
+    hide_channels,
+    replace_runnable,
+    without_channels,
+)
 from langgraph_parallel._compat.channels import is_plain_channel
 from langgraph_parallel._compat.runnables import traced
+from langgraph_parallel.adapters.deerflow.declared import asking
 from langgraph_parallel.adapters.deerflow.steps import Merge, Sees, merge_by_url
 from langgraph_parallel.adapters.deerflow.team import PROGRESS, Team, join_progress
 from langgraph_parallel.config import ParallelConfig
@@ -33,6 +40,8 @@ def parallelize(
     analyzers: Mapping[str, DependencyAnalyzer] | None = None,
     merge_citations: Merge | None = None,
     team: str = "research_team",
+    one_at_a_time: Iterable[str] = ("coder",),
+    ask_planner: bool = False,
 ) -> GraphT:
     """Return DeerFlow's graph with independent steps of a plan side by side.
 
@@ -48,6 +57,11 @@ def parallelize(
             `ParallelPlanner`.
         merge_citations: DeerFlow's own, when it is not found beside its nodes.
         team: The node that hands out steps.
+        one_at_a_time: Nodes whose steps run in the plan's order, never two of them together.
+            DeerFlow's coder has one Python interpreter a process, whose variables and output all
+            its steps share.
+        ask_planner: Ask the planner to say which steps need which, as `depends_on` in the steps of
+            its JSON. What it says counts as declared; for a plan without it, nothing changes.
 
     Returns:
         A new graph of the same kind, with every compile and post-compile setting kept.
@@ -63,8 +77,12 @@ def parallelize(
     planner = ParallelPlanner(config, analyzers=analyzers)
     compiled = graph if isinstance(graph, CompiledStateGraph) else None
     builder = clone_builder(graph.builder if isinstance(graph, CompiledStateGraph) else graph)
-    _rewrite(builder, team, planner, sees, merge_citations)
-    return builder if compiled is None else compile_like(builder, compiled)
+    _rewrite(builder, team, planner, sees, merge_citations, frozenset(one_at_a_time))
+    if ask_planner:
+        _ask_planner(builder)
+    if compiled is None:
+        return hide_channels(builder, (PROGRESS,))
+    return without_channels(compile_like(builder, compiled), (PROGRESS,))
 
 
 def _rewrite(
@@ -73,6 +91,7 @@ def _rewrite(
     planner: ParallelPlanner,
     sees: Sees,
     merge: Merge | None,
+    one_at_a_time: frozenset[str],
 ) -> None:
     """Put the parallel research team into a private builder."""
     workers = _find_workers(builder, name)
@@ -86,6 +105,7 @@ def _rewrite(
         folding=frozenset(k for k, c in builder.channels.items() if not is_plain_channel(c)),
         planner=planner,
         sees=sees,
+        one_at_a_time=one_at_a_time,
         merge=merge or _find_merge(builder, workers) or merge_by_url,
     )
     hints = get_type_hints(builder.state_schema, include_extras=True)
@@ -97,6 +117,19 @@ def _rewrite(
     ends = list(branch.ends.values()) if branch.ends else None
     del builder.branches[name]
     builder.add_conditional_edges(name, members.route, ends)
+
+
+def _ask_planner(builder: StateGraph[Any, Any, Any, Any]) -> None:
+    """Let the planner be asked for dependencies too.
+
+    Raises:
+        AnalysisError: If there is no node `planner`.
+    """
+    if "planner" not in builder.nodes:
+        msg = "ask_planner=True needs DeerFlow's node 'planner', which this graph does not have."
+        raise AnalysisError(msg)
+    original = traced(_runnable(builder, "planner"))
+    replace_runnable(builder, "planner", asking(original))
 
 
 def _find_workers(builder: StateGraph[Any, Any, Any, Any], name: str) -> list[str]:

@@ -22,10 +22,15 @@ EMPTY: Final = "(no result)"
 """Stands where a step gave no text, so that DeerFlow does not take it for one that is not done."""
 
 
-def to_tasks(plan: Any) -> list[Task]:
+def to_tasks(plan: Any, needs: Sequence[Sequence[int]] | None = None) -> list[Task]:
     """Return the steps of a DeerFlow `Plan` as tasks; their ids are their numbers, from 1.
 
     Everything that a step holds is kept in the task's `metadata`, for `to_plan`.
+
+    Args:
+        plan: The plan.
+        needs: For each step the positions of those that it needs, from 0; None when nobody has
+            declared them.
 
     Raises:
         PlanError: If `plan` has no steps with a title and a description.
@@ -35,6 +40,7 @@ def to_tasks(plan: Any) -> list[Task]:
             Task(
                 id=str(number),
                 description=f"{step.title}\n{step.description}",
+                depends_on=None if needs is None else tuple(str(i + 1) for i in needs[number - 1]),
                 metadata={"step": step.model_dump(mode="json")},
             )
             for number, step in enumerate(plan.steps, start=1)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.types import Command, Send
 
+from langgraph_parallel.adapters.deerflow.declared import declared
 from langgraph_parallel.adapters.deerflow.steps import (
     EMPTY,
     Merge,
@@ -28,6 +29,7 @@ from langgraph_parallel.adapters.deerflow.steps import (
     ancestors,
     fingerprint,
     step_state,
+    to_tasks,
 )
 from langgraph_parallel.plan.planner import ParallelPlanner
 
@@ -39,8 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 def join_progress(there: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
-    """Fold what a step or the team says into the progress of a plan; a new plan starts afresh."""
-    if not there or there["plan"] != new["plan"]:
+    """Fold what a step or the team says into the progress of a plan; a new plan starts afresh.
+
+    So does the same plan when it is carried out again: it has another `run`.
+    """
+    if not there or (there["plan"], there.get("run")) != (new["plan"], new.get("run")):
         return new
     return {**there, **new, "results": {**there["results"], **new["results"]}}
 
@@ -64,8 +69,10 @@ class Team:
     planner: ParallelPlanner
     sees: Sees
     merge: Merge
+    one_at_a_time: frozenset[str]
+    """Workers whose steps run in the plan's order, never two of them together."""
 
-    async def commit(self, state: dict[str, Any], config: RunnableConfig) -> list[Any]:
+    async def commit(self, state: dict[str, Any], config: RunnableConfig) -> list[Any] | None:
         """Write what finished steps returned to the state, in plan order; the node `name`."""
         updates = []
         progress = state.pop(PROGRESS, None) or {}
@@ -73,15 +80,22 @@ class Team:
             updates.append(own)
         plan = state.get("current_plan")
         if not _steps_of(plan):
-            return updates
+            return updates or None
         mark = fingerprint(plan, state.get("plan_iterations"))
-        if progress.get("plan") != mark:
-            progress = {"plan": mark, "results": {}}
-        after = progress.get("after") or await self._dependencies(plan)
+        if progress.get("plan") != mark or not _belongs(progress, plan, _superstep(config)):
+            progress = {"plan": mark, "run": _superstep(config), "results": {}}
+        after = progress.get("after") or await self._dependencies(plan, state)
         written: dict[str, Any] = {"current_plan": copy.deepcopy(plan)}
         turn, leave = self._collect(progress, state, written)
         committed = {i: {"result": outcome["result"]} for i, outcome in turn}
-        update = {"plan": mark, "after": after, "results": committed, "leave": leave}
+        update = {
+            "plan": mark,
+            "run": progress.get("run"),
+            "after": after,
+            "results": committed,
+            "leave": leave,
+            "ended": None,
+        }
         # One command for each step: the reducers fold them one by one, as they did before.
         updates += [Command(update=outcome["folds"]) for _, outcome in turn if outcome["folds"]]
         return [*updates, Command(update={**written, PROGRESS: update})]
@@ -116,14 +130,24 @@ class Team:
                 return turn, outcome["goto"]
         return turn, None
 
-    async def _dependencies(self, plan: Any) -> list[list[int]]:
+    async def _dependencies(self, plan: Any, state: Mapping[str, Any]) -> list[list[int]]:
         """Return the steps that each step waits for; all earlier ones when nobody can say."""
         try:
-            found = await self.planner.aoptimize(plan)
+            needs = declared(plan, state.get("messages") or ())
+            found = await self.planner.aoptimize(
+                {"goal": str(plan.title), "tasks": to_tasks(plan, needs)}
+            )
         except Exception as error:
             # Slower is better than no report.
             _log.warning("The plan stays in order: %s while it was analyzed", type(error).__name__)
             return [[i - 1] if i else [] for i in range(len(plan.steps))]
+        _log.info(
+            "A plan of %d steps is carried out in %d rounds (%d tokens): %s",
+            len(found),
+            len(found.batches),
+            found.cost_tokens,
+            "; ".join(found.notes) or "nothing to note",
+        )
         return [list(positions) for positions in found.predecessors]
 
     async def route(self, state: dict[str, Any], config: RunnableConfig) -> Any:
@@ -132,6 +156,9 @@ class Team:
         plan = state.get("current_plan")
         if plan is None or not _steps_of(plan) or "after" not in progress:
             return await self._ask(state, config)
+        mark = fingerprint(plan, state.get("plan_iterations"))
+        if progress["plan"] != mark or not _agrees(progress, plan):
+            return await self._ask(state, config)  # somebody has put another plan in its place
         if progress["leave"]:
             return progress["leave"]
         results = {i: step.execution_res for i, step in enumerate(plan.steps) if step.execution_res}
@@ -151,16 +178,22 @@ class Team:
     ) -> list[Send]:
         after = progress["after"]
         ready: list[Send] = []
+        busy: set[str] = set()  # have an earlier step to do, and take one at a time
         for i in range(len(after)):
             if i in results:
                 continue
             target = await self._ask(step_state(state, results, (), i), config)
             if target not in self.workers:
                 break  # when its turn comes DeerFlow leaves the team, so nothing after it is due
+            if target in busy:
+                continue
+            if target in self.one_at_a_time:
+                busy.add(target)
             if all(j in results for j in after[i]):
                 seen = ancestors(after, i) if self.sees == "dependencies" else _before(i, results)
                 private = step_state(state, results, seen, i)
-                ready.append(Send(target, {**private, _STEP: [progress["plan"], i]}))
+                mark = [progress["plan"], progress.get("run"), i]
+                ready.append(Send(target, {**private, _STEP: mark}))
         return ready
 
     async def _ask(self, state: Mapping[str, Any], config: RunnableConfig) -> Any:
@@ -171,7 +204,7 @@ class Team:
         """Return the node that carries out one step with a node of DeerFlow."""
 
         async def carry_out(state: dict[str, Any], config: RunnableConfig) -> Any:
-            mark, i = state.get(_STEP) or _first_open(state)
+            mark, run, i = state.get(_STEP) or _first_open(state)
             if i is None:
                 return await original.ainvoke(state, config)
             if _STEP not in state:
@@ -184,7 +217,8 @@ class Team:
             outcome = self._outcome(given, plan, answer)
             if not outcome["result"]:
                 _log.warning("Step %d of the plan gave no result", i + 1)
-            progress = {"plan": mark, "results": {i: outcome}}
+            ended = _superstep(config)
+            progress = {"plan": mark, "run": run, "results": {i: outcome}, "ended": ended}
             return Command(update={PROGRESS: progress}, goto=self.name)
 
         return carry_out
@@ -229,12 +263,40 @@ def _steps_of(plan: Any) -> Any:
     return getattr(plan, "steps", None)
 
 
-def _first_open(state: Mapping[str, Any]) -> tuple[str, int | None]:
+def _superstep(config: RunnableConfig) -> int | None:
+    """Return the number of the running superstep of the thread; None outside of a graph."""
+    return (config.get("metadata") or {}).get("langgraph_step")
+
+
+def _belongs(progress: Mapping[str, Any], plan: Any, now: int | None) -> bool:
+    """Tell whether progress is that of the plan in the state, and not of the same plan before.
+
+    It is when its steps have ended just now. Else, after a stop, what was committed has to stand in
+    the plan.
+    """
+    ended = progress.get("ended")
+    if ended is not None and now is not None and ended == now - 1:
+        return True
+    return bool(_committed(progress)) and _agrees(progress, plan)
+
+
+def _agrees(progress: Mapping[str, Any], plan: Any) -> bool:
+    """Tell whether every result that was committed stands in the plan."""
+    return all(plan.steps[i].execution_res == text for i, text in _committed(progress).items())
+
+
+def _committed(progress: Mapping[str, Any]) -> dict[int, str]:
+    """Return the texts that were written to the plan; empty ones are as if not written."""
+    results = progress["results"].items()
+    return {i: o["result"] for i, o in results if "values" not in o and o["result"]}
+
+
+def _first_open(state: Mapping[str, Any]) -> tuple[str, int | None, int | None]:
     plan = state.get("current_plan")
     for i, step in enumerate(_steps_of(plan) or ()):
         if not step.execution_res:
-            return fingerprint(plan, state.get("plan_iterations")), i
-    return "", None
+            return fingerprint(plan, state.get("plan_iterations")), None, i
+    return "", None, None
 
 
 def _without_empty(state: Mapping[str, Any], results: Mapping[int, str]) -> dict[str, Any]:

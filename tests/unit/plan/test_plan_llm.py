@@ -109,6 +109,32 @@ def test_needs_by_way_of_another_step_hold_whatever_others_decided_on_it():
     assert edges(plan) == [("1", "3"), ("2", "3")]
 
 
+def test_declared_dependencies_hold_whatever_the_model_says():
+    steps = [{"task": "find a"}, {"task": "find b"}, {"task": "mail", "depends_on": [1]}, "wait"]
+    answer = report((1, [], 0.9), (2, [], 0.9), (3, [], 0.9), (4, [3], 0.9))
+    plan = plan_with(answer, steps)
+    assert plan.why("1", "3").source == "declared"
+    assert plan.why("1", "3").ordered
+    assert edges(plan) == [("1", "3"), ("3", "4")]
+
+
+def test_question_is_one_call_that_no_stream_of_messages_shows():
+    seen = []
+
+    class Watched(Scripted):
+        def with_structured_output(self, schema, *, include_raw=False, **kwargs):
+            inner = super().with_structured_output(schema, include_raw=include_raw)
+
+            def reply(messages, config):
+                seen.append(config["tags"])
+                return inner.invoke(messages)
+
+            return RunnableLambda(reply)
+
+    plan_with(Watched(answer=report((1, [], 0.9), (2, [], 0.9), (3, [1, 2], 0.9))))
+    assert seen == [["nostream"]]
+
+
 @pytest.mark.parametrize("answer", [None, {"steps": "none"}, "nonsense"])
 def test_no_answer_leaves_the_chain(answer):
     plan = plan_with(answer)
