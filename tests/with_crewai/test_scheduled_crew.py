@@ -3,6 +3,11 @@
 import asyncio
 
 import pytest
+from crewai import Agent, BaseLLM, Crew, Process, Task
+from crewai.agent.planning_config import PlanningConfig
+from crewai.memory.unified_memory import Memory
+from crewai.tasks.llm_guardrail import LLMGuardrail
+from pydantic import PrivateAttr
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig, program
 from langgraph_rsm.crewai import schedule_crew, schedule_llm
@@ -102,6 +107,103 @@ def test_program_ends_with_its_kickoff(server, scheduler):
     schedule_crew(make_crew(server), scheduler=scheduler).kickoff()
     crewai_event_bus.flush()
     assert scheduler.snapshot().programs == ()
+
+
+class Echo(BaseLLM):
+    """Answers anything; counts its calls."""
+
+    _calls: list = PrivateAttr(default_factory=list)
+
+    def call(self, messages, *args, **kwargs):
+        self._calls.append(messages)
+        return "done"
+
+    def supports_function_calling(self):
+        return False
+
+
+def echoes(*names):
+    return [Echo(model=name) for name in names]
+
+
+def agent_with(llm, role="r", **fields):
+    return Agent(role=role, goal="g", backstory="b", llm=llm, **fields)
+
+
+def task_for(agent, **fields):
+    return Task(description="do it", expected_output="x", agent=agent, **fields)
+
+
+def is_scheduled(model):
+    return getattr(type(model), "is_scheduled", False)
+
+
+def test_agent_that_only_a_task_names_is_scheduled(scheduler, records):
+    inside, outside = echoes("inside", "outside")
+    agents = [agent_with(inside, "inside"), agent_with(outside, "outside")]
+    crew = Crew(agents=agents[:1], tasks=[task_for(agent) for agent in agents])
+    schedule_crew(crew, scheduler=scheduler).kickoff()
+    finished = [record for record in records if isinstance(record, CallFinished)]
+    assert len(finished) == len(inside._calls) + len(outside._calls) == 2
+
+
+def test_models_are_found_wherever_they_hang(scheduler):
+    names = ("agent", "tools", "manager", "boss", "plan", "chat", "guard", "reason", "memory")
+    models = dict(zip(names, echoes(*names), strict=True))
+    agent = agent_with(
+        models["agent"],
+        function_calling_llm=models["tools"],
+        planning_config=PlanningConfig(llm=models["reason"]),
+    )
+    guard = LLMGuardrail(description="be nice", llm=models["guard"])
+    crew = Crew(
+        agents=[agent],
+        tasks=[task_for(agent, guardrail=guard)],
+        manager_agent=agent_with(models["boss"], "boss"),
+        process=Process.hierarchical,
+        planning_llm=models["plan"],
+        chat_llm=models["chat"],
+        memory=Memory(llm=models["memory"], embedder=lambda texts: [[0.0]] * len(texts)),
+    )
+    crew.manager_llm = models["manager"]
+    schedule_crew(crew, scheduler=scheduler)
+    assert [name for name, model in models.items() if not is_scheduled(model)] == []
+    assert is_scheduled(crew.memory._llm)  # a memory works with a copy of its model
+
+
+def test_models_that_are_given_by_name_are_made_and_scheduled(scheduler, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    agent = agent_with(Echo(model="x"))
+    crew = Crew(agents=[agent], tasks=[task_for(agent)], planning=True)
+    crew.chat_llm = "openai/gpt-4o-mini"
+    schedule_crew(crew, scheduler=scheduler)
+    assert is_scheduled(crew.planning_llm)
+    assert crew.planning_llm.model.startswith("gpt")
+    assert is_scheduled(crew.chat_llm)
+
+
+class Embedder:
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, texts):
+        self.asked.append(texts)
+        return [[1.0]] * len(texts)
+
+
+@pytest.mark.parametrize("is_function", [True, False])
+def test_embedder_of_a_memory_is_scheduled(scheduler, records, is_function):
+    embedder = Embedder()
+    given = (lambda texts: embedder(texts)) if is_function else embedder
+    agent = agent_with(Echo(model="x"))
+    crew = Crew(
+        agents=[agent], tasks=[task_for(agent)], memory=Memory(llm=Echo(model="m"), embedder=given)
+    )
+    for _ in range(2):
+        schedule_crew(crew, scheduler=scheduler)
+    assert crew.memory._embedder(["a", "b"]) == [[1.0], [1.0]]
+    assert embedder.asked == [["a", "b"]]
+    assert [r.call.call_site for r in records if isinstance(r, CallFinished)] == ["embedder"]
 
 
 @pytest.mark.parametrize("schedule", [schedule_crew, schedule_llm])

@@ -5,7 +5,7 @@ from langgraph_parallel.adapters import crewai
 crew = crewai.parallelize(crew)                 # or, for every crew, also inside Flows:
 with crewai.parallel_crews():
     flow.kickoff()
-print(crewai.explain(crew))                     # which task waits for which, and why
+print(crewai.explain(crew))                     # which task waits for which, why, what frees it
 
 The answers stay those of the sequential crew: a task gets the same context, and callbacks,
 guardrails, output files and the log see tasks end in their order. A task whose `context` is not

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import dataclasses
 import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
+from langgraph_parallel.adapters.crewai.advice import advise
 from langgraph_parallel.adapters.crewai.order import Contexts, Settings, plan_crew
 from langgraph_parallel.adapters.crewai.run import CrewRun
 from langgraph_parallel.config import ParallelConfig
@@ -103,12 +105,17 @@ def explain(
 ) -> ParallelPlan:
     """Return which tasks of a crew wait for which, and why; the arguments are `parallelize`'s.
 
+    The notes name each change of the crew or of the arguments that would free tasks, with the
+    speed-up that it makes possible.
+
     Raises:
         AnalysisError: If `crew` is not a CrewAI crew, or CrewAI is not installed.
         PlanError: If `config.strategies` names a strategy that is not there.
     """
     _check_crew(crew)
-    return plan_crew(crew, _settings(contexts, read_only_tools, config, analyzers))
+    settings = _settings(contexts, read_only_tools, config, analyzers)
+    plan = plan_crew(crew, settings)
+    return dataclasses.replace(plan, notes=(*plan.notes, *advise(crew, settings, plan)))
 
 
 _lock = threading.Lock()

@@ -23,6 +23,20 @@ Contexts: TypeAlias = Literal["exact", "relaxed"]
 those that the analyzers say it needs."""
 
 
+Cause: TypeAlias = Literal[
+    "context",
+    "tools",
+    "memory",
+    "allow_delegation",
+    "allow_code_execution",
+    "apps",
+    "mcps",
+    "output",
+    "refusal",
+]
+"""What orders tasks and can be changed by whoever makes the crew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How crews are made parallel."""
@@ -32,6 +46,8 @@ class Settings:
     """Names of tools that change nothing; `ALL` for every tool."""
     config: ParallelConfig = field(default_factory=ParallelConfig)
     analyzers: Mapping[str, DependencyAnalyzer] = field(default_factory=dict)
+    without: frozenset[Cause] = frozenset()
+    """Causes of order that are left out of account, to see what it would gain to remove them."""
 
 
 def to_tasks(crew: Any) -> list[Task]:
@@ -61,7 +77,8 @@ def _describe(crew: Any) -> list[Task]:
 def plan_crew(crew: Any, settings: Settings) -> ParallelPlan:
     """Return the dependencies between a crew's tasks; a chain with a note where all are ordered."""
     tasks = _describe(crew)
-    if reason := find_refusal(crew):
+    reason = find_refusal(crew)
+    if reason and "refusal" not in settings.without:
         return build_plan(tasks, {}, notes=(f"in order: {reason}",))
     config = settings.config
     rest = config.strategies if settings.contexts == "relaxed" else ()
@@ -105,7 +122,7 @@ class CrewOrder:
         self._crew = crew
         self._settings = settings
         self._acts = [self._action(task) for task in crew.tasks]
-        self._looks = [bool(_tools(task)) for task in crew.tasks]
+        self._looks = [bool(tools_of(task)) for task in crew.tasks]
         self.reasons = [self._needs(j) for j in range(len(crew.tasks))]
         """For each task the positions of those it waits for, with the reason."""
 
@@ -156,7 +173,8 @@ class CrewOrder:
             return "its condition may look at anything before it"
         if task.human_input:
             return "a person is asked about it, and may look at anything before it"
-        if is_implicit(task) and self._settings.contexts == "exact":
+        is_exact = self._settings.contexts == "exact" and "context" not in self._settings.without
+        if is_implicit(task) and is_exact:
             return "it has no `context`, so it gets all outputs before it"
         return ""
 
@@ -167,21 +185,24 @@ class CrewOrder:
         agent = task.agent
         if agent is None or not isinstance(agent, Agent):
             return "its agent is not CrewAI's own"
-        if self._crew._memory is not None or agent.memory:
+        without, settings = self._settings.without, self._settings
+        if "memory" not in without and (self._crew._memory is not None or agent.memory):
             return "it uses memory"
         for name in ("allow_delegation", "allow_code_execution", "apps", "mcps"):
-            if getattr(agent, name, None):
+            if name not in without and getattr(agent, name, None):
                 return f"its agent has `{name}`"
-        known = self._settings.read_only_tools
-        if self._settings.config.unknown_calls == "independent":
+        known = ALL if "tools" in without else settings.read_only_tools
+        if settings.config.unknown_calls == "independent":
             return ""
-        unknown = [t.name for t in _tools(task) if known is not ALL and t.name not in known]
+        unknown = [t.name for t in tools_of(task) if known is not ALL and t.name not in known]
         if unknown:
             return f"nothing says that the tool {unknown[0]!r} only reads (`read_only_tools=`)"
         return ""
 
     def _changes(self, task: Any) -> str:
         """Return how the end of a task may change what tools see; empty when it cannot."""
+        if "output" in self._settings.without:
+            return ""
         if task.output_file:
             return "it writes a file"
         is_trusted = self._settings.config.unknown_calls == "independent"
@@ -212,10 +233,11 @@ def is_visible(crew: Any, task: Any) -> bool:
     )
 
 
-def _tools(task: Any) -> list[Any]:
+def tools_of(task: Any) -> list[Any]:
+    """Return the tools that a task may use."""
     return list(task.tools or (task.agent.tools if task.agent else None) or ())
 
 
 def _hands_on(earlier: Any, later: Any) -> bool:
     is_same = earlier.agent is not None and earlier.agent is later.agent
-    return is_same and any(getattr(tool, "result_as_answer", False) for tool in _tools(earlier))
+    return is_same and any(getattr(tool, "result_as_answer", False) for tool in tools_of(earlier))

@@ -1,16 +1,17 @@
-"""CrewAI: schedule the models of a crew, in place, without their noticing.
+"""From a model of CrewAI to the same object whose calls are scheduled.
 
 CrewAI looks at its models in many ways: `isinstance`, usage counters on the object, settings keyed
 by `id(llm)`, methods that only some classes have. A wrapper breaks most of them, so the object
 stays and gets a dynamic subclass of its own class that overrides `call` and `acall` alone.
-
-One kickoff of a crew is one program; each task is a branch of it.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
+import types
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,46 +29,20 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-_CREW_MODELS = ("planning_llm", "function_calling_llm", "manager_llm", "chat_llm")
-_AGENT_MODELS = ("llm", "function_calling_llm")
-
-
-def schedule_crew(
-    crew: C, *, scheduler: Scheduler | str | None = None, capacity: int | None = None
-) -> C:
-    """Schedule every model of a crew and its agents, in place; models done before are skipped.
-
-    Args:
-        crew: A `crewai.Crew`.
-        scheduler: Shared with all models whose calls compete, or its name (see `get_scheduler`);
-            None takes the process-global one.
-        capacity: Most calls in flight at each endpoint; None as for `Engine`.
-
-    Returns:
-        The same crew.
-
-    Raises:
-        ConfigError: It is not a crew.
-    """
-    agents = getattr(crew, "agents", None)
-    if agents is None:
-        msg = f"schedule_crew({type(crew).__name__}) needs a crewai.Crew"
-        raise ConfigError(msg)
-    manager = getattr(crew, "manager_agent", None)
-    holders: list[tuple[Any, tuple[str, ...]]] = [(crew, _CREW_MODELS)]
-    holders += [(agent, _AGENT_MODELS) for agent in (*agents, *([manager] if manager else []))]
-    for holder, names in holders:
-        for name in names:
-            llm = getattr(holder, name, None)
-            if llm is not None and not isinstance(llm, str):
-                schedule_llm(llm, scheduler=scheduler, capacity=capacity)
-    return crew
-
 
 def schedule_llm(
     llm: C, *, scheduler: Scheduler | str | None = None, capacity: int | None = None
 ) -> C:
-    """Schedule a CrewAI model, in place; the arguments are those of `schedule_crew`.
+    """Schedule a CrewAI model, in place; one done before is left alone.
+
+    Args:
+        llm: A `crewai.LLM`, or another `BaseLLM`.
+        scheduler: Shared with all models whose calls compete, or its name (see `get_scheduler`);
+            None takes the process-global one.
+        capacity: Most calls in flight at its endpoint; None as for `Engine`.
+
+    Returns:
+        The same model.
 
     Raises:
         ConfigError: It is not a CrewAI model.
@@ -115,6 +90,64 @@ def _scheduled_llm_class(kind: type[Any]) -> type[Any]:
     scheduled: type[Any] = metaclass(kind.__name__, (kind,), members)
     scheduled.is_scheduled = True
     return scheduled
+
+
+def schedule_embedder(
+    embedder: C, *, scheduler: Scheduler | str | None = None, capacity: int | None = None
+) -> C:
+    """Schedule a model that turns texts into vectors; the arguments are those of `schedule_llm`.
+
+    Returns:
+        The same object where it is an instance of a class of its own, else a function in its place.
+    """
+    kind: Any = type(embedder)
+    if getattr(kind, "is_scheduled", False) or getattr(embedder, "is_scheduled", False):
+        return embedder
+    settings = find_scheduler(scheduler), capacity
+    engine_id = derive_engine_id(embedder)  # type: ignore[arg-type]
+    is_function = isinstance(embedder, types.FunctionType | types.MethodType | functools.partial)
+    call: Callable[..., Any] = embedder if is_function else kind.__call__  # type: ignore[assignment]
+
+    @functools.wraps(call, updated=())
+    def scheduled(*args: Any, **kwargs: Any) -> Any:
+        if is_inside(embedder):
+            return call(*args, **kwargs)
+        slot = _embedding_slot(embedder, engine_id, settings, args)
+        with slot, inside(embedder):
+            return call(*args, **kwargs)
+
+    if is_function:
+        scheduled.is_scheduled = True  # type: ignore[attr-defined]
+        return scheduled  # type: ignore[return-value]
+    members = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    twin = type(kind)(
+        kind.__name__, (kind,), {**members, "__annotations__": {}, "__call__": scheduled}
+    )
+    twin.is_scheduled = True
+    embedder.__class__ = twin
+    return embedder
+
+
+def _embedding_slot(
+    embedder: Any,
+    engine_id: str,
+    settings: tuple[Scheduler, int | None],
+    args: tuple[Any, ...],
+) -> Slot:
+    """Return the slot of a call that makes vectors; it belongs to whoever asks for them."""
+    scheduler, capacity = settings
+    if not scheduler.knows(engine_id):
+        scheduler.register(_LlmEngine(embedder, capacity=capacity, name=engine_id))
+    scope = current_scope()
+    call = Call(
+        program_id=scope.program_id if scope else f"call-{uuid.uuid4()}",
+        engines=(engine_id,),
+        call_site="embedder",
+        tenant=scope.tenant if scope else "default",
+        weight=scope.weight if scope else 1.0,
+        prompt_tokens=len(str(args)) // 4,
+    )
+    return scheduler.slot(call, timeout_s=scheduler.config.queue_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
