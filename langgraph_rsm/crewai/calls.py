@@ -98,7 +98,7 @@ def schedule_embedder(
     """Schedule a model that turns texts into vectors; the arguments are those of `schedule_llm`.
 
     Returns:
-        The same object where it is an instance of a class of its own, else a function in its place.
+        The same object where its class can be exchanged, else a function in its place.
     """
     kind: Any = type(embedder)
     if getattr(kind, "is_scheduled", False) or getattr(embedder, "is_scheduled", False):
@@ -124,7 +124,10 @@ def schedule_embedder(
         kind.__name__, (kind,), {**members, "__annotations__": {}, "__call__": scheduled}
     )
     twin.is_scheduled = True
-    embedder.__class__ = twin
+    try:
+        embedder.__class__ = twin
+    except TypeError:  # an object with a fixed layout
+        return functools.partial(scheduled, embedder)  # type: ignore[return-value]
     return embedder
 
 
