@@ -88,13 +88,17 @@ def find_rule(steps: Sequence[StepText], i: int, j: int, goal: str = "") -> Rule
         if later.kind == "lookup":
             return "siblings"
         return "alike" if _is_alike(earlier, later, slots) else None
-    if later.back or not later.names:
+    if later.back or not later.names or earlier.sought_names & _words(later.names):
         return None
     if _is_asked(earlier, later, goal):
         return "asked"
     if later.kind == "derive" or not later.is_direct or not later.names & earlier.names:
         return None
     return None if names_sought(earlier, later) or _is_relational(later, language) else "aspects"
+
+
+def _words(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(word for name in names for word in name.split())
 
 
 def _is_asked(earlier: StepText, later: StepText, goal: str) -> bool:
@@ -200,7 +204,7 @@ def _is_parallel(slot: Slot, earlier: StepText, later: StepText, language: Langu
     own = [w for w in shared if not any(language.has(row, w) for row in rows)]
     named = [_are_names(slot.earlier, earlier, language), _are_names(slot.later, later, language)]
     if any(named):
-        return all(named) and bool(own)
+        return all(named) and (bool(own) or all(token.is_code for token in slot.later))
     is_about_one = any(w in name.split() for w in own for name in later.names) or bool(later.back)
     return (
         is_about_one
@@ -247,7 +251,11 @@ def _is_parallel_unspaced(slot: Slot, earlier: StepText, later: StepText) -> boo
     here = "".join(token.folded for token in slot.later)
     pairs = {there[k : k + 2] for k in range(len(there) - 1)}
     is_apart = not any(here[k : k + 2] in pairs for k in range(len(here) - 1))
-    return len(rest) >= 2 and is_apart and not any(pair in here for pair in earlier.sought)
+    # What differs stands before what is looked for, or is a name of letters or a quotation.
+    head = shared[len("".join(slot.before)) :] if at < 0 else rest[len("".join(slot.before)) :]
+    is_whose = len(head) >= 2 or _has_name(slot.later, later)
+    is_other = is_apart and not any(pair in here for pair in earlier.sought)
+    return len(rest) >= 2 and is_whose and is_other
 
 
 def _refers_alike(earlier: StepText, later: StepText, slot: Slot, language: Language) -> bool:

@@ -62,6 +62,7 @@ class SpacedReader:
             segments=tuple(tuple(segment) for segment in self._segments),
             main=main,
             names=frozenset(self._phrases()),
+            sought_names=frozenset(self._sought_names(main, end)),
             is_direct=self._is_direct(main, end),
             content=tuple(dict.fromkeys(self._content())),
             sought=frozenset(self._sought(main, end)),
@@ -238,6 +239,15 @@ class SpacedReader:
                 found.append(stem(token.folded))
         return found
 
+    def _sought_names(self, main: int, start: int) -> list[str]:
+        """Return the names that a step looks for, those before a preposition."""
+        segment = self._segments[main]
+        stop = next(
+            (k for k in range(start + 1, len(segment)) if self._ends_sought(segment[k])),
+            len(segment),
+        )
+        return [segment[k].folded for k in sorted(self._names[main]) if start <= k < stop]
+
     # -- what refers back -------------------------------------------------------------------------
 
     def _backs(self) -> list[Back]:
@@ -304,7 +314,8 @@ class SpacedReader:
             return True
         if len(clause) and self._language.has("unique", segment[clause[0]].folded):
             return True
-        return any(m in self._names[s] for m in clause)
+        named = (m for m in clause if m in self._names[s])
+        return any(not segment[m].is_acronym for m in named)
 
     def _is_about_now(self, segment: Segment, k: int) -> bool:
         """Tell whether a word points to a time, as in `this week` or `after 2020`."""
@@ -317,9 +328,10 @@ class SpacedReader:
         )
 
     def _is_own(self, s: int, k: int) -> bool:
-        """Tell whether a pronoun may mean a name that stands before it in the sentence."""
-        word = self._segments[s][k].folded
-        return self._language.has("own", word) and any(m < k for m in self._names[s])
+        """Tell whether a pronoun means the name before it, as in `Nokia and its rivals`."""
+        segment = self._segments[s]
+        follows = k > 1 and segment[k - 1].folded in _AND and k - 2 in self._names[s]
+        return follows and self._language.has("own", segment[k].folded)
 
     def _points(self, segment: Segment, k: int) -> bool:
         """Tell whether `that` points to something, and does not begin a clause."""

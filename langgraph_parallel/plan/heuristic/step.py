@@ -71,6 +71,8 @@ class StepText:
     """Stems of its other words that carry meaning, in order, each once."""
     sought: frozenset[str] = frozenset()
     """Stems of the words for what it looks for."""
+    sought_names: frozenset[str] = frozenset()
+    """Names among them, such as `CEO`."""
     is_direct: bool = False
     """Whether a name follows on what it looks for, with nothing else to find between."""
     back: tuple[Back, ...] = ()

@@ -52,6 +52,7 @@ class UnspacedReader:
             names=frozenset(names),
             content=tuple(dict.fromkeys(_pairs(text))),
             sought=frozenset(_pairs(head[0] if head else "")),
+            sought_names=frozenset(n for n in names if n in (head[0] if head else "")),
             is_direct=bool(names),
             back=() if kind == "unknown" else tuple(self._backs(text)),
             beside=any(word in text for word in self._language.listed("together")),

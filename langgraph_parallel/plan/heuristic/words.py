@@ -29,6 +29,15 @@ _SENTENCE: Final = re.compile(
 )
 
 
+_LABEL: Final = re.compile(
+    r"\s*(?:[-*•]\s+)?(?:\(?\d{1,3}[.)\u3001]\s*|(?:(?:step|task|schritt|aufgabe|étape|tâche|paso|tarea"
+    r"|passo|tarefa|步骤|任务|ステップ)\s*\d{1,3}|第[一二三四五六七八九十\d]{1,3}步)\s*[.:\u3001\uff1a\-\u2013)]\s*)",
+    re.IGNORECASE,
+)
+"""How planners number their steps."""
+_LONGEST_ACRONYM: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A word, a character of a script without spaces, a quotation, or a mark that ends a clause."""
@@ -51,6 +60,11 @@ class Token:
         return (has_digit and has_letter) or inner_capital or (joint and has_letter)
 
     @property
+    def is_acronym(self) -> bool:
+        """Whether it is a few capitals, which may be no name: the CEO, an API."""
+        return self.text.isalpha() and self.text.isupper() and len(self.text) <= _LONGEST_ACRONYM
+
+    @property
     def is_number(self) -> bool:
         """Whether it is written in digits alone."""
         return any(c.isdigit() for c in self.text) and not any(c.isalpha() for c in self.text)
@@ -70,6 +84,8 @@ def script_of(text: str) -> str:
 
 def split_segments(text: str) -> list[list[Token]]:
     """Return the tokens of each sentence, line or heading that holds any."""
+    # The number of a step in its plan says nothing of it.
+    text = _LABEL.sub("", text, count=1) if _LABEL.match(text) else text
     # The marks of Chinese and Japanese are told from ours before both become the same.
     parts = _SENTENCE.split(text)
     segments = [_tokens(unicodedata.normalize("NFKC", part)) for part in parts]

@@ -120,6 +120,16 @@ def test_titles_with_descriptions_are_read_line_by_line() -> None:
     ) == ["01"]
 
 
+@pytest.mark.parametrize("label", ["{}. ", "{}) ", "Step {}: ", "- ", "Task {} - "])
+def test_numbers_of_steps_say_nothing_of_them(label: str) -> None:
+    texts = ("Find the population of Oslo", "Find the population of Bergen")
+    assert _relaxed(*(label.format(k) + text for k, text in enumerate(texts, start=1))) == ["01"]
+
+
+def test_files_are_named_by_their_names() -> None:
+    assert _relaxed("Summarize report_a.pdf", "Summarize report_b.pdf") == ["01"]
+
+
 # -- what is not ---------------------------------------------------------------------------------
 
 CHAINS = {
@@ -145,6 +155,9 @@ CHAINS = {
     "key": ["Get an access token from Okta", "Get the profile of Ann from Okta"],
     "telegram": ["Retrieve product list", "Retrieve product details"],
     "bare names": ["Search Ada Lovelace", "Search Lord Byron"],
+    "acronym that is no name": ["Find the CEO of Apple", "Find the school of the CEO"],
+    "acronym that is sought": ["Find Apple's CEO", "Find where CEO Cook studied"],
+    "pronoun after a name": ["Search PubMed for trials", "Search PubMed for reviews of them"],
     "numbers": ["Calculate the age of Tom", "Calculate the age of Ann"],
     "search and change": ["Find hotels in Rome and book one", "Find hotels in Milan"],
     "look after a change": ["Delete the logs of db-1", "Check the disk usage of db-1"],

@@ -12,6 +12,8 @@ from langgraph_parallel.plan.task import Task
 FREE = {
     "zh": ["引擎A调研\n收集引擎A的吞吐量信息。", "引擎B调研\n收集引擎B的吞吐量信息。"],
     "zh weather": ["查询北京的天气", "查询上海的天气"],
+    "zh steps": ["第一步：查询北京的人口", "第二步：查询上海的人口"],
+    "zh of": ["了解特斯拉的自动驾驶技术", "了解华为的自动驾驶技术"],
     "ja": ["東京の天気を調べる", "大阪の天気を調べる"],
     "de": ["Suche die Wettervorhersage für München", "Suche die Wettervorhersage für Köln"],
     "fr": ["Recherche le prix du blé en France", "Recherche le prix du blé en Espagne"],
@@ -26,6 +28,9 @@ CHAINS = {
     "zh environments": ["部署到测试环境", "部署到生产环境"],
     "zh made, then used": ["构建 Docker image。", "推送 Docker image。"],
     "zh id": ["查询用户张三的ID", "查询用户张三的订单"],
+    "zh list, then details": ["获取用户列表", "获取用户详情"],
+    "zh CEO": ["查找苹果公司的CEO", "查找CEO的毕业院校"],
+    "zh number": ["查询订单号", "查询物流单号"],
     "zh rounds": ["收集第1轮的反馈信息", "收集第2轮的反馈信息"],
     "ja that": ["世界最大の電池メーカーを調べる", "その会社の売上高を調べる"],
     "ja changes": ["ステージング環境にデプロイする", "本番環境にデプロイする"],
