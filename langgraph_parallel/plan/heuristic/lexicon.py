@@ -7,6 +7,7 @@ lookup, derive, change   verbs: asks for something; works on what there is; leav
 ask                      words that begin a question
 skip                     words that may stand before the verb
 numbers                  verbs of working out a number, which may need every other one
+steps                    words before the number of another step
 points, results, order   words that refer to an earlier step, to what it found, to when it ends
 definite, named_by       articles of a thing that is known already; words between it and its name
 parts                    words after which `of` brings in what is meant: `the number of`

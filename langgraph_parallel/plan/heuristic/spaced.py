@@ -17,8 +17,8 @@ _NUMBERED: Final = frozenset(["id", "ids", "number", "code", "no", "nr"])
 _NO_NAME: Final = frozenset(["e.g", "i.e", "etc", "vs"])
 _LONGEST_LEAD: Final = 6
 """Words before the verb of a sentence that are skipped at most."""
-_TITLE_CASE: Final = 0.7
-"""Share of long words with a capital from which capitals say nothing."""
+_LONG: Final = 3
+"""Letters of words that have no capital in titles either."""
 
 
 def stem(word: str) -> str:
@@ -45,8 +45,8 @@ class SpacedReader:
         self._language = language
         self._segments = segments
         self._is_question = is_question
-        self._names = [self._find_names(segment) for segment in segments]
         self._verbs = [self._find_verb(segment) for segment in segments]
+        self._names = [self._find_names(k) for k in range(len(segments))]
 
     def read(self) -> StepText:
         """Return what was read."""
@@ -138,11 +138,15 @@ class SpacedReader:
 
     # -- names and words --------------------------------------------------------------------------
 
-    def _find_names(self, segment: Segment) -> frozenset[int]:
-        """Return the positions of tokens that call something by name."""
-        long = [t for t in segment if t.kind == "word" and len(t.text) > 3 and t.text[0].isalpha()]
-        capitals = sum(t.text[0].isupper() for t in long)
-        is_title = len(long) > 2 and capitals >= _TITLE_CASE * len(long)
+    def _find_names(self, s: int) -> frozenset[int]:
+        """Return the positions of tokens that call something by name.
+
+        Capitals say nothing in a heading, nor where all longer words have one.
+        """
+        segment = self._segments[s]
+        is_heading = s == 0 and len(self._segments) > 1 and self._verbs[0] is None
+        long = [t for t in segment[1:] if t.kind == "word" and len(t.text) > _LONG]
+        is_title = is_heading or (len(long) > 2 and all(t.text[0].isupper() for t in long))
         names = set()
         for k, token in enumerate(segment):
             is_word = token.kind == "word"
@@ -233,7 +237,8 @@ class SpacedReader:
         segment = self._segments[main]
         for k in range(start, len(segment)):
             token = segment[k]
-            if found and (token.kind == "stop" or self._ends_sought(token)):
+            is_part = k > 0 and self._language.has("parts", segment[k - 1].folded)
+            if found and (token.kind == "stop" or (self._ends_sought(token) and not is_part)):
                 break
             if self._is_content(main, k):
                 found.append(stem(token.folded))
@@ -278,7 +283,7 @@ class SpacedReader:
             return Back(word)
         if has("order", word):
             return None if self._is_about_now(segment, k) else Back(word)
-        is_step = has("skip", word) and k and k + 1 < len(segment) and segment[k + 1].is_number
+        is_step = has("steps", word) and k + 1 < len(segment) and segment[k + 1].is_number
         if is_step or self._is_participle(s, k):
             return Back(word)
         return None

@@ -126,6 +126,18 @@ def test_numbers_of_steps_say_nothing_of_them(label: str) -> None:
     assert _relaxed(*(label.format(k) + text for k, text in enumerate(texts, start=1))) == ["01"]
 
 
+def test_headings_and_years_do_not_hide_what_is_named() -> None:
+    assert _relaxed(
+        "Market Size of Germany\nSearch for the market size of pumps in Germany from 2019 to 2024.",
+        "Market Size of France\nSearch for the market size of pumps in France from 2019 to 2024.",
+    ) == ["01"]
+
+
+def test_number_of_another_step_refers_to_it() -> None:
+    steps = ("Find the population of Oslo", "Find the population of Bergen as in step 1")
+    assert _relaxed(*steps) == []
+
+
 def test_files_are_named_by_their_names() -> None:
     assert _relaxed("Summarize report_a.pdf", "Summarize report_b.pdf") == ["01"]
 

@@ -12,7 +12,7 @@ from langgraph_parallel.plan.task import Task
 FREE = {
     "zh": ["引擎A调研\n收集引擎A的吞吐量信息。", "引擎B调研\n收集引擎B的吞吐量信息。"],
     "zh weather": ["查询北京的天气", "查询上海的天气"],
-    "zh steps": ["第一步：查询北京的人口", "第二步：查询上海的人口"],
+    "zh steps": ["第一步\uff1a查询北京的人口", "第二步\uff1a查询上海的人口"],
     "zh of": ["了解特斯拉的自动驾驶技术", "了解华为的自动驾驶技术"],
     "ja": ["東京の天気を調べる", "大阪の天気を調べる"],
     "de": ["Suche die Wettervorhersage für München", "Suche die Wettervorhersage für Köln"],
