@@ -27,7 +27,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-LATIN: Final = ("en", "de", "fr", "es", "pt")
+LATIN: Final = ("en", "de", "fr", "es", "pt", "it")
 """Languages whose words are set apart, in the order in which a tie is decided."""
 UNSPACED: Final = ("ja", "zh")
 KINDS: Final = ("lookup", "derive", "change")

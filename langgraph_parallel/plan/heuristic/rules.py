@@ -211,6 +211,7 @@ def _is_parallel(slot: Slot, earlier: StepText, later: StepText, language: Langu
         is_about_one
         and _is_plain(slot.later, language)
         and len(slot.earlier) <= _LONGEST_SLOT
+        and not all(language.has("parts", token.folded) for token in slot.earlier)
         and not _stems(slot.earlier) & _stems(slot.later)
     )
 

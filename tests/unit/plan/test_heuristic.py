@@ -165,6 +165,8 @@ CHAINS = {
     "name that nobody gave": ["Find the birthplace of Ada", "Find the population of London"],
     "step in a step": ["Find the cast of Jaws", "Find the sibling of the star of Jaws"],
     "key": ["Get an access token from Okta", "Get the profile of Ann from Okta"],
+    "ticker": ["Find the ticker of Nvidia", "Get the price of Nvidia"],
+    "list of them": ["Get the list of clerks of Acme", "Get the salaries of clerks of Acme"],
     "telegram": ["Retrieve product list", "Retrieve product details"],
     "bare names": ["Search Ada Lovelace", "Search Lord Byron"],
     "acronym that is no name": ["Find the CEO of Apple", "Find the school of the CEO"],

@@ -18,6 +18,7 @@ FREE = {
     "de": ["Suche die Wettervorhersage für München", "Suche die Wettervorhersage für Köln"],
     "fr": ["Recherche le prix du blé en France", "Recherche le prix du blé en Espagne"],
     "es": ["Busca hoteles en Lisboa", "Busca museos en Lisboa"],
+    "it": ["Cerca il prezzo del caffè a Roma", "Cerca il prezzo del caffè a Milano"],
     "pt": ["Pesquise o preço do café no Brasil", "Pesquise o preço do café no Peru"],
 }
 CHAINS = {
@@ -42,6 +43,8 @@ CHAINS = {
     "es her": ["Busca la empresa de Vigo", "Busca su sede"],
     "es changes": ["Aplica la migración 1", "Aplica la migración 2"],
     "pt that": ["Encontre a maior empresa do Brasil", "Encontre a receita dessa empresa"],
+    "it this": ["Verifica chi guida Enel", "Verifica la sede di questa società"],
+    "it her": ["Cerca la società di Torino", "Cerca la sua sede"],
     "ru": ["Найди погоду в Москве", "Найди погоду в Казани"],
 }
 
@@ -73,6 +76,7 @@ def test_letters_of_all_scripts_make_words() -> None:
         ("Trouve les prix et compare-les", "fr"),
         ("Busca los precios y compara", "es"),
         ("Pesquise os preços e compare", "pt"),
+        ("Cerca i prezzi e confrontali", "it"),
         ("Find the prices", "en"),
         ("查询价格", "zh"),
         ("価格を調べる", "ja"),
