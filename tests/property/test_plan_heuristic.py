@@ -47,6 +47,12 @@ def test_word_that_refers_back_binds_a_step(code, row, data):
     assert not {(0, 1)} & relaxed(texts)
 
 
+@given(st.sampled_from(LATIN), st.sampled_from(["results", "order"]), st.data())
+def test_word_that_refers_back_binds_steps_that_both_have_it(code, row, data):
+    word = data.draw(st.sampled_from(words_of(code, row)))
+    assert relaxed([f"{ABOUT[code].format(place)} {word}" for place in PLACES[:3]]) == set()
+
+
 @given(st.sampled_from(["deploy", "apply", "send", "buy", "delete", "install"]), st.integers(2, 6))
 def test_changes_keep_their_place_whatever_they_are_about(verb, n):
     assert (

@@ -93,7 +93,7 @@ def load_table(name: str) -> Mapping[str, list[str]]:
         head, bar, rest = line.partition("|")
         if bar:
             row, line = head.strip(), rest
-        rows.setdefault(row, []).extend(line.split())
+        rows.setdefault(row, []).extend(line.casefold().split())
     return rows
 
 
