@@ -5,6 +5,7 @@ SchedulerError
 ├── ConfigError (also a TypeError)   arguments that do not fit together; change the code
 ├── EngineError                      an engine is unknown, or was registered twice differently
 ├── QueueFullError                   too many calls wait; retrying later can succeed
+├── EngineRestingError               all engines asked to be left alone for longer than it may wait
 ├── QueueTimeoutError                no slot within `queue_timeout_s`; retrying can succeed
 ├── CallTimeoutError                 no answer within `call_timeout_s`; retrying can succeed
 ├── InvalidTransitionError           an event that is impossible in the call's present state
@@ -46,6 +47,24 @@ class QueueFullError(SchedulerError):
     def __init__(self, *, call_id: str, reason: str) -> None:
         self.call_id = call_id
         self.reason = reason
+        super().__init__(f"call {call_id!r} was turned away: {reason}")
+
+
+class EngineRestingError(SchedulerError):
+    """Raised when all engines of a call asked to be left alone for longer than it may wait.
+
+    Retryable, after `retry_after_s`.
+
+    Args:
+        call_id: The call that was turned away.
+        reason: Which engines rest, for how long, and what to do.
+        retry_after_s: Seconds until one may be asked again; infinity if none said.
+    """
+
+    def __init__(self, *, call_id: str, reason: str, retry_after_s: float) -> None:
+        self.call_id = call_id
+        self.reason = reason
+        self.retry_after_s = retry_after_s
         super().__init__(f"call {call_id!r} was turned away: {reason}")
 
 

@@ -21,6 +21,9 @@ class Call:
     """The program (usually one graph run) that the call belongs to."""
     engines: tuple[str, ...]
     """Ids of the engines that can serve the call; at least one."""
+    accounts: tuple[str, ...] = ()
+    """Whose key the call uses at each of the engines, in their order: limits of rate are each key's
+    own. Empty when all use the same."""
     call_id: str = field(default_factory=_next_call_id)
     """Unique among the calls of one scheduler; a process-wide number when not given."""
     thread_id: str = ""
@@ -57,6 +60,10 @@ class Call:
     oracle_remaining_s: float | None = None
     """True engine time that the program still needs, this call included; for simulations only, and
     only the policy `srpt_oracle` looks at it."""
+
+    def account_at(self, engine_id: str) -> str:
+        """Return whose key the call uses at one of its engines."""
+        return self.accounts[self.engines.index(engine_id)] if self.accounts else ""
 
 
 class CallState(Enum):

@@ -23,7 +23,11 @@ class Fault(Enum):
     RATE_LIMIT = "rate_limit"
     """The engine is healthy but has had enough: 429, or 503 with a time to come back."""
     ENGINE = "engine"
-    """The engine: no connection, a crash, 5xx, no answer in time."""
+    """The engine: no connection, a crash, 5xx."""
+    SILENCE = "silence"
+    """The engine, unless it has answered another call since this one began: no answer in time."""
+    REFUSAL = "refusal"
+    """The engine will refuse other calls as well: a wrong key, address or model, no money left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Submitted:
     place: int | None = None
     """Position among all submissions to take, that of a failed attempt of the same call; None for
     the end."""
+    timeout_s: float | None = None
+    """Seconds that the caller will wait for a slot; None for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +192,9 @@ class Dispatch:
     engine_id: str
     level: int = 0
     """Queue it came from, 0 first: what to tell an engine that has priorities of its own."""
+    not_before_s: float | None = None
+    """When it may begin, for a call that waits for no slot but for the engine's rest; None for at
+    once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +214,9 @@ class Reject:
 
     call_id: str
     reason: str
-    """What is full, with numbers, and what to do."""
+    """What is full or rests, with numbers, and what to do."""
+    retry_after_s: float | None = None
+    """Seconds until an engine may be asked again; None when the reason is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

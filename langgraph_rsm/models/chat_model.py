@@ -38,7 +38,7 @@ from langgraph_rsm.runtime.attempt import accepts_run_manager, with_ready_signat
 from langgraph_rsm.runtime.bindings import bind_everywhere, speak_alike
 from langgraph_rsm.runtime.calls import Route, ScheduledCall
 from langgraph_rsm.runtime.clients import without_retries
-from langgraph_rsm.runtime.engine import choose_engines
+from langgraph_rsm.runtime.engine import account_of, choose_engines
 from langgraph_rsm.runtime.registry import find_scheduler, get_scheduler
 from langgraph_rsm.runtime.scheduler import Scheduler
 
@@ -114,7 +114,8 @@ class ScheduledChatModel(BaseChatModel):
         for engine in self.engines:
             self.scheduler.register(engine)
         models = {engine.engine_id: engine.model for engine in self.engines}
-        self._route = Route(scheduler=self.scheduler, models=models)
+        accounts = {engine.engine_id: account_of(engine.model) for engine in self.engines}
+        self._route = Route(scheduler=self.scheduler, models=models, accounts=accounts)
         return self
 
     # Variants

@@ -24,8 +24,8 @@ from langgraph_rsm.models.rebase import exchange_models
 from langgraph_rsm.runtime.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.runtime.calls import Route, ScheduledCall
 from langgraph_rsm.runtime.clients import turn_retries_off
-from langgraph_rsm.runtime.engine import Engine, named_engine_id
-from langgraph_rsm.runtime.nesting import inside, is_inside
+from langgraph_rsm.runtime.engine import Engine, account_of, named_engine_id
+from langgraph_rsm.runtime.nesting import ainside_each, inside, inside_each, is_inside
 from langgraph_rsm.runtime.registry import find_scheduler
 from langgraph_rsm.runtime.scheduler import Scheduler
 
@@ -127,11 +127,12 @@ def _route(model: Any) -> Route:
     scheduler = find_scheduler(model.scheduler)
     # A model that names neither server nor model is an engine of its own; its copies share it.
     engine_id = named_engine_id(model) or f"{type(model).__name__}#{model._engine_key}"
-    if not scheduler.knows(engine_id):
+    if not scheduler.knows(engine_id, capacity=model.capacity):
         plain = _plain_view(model)
         scheduler.register(Engine(plain, capacity=model.capacity, name=engine_id))
     turn_retries_off(model)
-    return Route(scheduler=scheduler, models={engine_id: model})
+    accounts = {engine_id: account_of(model)}
+    return Route(scheduler=scheduler, models={engine_id: model}, accounts=accounts)
 
 
 def _plain_view(model: BaseChatModel) -> BaseChatModel:
@@ -209,7 +210,9 @@ def _stream_of(kind: type[Any], method: str) -> Callable[..., Iterator[Any]]:
         if is_inside(self):
             return cast("Iterator[Any]", plain(self, messages, stop=stop, **kwargs))
         return ScheduledCall(_route(self), messages, run_manager, kwargs).stream(
-            lambda _, options: plain(self, messages, stop=stop, **options)
+            lambda _, options: inside_each(
+                self, lambda: plain(self, messages, stop=stop, **options)
+            )
         )
 
     return _stream
@@ -225,10 +228,10 @@ def _astream_of(kind: type[Any], method: str) -> Callable[..., AsyncIterator[Any
             kwargs["run_manager"] = run_manager
 
         def ask(_: Any, options: dict[str, Any]) -> AsyncIterator[Any]:
-            return cast("AsyncIterator[Any]", plain(self, messages, stop=stop, **options))
+            return ainside_each(self, lambda: plain(self, messages, stop=stop, **options))
 
         if is_inside(self):
-            return ask(self, kwargs)
+            return cast("AsyncIterator[Any]", plain(self, messages, stop=stop, **kwargs))
         return ScheduledCall(_route(self), messages, run_manager, kwargs).astream(ask)
 
     return _astream

@@ -17,7 +17,9 @@ from langgraph_rsm.errors import CallTimeoutError, SchedulerError
 from langgraph_rsm.identity.call_identity import identify
 from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.runtime.attempt import Attempt, Closing
+from langgraph_rsm.runtime.cancellation import Cancellation
 from langgraph_rsm.runtime.clients import adapt_options, limit_time, own_retries
+from langgraph_rsm.runtime.faults import is_time_out
 from langgraph_rsm.runtime.prompt import measure_prompt
 from langgraph_rsm.runtime.retry import Attempts, RetryRules
 
@@ -43,6 +45,8 @@ class Route:
     """The caller's own model for each engine, by engine id; at least one."""
     bindings: tuple[Binding, ...] = field(default=())
     """What was bound, in the words of each engine; empty when all engines speak alike."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Whose key the caller's model has for each engine, by engine id; empty when none has one."""
 
     def attempts(self) -> Attempts:
         """Return the rules for a call that has failed once, as they are at this moment."""
@@ -55,6 +59,10 @@ class Route:
             max_retries=retries, base_s=config.retry_base_s, cap_s=config.retry_cap_s
         )
         return Attempts(tuple(self.models), rules, self.scheduler.rng)
+
+    def accounts_at(self, engine_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Return whose key a call uses at each of some engines."""
+        return tuple(map(self.accounts.__getitem__, engine_ids)) if self.accounts else ()
 
     def options(self, engine_id: str, options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         """Return the caller's keyword arguments as the engine's model should get them."""
@@ -116,6 +124,7 @@ class ScheduledCall:
                 except Exception as error:
                     pause_s = self._pause_after(error)
                     if pause_s is None:
+                        self._raise_if_late(error)
                         raise
                 time.sleep(pause_s)
 
@@ -128,12 +137,14 @@ class ScheduledCall:
                 try:
                     async with self._begin() as attempt:
                         options = self._adapted(attempt, stream=False)
-                        return attempt.result(
-                            await self._bounded(attempt, ask(attempt.model, options))
-                        )
+                        asked = Cancellation()
+                        answer = await self._bounded(attempt, ask(attempt.model, options))
+                        asked.check()
+                        return attempt.result(answer)
                 except Exception as error:
                     pause_s = self._pause_after(error)
                     if pause_s is None:
+                        self._raise_if_late(error)
                         raise
                 await asyncio.sleep(pause_s)
 
@@ -154,6 +165,7 @@ class ScheduledCall:
                 except Exception as error:
                     pause_s = self._pause_after(error)
                     if pause_s is None:
+                        self._raise_if_late(error)
                         raise
                 time.sleep(pause_s)
 
@@ -172,7 +184,9 @@ class ScheduledCall:
                                 coming = anext(following, None)
                                 if self._deadline_s is not None:
                                     coming = self._bounded(attempt, coming)
+                                asked = Cancellation()
                                 chunk = await coming
+                                asked.check()
                                 if chunk is None:
                                     break
                                 for ready in attempt.chunk(chunk):
@@ -183,6 +197,7 @@ class ScheduledCall:
                 except Exception as error:
                     pause_s = self._pause_after(error)
                     if pause_s is None:
+                        self._raise_if_late(error)
                         raise
                 await asyncio.sleep(pause_s)
 
@@ -190,9 +205,11 @@ class ScheduledCall:
 
     def _begin(self) -> Attempt:
         who, attempts = self._who, self._attempts
+        engines = tuple(self._route.models) if attempts is None else attempts.engines
         call = Call(
             program_id=who.program_id,
-            engines=tuple(self._route.models) if attempts is None else attempts.engines,
+            engines=engines,
+            accounts=self._route.accounts_at(engines),
             thread_id=who.thread_id,
             call_site=who.call_site,
             graph=who.graph,
@@ -249,6 +266,11 @@ class ScheduledCall:
             if not bound.expired():
                 raise  # the model's own time-out
             raise self._too_late(attempt) from error
+
+    def _raise_if_late(self, error: Exception) -> None:
+        """Raise the time-out of the call if a client gave up only because that had come."""
+        if self._attempt is not None and self._left_s() == 0 and is_time_out(error):
+            raise self._too_late(self._attempt) from error
 
     def _check_deadline(self, attempt: Attempt) -> None:
         left_s = self._left_s()

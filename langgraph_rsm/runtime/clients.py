@@ -86,6 +86,9 @@ def limit_time(model: BaseChatModel, options: dict[str, Any], left_s: float) -> 
     """Return the options with a bound on each wait for the server; a no-op for unknown clients."""
     if not _speaks_openai(model) or "timeout" in options:
         return options
+    own_s = read_setting(model, "request_timeout")
+    if isinstance(own_s, int | float):
+        left_s = min(left_s, own_s)
     return {**options, "timeout": left_s}
 
 

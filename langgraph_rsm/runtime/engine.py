@@ -6,12 +6,15 @@ property of the server, not of the Python object.
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from langgraph_rsm.core.events import EngineLimits
-from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +67,30 @@ class Engine:
 
     @property
     def base_url(self) -> str | None:
-        """Where the model's server is; None when the model does not say."""
-        return _first_text(self.model, _URL_ATTRIBUTES)
+        """Where the model's server is, without credentials; None when the model does not say."""
+        url = _first_text(self.model, _URL_ATTRIBUTES)
+        return None if url is None else public_url(url)
+
+    def agreed_with(self, later: Engine) -> Engine:
+        """Return this engine with what a later registration adds; itself if that is nothing.
+
+        Raises:
+            EngineError: Both name a capacity, or limits, and they differ.
+        """
+        for what in ("capacity", "limits"):
+            mine, theirs = getattr(self, what), getattr(later, what)
+            if mine is not None and theirs not in (None, mine):
+                msg = (
+                    f"engine {self.engine_id!r} has {what} {mine} and is registered again with "
+                    f"{theirs}; agree on one, or keep two engines apart with Engine(..., name=...)"
+                )
+                raise EngineError(msg)
+        added = {
+            what: getattr(later, what)
+            for what in ("capacity", "limits")
+            if getattr(self, what) is None and getattr(later, what) is not None
+        }
+        return replace(self, **added) if added else self
 
     def with_model(self, model: BaseChatModel) -> Engine:
         """Return this engine for a variant of its model, such as one of another temperature."""
@@ -93,7 +118,30 @@ def named_engine_id(model: BaseChatModel) -> str | None:
     name = _first_text(model, _NAME_ATTRIBUTES)
     if url is None and name is None:
         return None
-    return f"{type(model).__name__}@{(url or 'default').rstrip('/')}#{name or 'default'}"
+    return f"{type(model).__name__}@{public_url(url or 'default').rstrip('/')}#{name or 'default'}"
+
+
+def public_url(url: str) -> str:
+    """Return a URL without what may be a secret: user, password, query and fragment."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def account_of(model: BaseChatModel) -> str:
+    """Return a name of this process for the keys that a model has; empty when it has none.
+
+    Limits of rate are each key's own. It is Python's own hash, salted, which tells nothing of them.
+    """
+    fields = vars(model)
+    keys = [value for value in fields.values() if isinstance(value, SecretStr)]
+    if not keys:
+        return ""
+    payer = fields.get("openai_organization")
+    return f"{hash((payer, *keys)) & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
 
 def require_chat_model(model: Any, where: str) -> None:

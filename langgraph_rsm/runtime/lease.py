@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from langgraph_rsm.core.events import Cancelled, Failed, Fault, Finished
 from langgraph_rsm.errors import QueueTimeoutError
-from langgraph_rsm.runtime.retry import fault_of, retry_after_s
+from langgraph_rsm.runtime.faults import fault_of, retry_after_s
 from langgraph_rsm.telemetry.recorder import Ending
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ class Lessor(Protocol):
     """Monotonic clock in seconds."""
 
     def _submit(
-        self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool, place: int | None
+        self,
+        call: Call,
+        waiter: SyncWaiter | AsyncWaiter,
+        *,
+        may_wait: bool,
+        place: int | None,
+        timeout_s: float | None,
     ) -> None:
         """Queue a call; its waiter is resolved when it has a slot."""
 
@@ -164,7 +171,31 @@ class Lease:
             self._scheduler._orphan(self.call.call_id)
 
 
-class SyncWaiter:
+class Waiter:
+    """What a caller that waits is told."""
+
+    __slots__ = ("engine_id", "not_before_s", "refusal")
+
+    def __init__(self) -> None:
+        self.engine_id: str | None = None
+        self.not_before_s: float | None = None
+        """When it may begin; None for at once."""
+        self.refusal: Exception | None = None
+        """Why it will never get a slot; None as long as it may."""
+
+    @property
+    def told(self) -> bool:
+        """Whether there is an answer."""
+        return self.engine_id is not None or self.refusal is not None
+
+    def answer(self) -> str | None:
+        """Return the engine, None if none came in time, or raise the refusal."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.engine_id
+
+
+class SyncWaiter(Waiter):
     """A thread that waits for its slot.
 
     Most calls find a slot at once, so nothing to wait on is made before it is needed. Whoever waits
@@ -172,14 +203,14 @@ class SyncWaiter:
     of the two always sees what the other did. The same holds for `AsyncWaiter`.
     """
 
-    __slots__ = ("_gate", "engine_id")
+    __slots__ = ("_gate",)
 
     def __init__(self) -> None:
-        self.engine_id: str | None = None
+        super().__init__()
         self._gate: threading.Lock | None = None
 
-    def resolve(self, engine_id: str) -> bool:
-        """Wake the thread up; always reaches it."""
+    def resolve(self, engine_id: str | None) -> bool:
+        """Wake the thread up, with an engine or a refusal; always reaches it."""
         self.engine_id = engine_id
         if self._gate is not None:
             self._gate.release()
@@ -187,26 +218,27 @@ class SyncWaiter:
 
     def wait(self, timeout_s: float | None) -> str | None:
         """Block until a slot is assigned; returns its engine, or None after `timeout_s`."""
-        if self.engine_id is None:
+        if not self.told:
             gate = threading.Lock()
             gate.acquire()
             self._gate = gate
-            if self.engine_id is None:
-                gate.acquire(timeout=-1 if timeout_s is None else timeout_s)
-        return self.engine_id
+            if not self.told:
+                bound_s = -1 if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX)
+                gate.acquire(timeout=bound_s)
+        return self.answer()
 
 
-class AsyncWaiter:
+class AsyncWaiter(Waiter):
     """A coroutine that waits for its slot on its own event loop."""
 
-    __slots__ = ("_future", "_loop", "engine_id")
+    __slots__ = ("_future", "_loop")
 
     def __init__(self) -> None:
-        self.engine_id: str | None = None
+        super().__init__()
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] | None = None
 
-    def resolve(self, engine_id: str) -> bool:
+    def resolve(self, engine_id: str | None) -> bool:
         """Wake the coroutine up from any thread; False if its loop is closed."""
         self.engine_id = engine_id
         if self._future is None:
@@ -219,11 +251,11 @@ class AsyncWaiter:
 
     async def wait(self, timeout_s: float | None) -> str | None:
         """Wait until a slot is assigned; returns its engine, or None after `timeout_s`."""
-        if self.engine_id is None:
+        if not self.told:
             self._future = future = self._loop.create_future()
-            if self.engine_id is None:
+            if not self.told:
                 await (future if timeout_s is None else asyncio.wait((future,), timeout=timeout_s))
-        return self.engine_id
+        return self.answer()
 
     def _wake(self) -> None:
         if self._future is not None and not self._future.done():
@@ -253,8 +285,11 @@ class Slot:
         # A thread that runs an event loop would stop the very coroutines whose slots it waits for.
         may_wait = not _holds_a_lease() and asyncio._get_running_loop() is None
         try:
-            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
-            return self._begin(waiter.wait(self._timeout_s))
+            self._submit(waiter, may_wait=may_wait)
+            engine_id = waiter.wait(self._timeout_s)
+            if (rest_s := self._rest_s(waiter)) > 0:  # waiting for a clock can always end
+                time.sleep(rest_s)
+            return self._begin(engine_id, waiter)
         except BaseException:  # KeyboardInterrupt while blocked, too
             self._scheduler._end(self._call.call_id, Cancelled, _NOTHING_TO_TELL)
             raise
@@ -262,9 +297,11 @@ class Slot:
     async def __aenter__(self) -> Lease:
         waiter = AsyncWaiter()
         try:
-            may_wait = not _holds_a_lease()
-            self._scheduler._submit(self._call, waiter, may_wait=may_wait, place=self._place)
-            return self._begin(await waiter.wait(self._timeout_s))
+            self._submit(waiter, may_wait=not _holds_a_lease())
+            engine_id = await waiter.wait(self._timeout_s)
+            if (rest_s := self._rest_s(waiter)) > 0:
+                await asyncio.sleep(rest_s)
+            return self._begin(engine_id, waiter)
         except BaseException:
             self._scheduler._end(self._call.call_id, Cancelled, _NOTHING_TO_TELL)
             raise
@@ -287,7 +324,24 @@ class Slot:
         if self._lease is not None:
             self._lease.end(error)
 
-    def _begin(self, engine_id: str | None) -> Lease:
+    def _submit(self, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool) -> None:
+        self._scheduler._submit(
+            self._call, waiter, may_wait=may_wait, place=self._place, timeout_s=self._timeout_s
+        )
+
+    def _rest_s(self, waiter: Waiter) -> float:
+        """Return seconds until the engine may be asked, or until that is too late."""
+        if waiter.not_before_s is None:
+            return 0.0
+        rest_s = waiter.not_before_s - self._scheduler.clock()
+        return rest_s if self._timeout_s is None else min(rest_s, self._timeout_s)
+
+    def _begin(self, engine_id: str | None, waiter: Waiter) -> Lease:
+        at_s = waiter.not_before_s
+        if at_s is not None and self._timeout_s is not None:
+            # A timer may ring a little early, see `asyncio.BaseEventLoop._run_once`.
+            early_s = at_s - self._scheduler.clock()
+            engine_id = engine_id if early_s < 0.01 else None
         if engine_id is None:
             raise QueueTimeoutError(
                 call_id=self._call.call_id,

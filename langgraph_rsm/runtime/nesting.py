@@ -5,6 +5,7 @@ A provider's `_generate` may be made of its own `_stream`, an async method of th
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -29,3 +30,41 @@ class inside:  # noqa: N801 - reads as the function it could be, at a third of t
 
     def __exit__(self, *_: object) -> None:
         _inside.reset(self._token)
+
+
+def inside_each(model: Any, begin: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """Yield from a stream of a model, whose call is under way while it makes a chunk.
+
+    Not between two of them: whoever reads the stream may call the model as well.
+    """
+    with inside(model):
+        chunks = begin()
+    try:
+        while True:
+            with inside(model):
+                chunk = next(chunks, _OVER)
+            if chunk is _OVER:
+                return
+            yield chunk
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+async def ainside_each(model: Any, begin: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
+    """Yield from an asynchronous stream like `inside_each`."""
+    with inside(model):
+        chunks = begin()
+    try:
+        while True:
+            with inside(model):
+                chunk = await anext(chunks, _OVER)
+            if chunk is _OVER:
+                return
+            yield chunk
+    finally:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
+
+
+_OVER = object()

@@ -30,7 +30,13 @@ from langgraph_rsm.core.events import (
 from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.core.machine.state import take_snapshot
 from langgraph_rsm.core.programs.history import History
-from langgraph_rsm.errors import ConfigError, EngineError, QueueFullError
+from langgraph_rsm.errors import (
+    ConfigError,
+    EngineError,
+    EngineRestingError,
+    QueueFullError,
+    SchedulerError,
+)
 from langgraph_rsm.identity.programs import watch_program_ends
 from langgraph_rsm.runtime.alarm import Alarm
 from langgraph_rsm.runtime.history_file import load_policy, save_history
@@ -90,7 +96,8 @@ class Scheduler:
         self._lock = threading.RLock()
         self._engines: dict[str, Engine] = {}
         self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
-        self._granted: deque[tuple[str, str]] = deque()
+        self._granted: deque[Dispatch] = deque()
+        self._refused: deque[Reject] = deque()
         self._orphans: deque[str] = deque()
         self._over: deque[str] = deque()
         self._recorder = Recorder(self._core, hooks)
@@ -100,25 +107,18 @@ class Scheduler:
     def register(self, engine: Engine) -> Engine:
         """Add an engine, or find the one that is already registered under its identity.
 
-        The first registration fixes the capacity, unless it named none and a later one does.
+        The first registration that names a capacity, or limits, fixes them.
 
         Returns:
             The engine that calls should name, by its `engine_id`.
 
         Raises:
-            EngineError: Both registrations name a capacity, and they differ.
+            EngineError: Both registrations name a capacity, or limits, and they differ.
         """
         with self._lock:
             known = self._engines.get(engine.engine_id)
-            if known is not None and engine.capacity in (None, known.capacity):
+            if known is not None and (engine := known.agreed_with(engine)) is known:
                 return known
-            if known is not None and known.capacity is not None:
-                msg = (
-                    f"engine {engine.engine_id!r} has capacity {known.capacity} and is registered "
-                    f"again with {engine.capacity}; agree on one, or keep two engines apart with "
-                    "Engine(..., name=...)"
-                )
-                raise EngineError(msg)
             self._engines[engine.engine_id] = engine
             self._handle(
                 EngineChanged(
@@ -131,16 +131,18 @@ class Scheduler:
         self._settle()
         return engine
 
-    def knows(self, engine_id: str) -> bool:
-        """Return whether an engine is registered."""
-        return engine_id in self._engines
+    def knows(self, engine_id: str, *, capacity: int | None = None) -> bool:
+        """Return whether an engine is registered, and nothing else is said of its capacity."""
+        known = self._engines.get(engine_id)
+        return known is not None and capacity in (None, known.capacity)
 
     def slot(self, call: Call, *, timeout_s: float | None = None, place: int | None = None) -> Slot:
         """Return a context manager that blocks the thread until the call has a slot.
 
         `with scheduler.slot(call) as lease:` gives the `Lease`, whose `engine` serves the call.
         A caller that cannot afford to wait (it already holds a lease, or its thread runs an event
-        loop) gets a slot at once, beyond the capacity if need be: waiting could never end.
+        loop) gets a slot at once, beyond the capacity if need be: waiting could never end. It waits
+        only for the clock, while the engine rests or its rate is used up.
 
         Args:
             call: The call.
@@ -150,6 +152,8 @@ class Scheduler:
 
         Raises:
             QueueFullError: On entering, when `max_queue` calls wait.
+            EngineRestingError: On entering, or while it waits, when all its engines asked to be
+                left alone for longer than it may wait.
             QueueTimeoutError: On entering, when no slot came in time.
             EngineError: On entering, when the call names an engine that is not registered.
         """
@@ -241,17 +245,26 @@ class Scheduler:
     # What leases ask for
 
     def _submit(
-        self, call: Call, waiter: SyncWaiter | AsyncWaiter, *, may_wait: bool, place: int | None
+        self,
+        call: Call,
+        waiter: SyncWaiter | AsyncWaiter,
+        *,
+        may_wait: bool,
+        place: int | None,
+        timeout_s: float | None,
     ) -> None:
         with self._lock:
             self._waiters[call.call_id] = waiter
-            now = self.clock()
-            instructions = self._handle(
-                Submitted(now=now, call=call, may_wait=may_wait, place=place)
+            self._handle(
+                Submitted(
+                    now=self.clock(),
+                    call=call,
+                    may_wait=may_wait,
+                    place=place,
+                    timeout_s=timeout_s,
+                )
             )
         self._settle()
-        if instructions and isinstance(instructions[0], Reject):
-            raise QueueFullError(call_id=call.call_id, reason=instructions[0].reason)
 
     def _begin(self, call: Call, engine_id: str) -> Lease:
         with self._lock:
@@ -306,7 +319,9 @@ class Scheduler:
         instructions = self._core.handle(event)
         for instruction in instructions:
             if isinstance(instruction, Dispatch):
-                self._granted.append((instruction.call_id, instruction.engine_id))
+                self._granted.append(instruction)
+            elif isinstance(instruction, Reject):
+                self._refused.append(instruction)
         self._recorder.observe(event, instructions, ending)
         self._alarm.set(self._core.wakeup_s, event.now)
         if self.config.validate_steps:
@@ -338,12 +353,24 @@ class Scheduler:
     def _wake_granted(self) -> None:
         while self._granted:
             try:
-                call_id, engine_id = self._granted.popleft()
+                grant = self._granted.popleft()
             except IndexError:  # another thread was faster
-                return
-            waiter = self._waiters.pop(call_id, None)
-            if waiter is not None and not waiter.resolve(engine_id):
-                self._orphans.append(call_id)
+                break
+            waiter = self._waiters.pop(grant.call_id, None)
+            if waiter is None:
+                continue
+            waiter.not_before_s = grant.not_before_s
+            if not waiter.resolve(grant.engine_id):
+                self._orphans.append(grant.call_id)
+        while self._refused:
+            try:
+                refusal = self._refused.popleft()
+            except IndexError:
+                break
+            waiter = self._waiters.pop(refusal.call_id, None)
+            if waiter is not None:
+                waiter.refusal = _refusal_error(refusal)
+                waiter.resolve(None)
 
     def _bury_orphans(self) -> None:
         while self._orphans:
@@ -363,6 +390,13 @@ def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) 
         msg = f"unknown policy {policy!r}; known are {', '.join(PolicyName)}"
         raise ConfigError(msg)
     return config.model_copy(update={"policy": PolicyName(policy)})
+
+
+def _refusal_error(refusal: Reject) -> SchedulerError:
+    call_id, reason, rest_s = refusal.call_id, refusal.reason, refusal.retry_after_s
+    if rest_s is None:
+        return QueueFullError(call_id=call_id, reason=reason)
+    return EngineRestingError(call_id=call_id, reason=reason, retry_after_s=rest_s)
 
 
 def _end_event(

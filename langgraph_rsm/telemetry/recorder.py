@@ -75,7 +75,7 @@ class Recorder:
             if isinstance(instruction, Dispatch):
                 self._dispatched(instruction, event.now)
             elif isinstance(instruction, Reject):
-                self._outbox.put(_rejection(event))
+                self._outbox.put(self._rejection(event, instruction))
             elif isinstance(instruction, Retire):
                 self._outbox.put(ProgramFinished(at_s=event.now, program=instruction.program))
 
@@ -127,23 +127,27 @@ class Recorder:
             )
         )
 
+    def _rejection(self, event: Event, reject: Reject) -> CallFinished:
+        record = self._core.record(reject.call_id)
+        if record is not None:  # it had waited
+            call, level, wait_s = record.call, record.ticket.level, record.wait_s()
+        else:
+            assert isinstance(event, Submitted), "what does not wait is just submitted"
+            call, level, wait_s = event.call, 0, 0.0
+        return CallFinished(
+            at_s=event.now,
+            call=call,
+            level=level,
+            outcome=Outcome.REJECTED,
+            engine_id=None,
+            wait_s=wait_s,
+            service_s=0.0,
+            ttft_s=None,
+            tokens=None,
+            error_type=None,
+        )
+
     def _known(self, call_id: str) -> CallRecord:
         record = self._core.record(call_id)
         assert record is not None, "records are made right after their step"
         return record
-
-
-def _rejection(event: Event) -> CallFinished:
-    assert isinstance(event, Submitted), "only a submission can be rejected"
-    return CallFinished(
-        at_s=event.now,
-        call=event.call,
-        level=0,
-        outcome=Outcome.REJECTED,
-        engine_id=None,
-        wait_s=0.0,
-        service_s=0.0,
-        ttft_s=None,
-        tokens=None,
-        error_type=None,
-    )

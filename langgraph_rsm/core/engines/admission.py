@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _DEFAULT_PAUSE_S = 1.0
 """After a refusal for rate that does not say how long to wait; doubles up to the maximum."""
 _MAX_PAUSE_S = 60.0
+"""After which an engine that asked for more is asked anew, by one call: what it said may be wrong,
+and a quota may have been raised."""
 
 
 class RateLimit:
@@ -62,15 +64,36 @@ class Pause:
     """When an engine that refused calls for their rate may be asked again."""
 
     until_s: float = float("-inf")
+    """Before this it is not asked."""
+    said_until_s: float = float("-inf")
+    """Until then it asked to be left alone; infinity if it set no end."""
     refusals: int = 0
-    """In a row."""
+    """In a row; those that come while it rests speak of the same overload and count once."""
 
     def refused(self, now: float, retry_after_s: float | None) -> None:
         """Wait for as long as the engine said, or longer each time if it did not."""
-        backoff_s = min(_MAX_PAUSE_S, _DEFAULT_PAUSE_S * 2.0 ** min(self.refusals, 10))
-        wait_s = backoff_s if retry_after_s is None else max(0.0, retry_after_s)
-        self.until_s = max(self.until_s, now + wait_s)
-        self.refusals += 1
+        if now >= self.until_s:
+            self.refusals += 1
+        if retry_after_s is None:
+            retry_after_s = min(_MAX_PAUSE_S, _DEFAULT_PAUSE_S * 2.0 ** min(self.refusals - 1, 10))
+        wait_s = max(0.0, retry_after_s)
+        self.said_until_s = max(self.said_until_s, now + wait_s)
+        self.until_s = max(self.until_s, now + min(wait_s, _MAX_PAUSE_S))
+
+    def answered(self, now: float) -> None:
+        """Take note of an answer; while the engine rests it is one to an older request."""
+        self.refusals = 0
+        if now >= self.until_s:
+            self.said_until_s = now
+
+    def open_s(self, now: float, *, idle: bool) -> float:
+        """Return when the engine may be asked, `now` or later.
+
+        Args:
+            now: Time in seconds.
+            idle: Whether it has no call under way, and so may be asked by one.
+        """
+        return max(now, self.until_s if idle else max(self.until_s, self.said_until_s))
 
 
 def refusal(config: SchedulerConfig, waiting: int | None, program: Program | None) -> str | None:

@@ -13,6 +13,7 @@ from langgraph_rsm.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langgraph_rsm.core.call import Call
     from langgraph_rsm.core.events import Cancelled
 
 _KEPT_GROUPS = 1024
@@ -74,20 +75,41 @@ class Engines:
             group = self._groups[engine_ids] = [self.loads[key] for key in engine_ids]
         return group
 
-    def with_room(self, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
-        """Return those of the engines that may be given a call now."""
+    def with_room(self, call: Call, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
+        """Return those of some of a call's engines that may be given it now."""
         return [
             load
             for load in self.of(engine_ids)
-            if len(load.in_flight) < load.capacity and load.has_room(now)
+            if len(load.in_flight) < load.capacity
+            and load.has_room(now, call.account_at(load.engine_id) if load.pauses else None)
         ]
 
-    def sound(self, engine_ids: tuple[str, ...], now: float) -> list[EngineLoad]:
-        """Return those of the engines that are open and up; all of them if none is."""
-        loads = self.of(engine_ids)
-        if self._down:
-            return [x for x in loads if x.capacity and not self.is_down(x, now)] or loads
-        return [load for load in loads if load.capacity] or loads
+    def sound(self, call: Call, now: float) -> list[EngineLoad]:
+        """Return those of a call's engines that are open, up and at work; all if none is."""
+        loads = self.of(call.engines)
+        up = [x for x in loads if x.capacity and not (self._down and self.is_down(x, now))]
+        awake = [x for x in up if not x.pauses or x.rest_s(call.account_at(x.engine_id), now) <= 0]
+        return awake or up or loads
+
+    def due_for_a_probe(self, engine: EngineLoad, now: float) -> bool:
+        """Return whether an engine that was down should be tried with a call."""
+        is_due = engine.health.state(now) is HealthState.PROBING
+        return is_due and not engine.in_flight and engine.has_room(now)
+
+    def probes_due(self, call: Call, now: float) -> bool:
+        """Return whether some of a call's engines should be tried, so that it must stay free."""
+        if not self._down or len(call.engines) == 1:
+            return False
+        return any(self.due_for_a_probe(load, now) for load in self.of(call.engines))
+
+    def rest_s(self, call: Call, now: float) -> float:
+        """Return for how long all engines of a call want to be left alone; 0 if one does not."""
+        rests = [
+            load.asked_rest_s(call.account_at(load.engine_id), now)
+            for load in self.of(call.engines)
+            if load.capacity
+        ]
+        return min(rests, default=0.0)
 
     @property
     def any_down(self) -> bool:
@@ -110,12 +132,13 @@ class Engines:
         return all(self.is_down(load, now) or not load.capacity for load in self.of(engine_ids))
 
     def learn(
-        self, engine: EngineLoad, event: Finished | Failed | Cancelled, service_s: float
+        self, engine: EngineLoad, call: Call, event: Finished | Failed | Cancelled, service_s: float
     ) -> bool:
         """Draw conclusions from the end of a call.
 
         Args:
             engine: The engine that served it.
+            call: The call.
             event: Its end.
             service_s: Time on engines from its start to its end, in seconds.
 
@@ -123,19 +146,28 @@ class Engines:
             Whether the engine went down by it.
         """
         now = event.now
+        account = call.account_at(engine.engine_id)
         if isinstance(event, Finished):
             engine.health.succeeded()
             self._down.discard(engine.engine_id)
-            engine.pause.refusals = 0
+            if (pause := engine.pauses.get(account)) is not None:
+                pause.answered(now)
             engine.learn(event, service_s)
-        elif isinstance(event, Failed) and event.fault is Fault.RATE_LIMIT:
-            engine.refused(event)
-        elif (
-            isinstance(event, Failed) and event.fault is Fault.ENGINE and engine.health.failed(now)
-        ):
-            self._down.add(engine.engine_id)
-            return True
-        return False
+            return False
+        if not isinstance(event, Failed):
+            return False
+        if event.fault is Fault.RATE_LIMIT:
+            engine.refused(event, account)
+            return False
+        silent = event.fault is Fault.SILENCE and engine.heard_s < now - service_s
+        refuses = event.fault is Fault.REFUSAL
+        if not (silent or refuses or event.fault is Fault.ENGINE):
+            return False
+        # One refusal will do: whoever has no access today has none in the next call either.
+        if not engine.health.failed(now, lasting=refuses):
+            return False
+        self._down.add(engine.engine_id)
+        return True
 
     def wakeup_s(self, now: float) -> float | None:
         """Return when an engine that takes no call now might; None if time alone does not help."""
@@ -143,6 +175,8 @@ class Engines:
         for engine in self.loads.values():
             if engine.has_slot:
                 times += [engine.ready_s(0, now), engine.memory_retry_s]
+                for pause in engine.pauses.values():
+                    times += [pause.until_s, pause.said_until_s]
                 times.append(engine.health.down_until_s or now)
         later = [at_s for at_s in times if now < at_s < float("inf")]
         return min(later, default=None)

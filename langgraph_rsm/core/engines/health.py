@@ -54,11 +54,17 @@ class EngineHealth:
         self._failures = self._cool_downs = 0
         self._down_until_s = None
 
-    def failed(self, now: float) -> bool:
-        """Take note of a failure of the engine; returns whether that takes it down (again)."""
+    def failed(self, now: float, *, lasting: bool = False) -> bool:
+        """Take note of a failure of the engine; returns whether that takes it down (again).
+
+        Args:
+            now: Time in seconds.
+            lasting: Whether the next call is sure to fail as well, so that one failure will do.
+        """
         self._failures += 1
         state = self.state(now)
-        if state is HealthState.DOWN or (state is HealthState.UP and self._failures < _FAILURES):
+        enough = lasting or self._failures >= _FAILURES
+        if state is HealthState.DOWN or (state is HealthState.UP and not enough):
             return False
         cool_down_s = min(_MAX_COOL_DOWN_S, _COOL_DOWN_S * 2.0 ** min(self._cool_downs, 10))
         self._down_until_s = now + cool_down_s

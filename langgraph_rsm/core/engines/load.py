@@ -40,11 +40,14 @@ class EngineLoad:
     """Calls in flight that have been asked to give their slot back."""
     service_s: float = 1.0
     """Average duration of its calls."""
+    heard_s: float = float("-inf")
+    """Time of its latest answer."""
     window: AdaptiveWindow | None = None
     """None when `capacity` alone bounds the calls in flight."""
     requests: RateLimit | None = None
     tokens: RateLimit | None = None
-    pause: Pause = field(default_factory=Pause)
+    pauses: dict[str, Pause] = field(default_factory=dict)
+    """Of each account that was refused for its rate."""
     large_until_s: float = float("-inf")
     """Until when the first in line is too large for what the rate limit has left."""
     memory: WorkingSet = field(default_factory=WorkingSet)
@@ -75,19 +78,37 @@ class EngineLoad:
             return 0.0
         return (self.bound + 1) * self.service_s / max(1, limit)
 
-    def has_room(self, now: float) -> bool:
-        """Whether a call may start now, unless it is too large for what a rate limit has left."""
+    def has_room(self, now: float, account: str | None = None) -> bool:
+        """Whether a call may start now, unless it is too large for what a rate limit has left.
+
+        Args:
+            now: Time in seconds.
+            account: Whose call; None leaves out whether the engine rests for somebody.
+        """
         capacity, window = self.capacity, self.window
         limit = capacity if window is None else min(capacity, window.limit)
         if len(self.in_flight) >= limit:
             return False
-        if self.pause.until_s > now or self.large_until_s > now:
+        if self.large_until_s > now:
+            return False
+        if account is not None and self.pauses and self.rest_s(account, now) > 0:
             return False
         return self.requests is None or self.requests.ready_s(1, now) <= now
 
+    def rest_s(self, account: str, now: float) -> float:
+        """Return for how long the engine must not be asked by an account; 0 if it may be."""
+        pause = self.pauses.get(account)
+        return 0.0 if pause is None else pause.open_s(now, idle=not self.in_flight) - now
+
+    def asked_rest_s(self, account: str, now: float) -> float:
+        """Return for how long the engine asked to be left alone; 0 if it is to be tried now."""
+        if self.rest_s(account, now) <= 0:
+            return 0.0
+        return self.pauses[account].said_until_s - now
+
     def ready_s(self, tokens: int, now: float) -> float:
         """Return when the rate limits let a call of this many tokens start; `now` or later."""
-        at_s = max(now, self.pause.until_s, self.large_until_s)
+        at_s = max(now, self.large_until_s)
         if self.requests is not None:
             at_s = max(at_s, self.requests.ready_s(1, now))
         if self.tokens is not None:
@@ -130,6 +151,7 @@ class EngineLoad:
     def learn(self, event: Finished, service_s: float) -> None:
         """Take note of an answer and of how long the call had a slot."""
         self.service_s += _SERVICE_LEARNING_RATIO * (service_s - self.service_s)
+        self.heard_s = event.now
         if self.window is None:
             return
         tokens = event.tokens
@@ -143,9 +165,9 @@ class EngineLoad:
         )
         self.window.answered(event.now, answer)
 
-    def refused(self, event: Failed) -> None:
-        """Take note that the engine refused a call for its rate."""
-        self.pause.refused(event.now, event.retry_after_s)
+    def refused(self, event: Failed, account: str) -> None:
+        """Take note that the engine refused a call of an account for its rate."""
+        self.pauses.setdefault(account, Pause()).refused(event.now, event.retry_after_s)
         if self.window is not None:
             self.window.refused(event.now, recovery_s=self.service_s)
 
@@ -164,7 +186,7 @@ class EngineLoad:
             if limit is not None:
                 limit.observe(remaining, now)
             elif remaining <= 0 and reset_s is not None:
-                self.pause.until_s = max(self.pause.until_s, now + reset_s)
+                self.pauses.setdefault("", Pause()).refused(now, reset_s)
 
 
 def _rate(old: RateLimit | None, per_minute: float | None, now: float) -> RateLimit | None:

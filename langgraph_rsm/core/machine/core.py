@@ -20,6 +20,7 @@ out twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.config import SchedulerConfig
@@ -32,6 +33,7 @@ from langgraph_rsm.core.events import (
     EngineChanged,
     EngineObserved,
     Failed,
+    Fault,
     Finished,
     Preempt,
     Preempted,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from langgraph_rsm.core.call import Call
     from langgraph_rsm.core.engines.load import EngineLoad
     from langgraph_rsm.core.events import Event, Instruction
     from langgraph_rsm.core.programs.program import Program
@@ -120,7 +123,10 @@ class SchedulerCore(CoreState):
         call, now = event.call, event.now
         self._book.refuse_known(call.call_id)
         self._engines.require(call.engines, call.call_id)
-        free = self._engines.with_room(call.engines, now)
+        if (rests := self._rests_too_long(call, event.timeout_s, now)) is not None:
+            out.append(rests)
+            return
+        free = self._engines.with_room(call, call.engines, now)
         waiting = None if free else len(self._waiting)
         program = self._table.get(call.program_id)
         if event.may_wait and (reason := refusal(self._config, waiting, program)):
@@ -135,10 +141,9 @@ class SchedulerCore(CoreState):
         self._placement.enqueue(record, now)
         self._placement.note_activity(record.program, now)
         if not free and not event.may_wait:
-            engines = self._engines.of(call.engines)
-            out.append(
-                self._dispatch(record, self._balancer.choose(call, record.program, engines), now)
-            )
+            engine, at_s = self._soonest(record, now)
+            dispatch = self._dispatch(record, engine, now)
+            out.append(dispatch if at_s <= now else replace(dispatch, not_before_s=at_s))
         for engine in free:
             self._fill(engine.engine_id, now, out)
 
@@ -171,7 +176,7 @@ class SchedulerCore(CoreState):
         self._placement.enqueue(record, now)
         self._placement.note_activity(program, now)
         self._fill(engine.engine_id, now, out)
-        for other in self._engines.with_room(record.ticket.engines, now):
+        for other in self._engines.with_room(record.call, record.ticket.engines, now):
             self._fill(other.engine_id, now, out)
 
     def _on_ended(self, event: Finished | Failed | Cancelled, out: list[Instruction]) -> None:
@@ -192,13 +197,19 @@ class SchedulerCore(CoreState):
             out.append(self._retire(retired, now))
         if engine_id is None:
             return
-        if self._engines.learn(self._engines[engine_id], event, record.service_s()):
+        engine = self._engines[engine_id]
+        if self._engines.learn(engine, record.call, event, record.service_s()):
+            engine.memory.clear()
+            self._rehome(engine_id, now, out)
+        elif isinstance(event, Failed) and event.fault is Fault.RATE_LIMIT:
+            self._turn_away(engine_id, now, out)
             self._rehome(engine_id, now, out)
         self._fill(engine_id, now, out)
 
     def _on_engine_changed(self, event: EngineChanged, out: list[Instruction]) -> None:
         engine = self._engines.change(event)
         if not engine.capacity:
+            engine.memory.clear()
             self._rehome(event.engine_id, event.now, out)
         self._fill(event.engine_id, event.now, out)
 
@@ -304,8 +315,7 @@ class SchedulerCore(CoreState):
         return engine
 
     def _rehome(self, engine_id: str, now: float, out: list[Instruction]) -> None:
-        """Let the calls that wait for a lost engine alone wait for others that can serve them."""
-        self._engines[engine_id].memory.clear()
+        """Let the calls that wait for an engine alone wait for others that can serve them."""
         for ticket in self._waiting.bound_to(engine_id):
             record = self._book.live[ticket.call_id]
             if record.call.engines == (engine_id,) or ticket.queue is None:
@@ -314,6 +324,56 @@ class SchedulerCore(CoreState):
             for other in record.call.engines:
                 if other != engine_id:
                     self._fill(other, now, out)
+
+    def _rests_too_long(self, call: Call, timeout_s: float | None, now: float) -> Reject | None:
+        """Return a rejection for a call whose engines all rest for longer than it may wait."""
+        rest_s = self._engines.rest_s(call, now)
+        patience_s = self._config.retry_cap_s
+        if timeout_s is not None:
+            patience_s = min(patience_s, timeout_s)
+        if rest_s <= patience_s:
+            return None
+        time_s = f"another {rest_s:.0f} s" if rest_s < float("inf") else "ever"
+        reason = (
+            f"{', '.join(call.engines)} asked to be left alone for {time_s}, it may "
+            f"wait {patience_s:g} s; add an engine, another key, or raise retry_cap_s"
+        )
+        return Reject(call_id=call.call_id, reason=reason, retry_after_s=rest_s)
+
+    def _turn_away(self, engine_id: str, now: float, out: list[Instruction]) -> None:
+        """Reject the waiting calls for which an engine that begins to rest leaves no hope."""
+        for ticket in list(self._waiting) if len(self._waiting) else ():
+            if engine_id not in ticket.call.engines:
+                continue
+            rests = self._rests_too_long(ticket.call, None, now)
+            if rests is None:
+                continue
+            record = self._book.live[ticket.call_id]
+            record.note(CallState.REJECTED, now)
+            self._book.close(record, now)
+            self._placement.dequeue(record)
+            self._guard.before(record.program, now)
+            retired = self._table.abandon(record.call, now)
+            self._tenants.leave(record.tenant)
+            self._guard.watch(record.program, now)
+            self._placement.note_activity(record.program, now)
+            out.append(rests)
+            if retired is not None:
+                out.append(self._retire(retired, now))
+
+    def _soonest(self, record: CallRecord, now: float) -> tuple[EngineLoad, float]:
+        """Return the engine for a call that waits for no slot, and when its rates allow it."""
+        call = record.call
+        tokens = call.prompt_tokens + call.output_tokens
+
+        def ready_s(engine: EngineLoad) -> float:
+            rest_s = engine.rest_s(call.account_at(engine.engine_id), now)
+            return max(engine.ready_s(tokens, now), now + rest_s)
+
+        engines = self._engines.sound(call, now)
+        at_s = min(map(ready_s, engines))
+        first = [engine for engine in engines if ready_s(engine) <= at_s]
+        return self._balancer.choose(call, record.program, first), at_s
 
     def _engine_of(self, record: CallRecord) -> EngineLoad:
         assert record.engine_id is not None, "it has a slot"

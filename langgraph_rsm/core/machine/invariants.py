@@ -90,14 +90,19 @@ def _check_engines(calls: Mapping[str, CallRecord], engines: Engines) -> None:
 
 
 def _check_work_conservation(calls: Mapping[str, CallRecord], engines: Engines, now: float) -> None:
-    idle = {
-        load.engine_id
+    idle = [
+        load
         for load in engines
-        if load.has_room(now) and not load.memory.bounded and not engines.any_down
-    }
+        if load.has_room(now) and not load.memory.bounded and not engines.is_down(load, now)
+    ]
     for call_id, record in calls.items():
         if record.state is CallState.WAITING:
-            free = idle.intersection(record.ticket.engines)
+            free = {
+                load.engine_id
+                for load in idle
+                if load.engine_id in record.ticket.engines
+                and load.rest_s(record.call.account_at(load.engine_id), now) <= 0
+            }
             _require(not free, f"call {call_id!r} waits while {sorted(free)} have room")
 
 

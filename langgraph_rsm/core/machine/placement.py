@@ -182,9 +182,7 @@ class Placement:
             # smaller ones that go ahead would use up what it waits for, again and again.
             engine.large_until_s = engine.ready_s(tokens, now)
             return None
-        chosen = candidates[0]
-        if len(candidates) > 1:
-            chosen = self._balancer.choose(record.call, record.program, candidates)
+        chosen = self._choose(record, candidates, now)
         if turn.lane <= Lane.PROMOTED:
             record.boosted = True
             chosen.boosted += 1
@@ -240,7 +238,9 @@ class Placement:
         """Return the engines that a call is to wait for, and whether its context is there."""
         if len(call.engines) == 1:
             return call.engines, program.program_id in self._engines[call.engines[0]].memory
-        sound = self._engines.sound(call.engines, now)
+        if self._engines.probes_due(call, now):
+            return call.engines, False
+        sound = self._engines.sound(call, now)
         if self._engines.any_bounded:
             for engine in sound:
                 if program.program_id in engine.memory:
@@ -254,7 +254,7 @@ class Placement:
 
     def _turn(self, engine: EngineLoad, now: float) -> Turn | None:
         share = max(1, int(self._boosted_share * engine.limit))
-        guarded = engine.memory.bounded or self._engines.any_down
+        guarded = engine.memory.bounded or engine.pauses or self._engines.any_down
         return self._waiting.next_for(
             engine.engine_id,
             now,
@@ -268,7 +268,10 @@ class Placement:
         def admits(pool: Pool, ticket: Ticket) -> bool:
             if not self._engines.may_serve(engine, pool.engines, now):
                 return False
-            return self._fits(engine, self._calls[ticket.call_id], now)
+            account = ticket.call.account_at(engine.engine_id)
+            return engine.rest_s(account, now) <= 0 and self._fits(
+                engine, self._calls[ticket.call_id], now
+            )
 
         return admits
 
@@ -302,23 +305,42 @@ class Placement:
 
     def _taken_over(self, engine: EngineLoad, now: float) -> Turn | None:
         """Return a call bound to another engine that this one, which is idle, may take over."""
-        if engine.memory.bounded or self._engines.is_down(engine, now):
+        if self._engines.is_down(engine, now):
             return None
         busy = [home for home in self._engines if home.bound and home is not engine]
         for home in sorted(busy, key=lambda each: (-each.delay_s, each.index)):
             turn = self._waiting.next_for(home.engine_id, now, boost=False)
-            if turn is None or len(turn.ticket.engines) != 1:
+            if turn is None or len(turn.ticket.engines) != 1 or turn.ticket.resident:
                 continue
             record = self._calls[turn.ticket.call_id]
-            may_go = engine.engine_id in record.call.engines
-            if may_go and self._balancer.may_move(record.call, record.program, home):
+            if engine not in self._engines.with_room(record.call, record.call.engines, now):
+                continue
+            may_go = self._balancer.may_move(record.call, record.program, home)
+            if may_go and self._fits(engine, record, now):
                 return turn
         return None
 
     def _candidates(self, record: CallRecord, engine: EngineLoad, now: float) -> list[EngineLoad]:
         """Return the engines that can take a call whose turn has come, `engine` being one."""
-        engine_ids = record.ticket.engines
-        special = engine.memory.bounded or self._engines.any_down
-        if special or engine.engine_id not in engine_ids or len(engine_ids) == 1:
+        engine_ids, engines = record.ticket.engines, self._engines
+        if engine.engine_id not in engine_ids or len(engine_ids) == 1:
             return [engine]
-        return self._engines.with_room(engine_ids, now)
+        free = engines.with_room(record.call, engine_ids, now)
+        if not (engines.any_bounded or engines.any_down):
+            return free
+        return [
+            each
+            for each in free
+            if each is engine
+            or (engines.may_serve(each, engine_ids, now) and self._fits(each, record, now))
+        ]
+
+    def _choose(self, record: CallRecord, candidates: list[EngineLoad], now: float) -> EngineLoad:
+        """Return the one that serves a call: one that must be tried first, else the balancer's."""
+        if len(candidates) == 1:
+            return candidates[0]
+        if self._engines.any_down:
+            for each in candidates:
+                if self._engines.due_for_a_probe(each, now):
+                    return each
+        return self._balancer.choose(record.call, record.program, candidates)

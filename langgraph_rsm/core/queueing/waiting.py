@@ -3,7 +3,8 @@
 A call may name a subset of the engines. Calls with the same set share one *pool*, so that a call
 whose engines are all busy never blocks one whose engine is free, and a freed slot looks only at the
 heads of the few pools that use its engine. Calls whose context an engine still holds have a pool of
-their own, because an engine short of memory can take them and not the others.
+their own, because an engine short of memory can take them and not the others; so have those of each
+key, for which alone an engine may rest.
 
 The turn is decided in this order: the tenant that is furthest below its share; then, within it,
 calls that have waited too long and programs that were promoted (as long as these hold no more than
@@ -34,13 +35,13 @@ class WaitingRoom:
 
     def __init__(self, *, max_wait_s: float) -> None:
         self._max_wait_s = max_wait_s
-        self._pools: dict[tuple[tuple[str, ...], bool], Pool] = {}
+        self._pools: dict[tuple[tuple[str, ...], bool, tuple[str, ...]], Pool] = {}
         self._pools_of: dict[str, list[Pool]] = {}
         self._size = 0
 
     def add(self, ticket: Ticket, tenant: Tenant, program: Program) -> None:
         """Queue a call of a program that any of the ticket's engines can serve."""
-        pool = self._pools.get((ticket.engines, ticket.resident))
+        pool = self._pools.get((ticket.engines, ticket.resident, ticket.call.accounts))
         if pool is None:
             pool = self._open_pool(ticket)
         pool.push(ticket, tenant, program)
@@ -116,13 +117,17 @@ class WaitingRoom:
 
     def resident(self, engine_id: str, program_id: str) -> list[Ticket]:
         """Return the calls of a program that wait for the engine that has its context."""
-        pool = self._pools.get(((engine_id,), True))
-        queues = [] if pool is None else pool.tenants.values()
+        pools = (
+            pool
+            for pool in self._pools_of.get(engine_id, ())
+            if pool.resident and pool.engines == (engine_id,)
+        )
+        queues = [queue for pool in pools for queue in pool.tenants.values()]
         return [ticket for queue in queues for ticket in queue.of(program_id)]
 
     def _open_pool(self, ticket: Ticket) -> Pool:
         pool = Pool(ticket.engines, resident=ticket.resident)
-        self._pools[ticket.engines, ticket.resident] = pool
+        self._pools[ticket.engines, ticket.resident, ticket.call.accounts] = pool
         for engine_id in ticket.engines:
             self._pools_of.setdefault(engine_id, []).append(pool)
         return pool

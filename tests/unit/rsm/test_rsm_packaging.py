@@ -14,6 +14,7 @@ PUBLIC = (
     "ConfigError",
     "Engine",
     "EngineError",
+    "EngineRestingError",
     "InvalidTransitionError",
     "InvariantError",
     "QueueFullError",

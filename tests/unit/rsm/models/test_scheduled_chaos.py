@@ -171,7 +171,7 @@ def test_loops_and_hundreds_of_threads_share_one_scheduler():
     assert len(answers) == 200 * 5 + 4 * 100
     assert set(answers) == {"one two three", "onetwothree"}
     assert at_rest(scheduler)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 class Shell(RuleBasedStateMachine):

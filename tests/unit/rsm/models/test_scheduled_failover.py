@@ -5,7 +5,7 @@ import random
 import threading
 
 import pytest
-from langchain_core.exceptions import ModelInvalidRequestError, ModelRateLimitError
+from langchain_core.exceptions import ModelAPIError, ModelInvalidRequestError
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ from langgraph_rsm import (
 )
 from langgraph_rsm.telemetry import Outcome
 
-BUSY = ModelRateLimitError("busy")
+BUSY = ModelAPIError("busy")
 
 
 class Point(BaseModel):
@@ -134,14 +134,14 @@ async def test_final_errors_are_not_tried_again(single, finished, error):
 @pytest.mark.looptime
 async def test_last_error_is_the_answer_when_retries_are_used_up(single, finished):
     model, _ = single(Flaky(failures=9), max_retries=2)
-    with pytest.raises(ModelRateLimitError):
+    with pytest.raises(ModelAPIError):
         await model.ainvoke("hi")
     assert len(finished()) == 3
 
 
 async def test_model_that_takes_no_orders_gets_no_retries(single, finished):
     model, _ = single(Flaky(failures=1))
-    with pytest.raises(ModelRateLimitError):
+    with pytest.raises(ModelAPIError):
         await model.ainvoke("hi")
     assert len(finished()) == 1
 
@@ -169,7 +169,7 @@ async def test_stream_that_broke_after_its_first_token_is_an_error(single, finis
     )
     stream = model.astream("hi")
     assert (await anext(stream)).content == "one"
-    with pytest.raises(ModelRateLimitError):
+    with pytest.raises(ModelAPIError):
         await anext(stream)
     assert outcomes(finished) == [Outcome.FAILED]
 

@@ -9,7 +9,8 @@ import pytest
 from langchain_core.exceptions import ModelAuthenticationError, ModelRateLimitError
 
 from langgraph_rsm.errors import QueueFullError
-from langgraph_rsm.runtime.retry import Attempts, RetryRules, is_retryable, retry_after_s
+from langgraph_rsm.runtime.faults import is_retryable, retry_after_s
+from langgraph_rsm.runtime.retry import Attempts, RetryRules
 
 RULES = RetryRules(max_retries=3, base_s=1.0, cap_s=10.0)
 
@@ -97,6 +98,31 @@ def test_server_is_obeyed_up_to_the_cap():
     attempts = Attempts(("a",), RULES, random.Random(0))
     assert attempts.after(StatusError(429, retry_after="9"), "a") == 9.0
     assert attempts.after(StatusError(429, retry_after="11"), "a") is None
+
+
+def test_what_one_engine_refuses_for_good_is_tried_elsewhere_only():
+    attempts = Attempts(("a", "b"), RULES, random.Random(0))
+    assert attempts.after(StatusError(404), "a") == 0.0
+    assert attempts.engines == ("b",)
+    assert attempts.after(StatusError(500), "b") > 0
+    assert attempts.engines == ("b",)
+    assert attempts.after(StatusError(401), "b") is None
+    assert Attempts(("a",), RULES, random.Random(0)).after(StatusError(404), "a") is None
+
+
+def test_an_engine_that_asks_for_too_much_time_is_not_waited_for():
+    attempts = Attempts(("a", "b"), RULES, random.Random(0))
+    assert attempts.after(StatusError(429, retry_after="inf"), "a") == 0.0
+    assert attempts.engines == ("b",)
+    assert attempts.after(StatusError(429, retry_after="86400"), "b") is None
+
+
+def test_servers_word_on_retries_counts_for_itself():
+    attempts = Attempts(("a", "b"), RULES, random.Random(0))
+    assert attempts.after(StatusError(429, x_should_retry="false"), "a") == 0.0
+    assert attempts.after(StatusError(429, x_should_retry="false"), "b") is None
+    stubborn = Attempts(("a",), RULES, random.Random(0))
+    assert stubborn.after(StatusError(400, x_should_retry="true"), "a") > 0
 
 
 def test_final_errors_are_final():
