@@ -75,12 +75,15 @@ def run_case(case: Case) -> dict[str, Any]:
         policy=case.policy,
         balancer=case.balancer,
         history=history_of(case.workload) if case.trained else None,
-        preemption_levels=2 if case.quantum_tokens else 0,
         **overrides,
     )
     meter = TenantMeter(case)
     simulator = Simulator(
-        SchedulerCore(config, policy=load_policy(config)),
+        SchedulerCore(
+            config,
+            policy=load_policy(config),
+            preemption_levels=2 if case.quantum_tokens else 0,
+        ),
         [profile(case)] * case.engines,
         quantum_tokens=case.quantum_tokens,
         on_program=meter.on_program,

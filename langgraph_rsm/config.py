@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from langgraph_rsm.errors import ConfigError
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Share of a tenant."""
 
 
 class PolicyName(StrEnum):
@@ -69,9 +76,22 @@ class ServiceMeter:
     """Seconds of work of one generated token: ten times a prompt token's, the usual ratio of the
     prices of hosted models and of the throughput of batched engines."""
 
+    def __post_init__(self) -> None:
+        if not all(
+            math.isfinite(price) and price >= 0 for price in (self.prefill_s, self.decode_s)
+        ):
+            msg = (
+                f"ServiceMeter(prefill_s={self.prefill_s}, decode_s={self.decode_s}): prices are "
+                "finite and at least 0"
+            )
+            raise ConfigError(msg)
+
 
 class SchedulerConfig(BaseModel):
     """Settings of a `Scheduler`; immutable, unknown names are refused.
+
+    Raises:
+        ConfigError: A setting is unknown, of another kind, or out of range; the message names all.
 
     Example:
         >>> SchedulerConfig(policy="fcfs", max_wait_s=5).policy.value
@@ -102,8 +122,9 @@ class SchedulerConfig(BaseModel):
     """
     urgent_before_s: float = Field(default=10.0, ge=0)
     """Seconds before its deadline from which a waiting call is urgent."""
-    tenant_weights: Mapping[str, float] = Field(default_factory=dict)
-    """Shares of tenants under contention; a tenant that is missing has the one its calls name."""
+    tenant_weights: Mapping[str, Weight] = Field(default_factory=dict)
+    """Shares of tenants under contention, above 0; a tenant that is missing has the one its calls
+    name."""
     max_queue: int = Field(default=100_000, ge=0)
     """Most calls that may wait; one more raises `QueueFullError`.
 
@@ -133,11 +154,6 @@ class SchedulerConfig(BaseModel):
     Autellix (arXiv 2502.13965) publishes no bounds. With 8 levels from 0.5 s the last finite bound
     is 32 s, so that programs of a few short calls are told apart from long-running agents.
     """
-    preemption_levels: int = Field(default=0, ge=0)
-    """A call that can be preempted yields to one waiting this many levels lower; 0 for never.
-
-    Off by default: an engine whose memory rather than its slots is scarce loses by it.
-    """
     service: ServiceMeter = ServiceMeter()
     """How service is measured, and what tokens cost."""
     adaptive_window: bool = False
@@ -151,9 +167,9 @@ class SchedulerConfig(BaseModel):
     """File with the costs of past programs, for the policies that learn; read if it exists."""
     seed: int = 0
     """Of what is decided by chance."""
-    queue_timeout_s: float | None = Field(default=None, gt=0)
+    queue_timeout_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds that a call may wait for a slot before `QueueTimeoutError`; None waits for ever."""
-    call_timeout_s: float | None = Field(default=None, gt=0)
+    call_timeout_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Seconds from the call to its complete answer, waiting and retries included, before
     `CallTimeoutError`; None sets no bound.
 
@@ -167,9 +183,9 @@ class SchedulerConfig(BaseModel):
     2 by default), and enough to try each of several engines once. A client that takes no orders
     keeps its own retries.
     """
-    retry_base_s: float = Field(default=0.5, ge=0)
+    retry_base_s: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     """Longest pause before the first retry; doubled for each further one. OpenAI's own value."""
-    retry_cap_s: float = Field(default=60.0, ge=0)
+    retry_cap_s: float = Field(default=60.0, ge=0, allow_inf_nan=False)
     """Longest pause; a server that asks for more with `retry-after` is believed, the call fails."""
     request_usage: bool = True
     """Ask streams of OpenAI-compatible servers for token counts where the user did not decide.
@@ -178,3 +194,19 @@ class SchedulerConfig(BaseModel):
     """
     validate_steps: bool = False
     """Check every invariant after every event: O(waiting calls) each, for tests only."""
+
+    if not TYPE_CHECKING:  # type checkers see the fields
+
+        def __init__(self, **settings: Any) -> None:
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                msg = f"SchedulerConfig({_what_is_wrong(error)})"
+                raise ConfigError(msg) from error
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}, not {one['input']!r}"
+        for one in error.errors()
+    )

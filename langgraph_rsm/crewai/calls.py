@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph_rsm.core.call import Call
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.identity.forks import share_lock
 from langgraph_rsm.identity.programs import current_scope, hold_program, release_program
 from langgraph_rsm.runtime.engine import Engine, derive_engine_id
 from langgraph_rsm.runtime.nesting import inside, is_inside
@@ -183,7 +184,8 @@ def _slot(llm: Any, messages: Any, args: tuple[Any, ...], options: dict[str, Any
     return scheduler.slot(call, timeout_s=scheduler.config.queue_timeout_s)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+share_lock(_lock)
 _kickoffs: set[str] = set()
 """Programs that are held until their kickoff is over."""
 

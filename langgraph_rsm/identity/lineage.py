@@ -29,6 +29,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langgraph_rsm.identity.forks import renew_in_children
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -104,13 +106,18 @@ _strand: ContextVar[Strand | None] = ContextVar("langgraph_rsm_strand", default=
 class Lineage:
     """Strands and ended calls of one root run; thread-safe."""
 
-    __slots__ = ("_ended", "_lock", "_tasks", "_trunk")
+    __slots__ = ("__weakref__", "_ended", "_lock", "_tasks", "_trunk")
 
     def __init__(self) -> None:
         self._trunk = Strand(None, "")
         self._tasks: OrderedDict[str, Strand] = OrderedDict()
         self._ended: deque[_Ended] = deque(maxlen=_MAX_CALLS)
         # Reentrant: a finalizer may end a call in the middle of any step.
+        self._lock = threading.RLock()
+        renew_in_children(self)
+
+    def renew_after_fork(self) -> None:
+        """Use a lock that nobody holds."""
         self._lock = threading.RLock()
 
     def step(self, namespace: str, superstep: Superstep | None = None) -> None:

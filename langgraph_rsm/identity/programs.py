@@ -16,6 +16,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.identity.forks import share_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class ProgramScope:
 
 _scope: ContextVar[ProgramScope | None] = ContextVar("langgraph_rsm_program", default=None)
 _lock = threading.RLock()  # a finalizer may end a call, and so a program, in the middle of it
+share_lock(_lock)
 _holders: dict[str, int] = {}
 _watchers: tuple[weakref.ref[ProgramWatcher], ...] = ()
 
@@ -68,7 +70,7 @@ def program(
     Raises:
         ConfigError: `weight` is not above 0 or `id` is empty.
     """
-    if weight <= 0 or id == "":
+    if not 0 < weight < float("inf") or id == "":
         msg = f"program(id={id!r}, weight={weight}) needs a non-empty id and a weight above 0"
         raise ConfigError(msg)
     scope = ProgramScope(program_id=id or uuid.uuid4().hex, tenant=tenant, weight=weight)

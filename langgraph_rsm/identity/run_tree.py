@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
+from langgraph_rsm.identity.forks import renew_in_children
 from langgraph_rsm.identity.lineage import Lineage, Strand, Superstep
 from langgraph_rsm.identity.programs import hold_program, release_program
 
@@ -91,6 +92,7 @@ class RunTree(BaseCallbackHandler):
     def __init__(self) -> None:
         # Reentrant: a finalizer may end a call in the middle of any step.
         self._lock = threading.RLock()
+        renew_in_children(self)
         self._root_of: dict[UUID, Root] = {}
         self._roots: OrderedDict[UUID, Root] = OrderedDict()
         self._chats: dict[UUID, ChatRun] = {}
@@ -98,6 +100,10 @@ class RunTree(BaseCallbackHandler):
         # goes with its task.
         self._tasks: dict[UUID, weakref.ref[asyncio.Task[Any]]] = {}
         self._lost: deque[UUID] = deque()
+
+    def renew_after_fork(self) -> None:
+        """Use a lock that nobody holds."""
+        self._lock = threading.RLock()
 
     def chat_run(self, run_id: UUID | None) -> ChatRun | None:
         """Return the live model run of that id, or with None the one of the present context."""

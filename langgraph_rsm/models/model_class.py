@@ -24,7 +24,7 @@ from langgraph_rsm.models.rebase import exchange_models
 from langgraph_rsm.runtime.attempt import accepts_run_manager, with_ready_signature
 from langgraph_rsm.runtime.calls import Route, ScheduledCall
 from langgraph_rsm.runtime.clients import turn_retries_off
-from langgraph_rsm.runtime.engine import Engine, account_of, named_engine_id
+from langgraph_rsm.runtime.engine import Engine, account_of, named_engine_id, require_capacity
 from langgraph_rsm.runtime.nesting import ainside_each, inside, inside_each, is_inside
 from langgraph_rsm.runtime.registry import find_scheduler
 from langgraph_rsm.runtime.scheduler import Scheduler
@@ -41,6 +41,7 @@ def exchange_for_scheduled(model: T, scheduler: Scheduler, capacity: int | None)
     Raises:
         ConfigError: There is no model in it, or it is scheduled already.
     """
+    require_capacity(capacity, "schedule")
     done = exchange_models(model, lambda one: _scheduled_copy(one, scheduler, capacity))
     if done is model:
         msg = (

@@ -64,6 +64,24 @@ def _quiet_client(client: Any) -> Any:
     return once
 
 
+def forget_connections(model: BaseChatModel) -> None:
+    """Let a model's clients open connections of their own, in a forked child.
+
+    Those that they have are the parent's as well: two processes that speak on one socket garble
+    what both say, and each may wait for ever for an answer that the other one got.
+    """
+    for root_name, _ in _CLIENTS:
+        http = getattr(read_setting(model, root_name), "_client", None)
+        transports = (getattr(http, "_transport", None), *getattr(http, "_mounts", {}).values())
+        for transport in transports:
+            pool = getattr(transport, "_pool", None)
+            for name in ("_connections", "_requests"):
+                held = getattr(pool, name, None)
+                if isinstance(held, list):
+                    # Not closed by their own means, which may say goodbye in the parent's name.
+                    held.clear()
+
+
 def adapt_options(model: BaseChatModel, options: dict[str, Any], *, usage: bool) -> dict[str, Any]:
     """Return the keyword arguments of one call as the model should get them.
 

@@ -6,8 +6,9 @@ property of the server, not of the Python object.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ class Engine:
     """A chat model and how many calls it may have in flight.
 
     Raises:
-        ConfigError: `model` is not a chat model or `capacity` is below 1.
+        ConfigError: `model` is not a chat model, `capacity` no whole number from 1, `name` no text,
+            or `limits` no `EngineLimits` of numbers above 0.
 
     Example:
         `Engine(ChatOpenAI(base_url="http://gpu-1:8000/v1", model="llama"), capacity=8)`
@@ -56,9 +58,11 @@ class Engine:
 
     def __post_init__(self) -> None:
         require_chat_model(self.model, "Engine(model=...)")
-        if self.capacity is not None and self.capacity < 1:
-            msg = f"Engine(capacity={self.capacity}) must be at least 1; leave it out for a default"
+        require_capacity(self.capacity, "Engine")
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            msg = f"Engine(name={self.name!r}) must be a text; leave it out to derive one"
             raise ConfigError(msg)
+        _require_limits(self.limits)
 
     @property
     def engine_id(self) -> str:
@@ -136,11 +140,11 @@ def account_of(model: BaseChatModel) -> str:
 
     Limits of rate are each key's own. It is Python's own hash, salted, which tells nothing of them.
     """
-    fields = vars(model)
-    keys = [value for value in fields.values() if isinstance(value, SecretStr)]
+    settings = vars(model)
+    keys = [value for value in settings.values() if isinstance(value, SecretStr)]
     if not keys:
         return ""
-    payer = fields.get("openai_organization")
+    payer = settings.get("openai_organization")
     return f"{hash((payer, *keys)) & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
 
@@ -168,6 +172,33 @@ def require_chat_model(model: Any, where: str) -> None:
     elif isinstance(model, str):
         msg += f"; write ChatOpenAI(model={model!r})"
     raise ConfigError(msg)
+
+
+def require_capacity(capacity: Any, where: str) -> None:
+    """Check a number of calls in flight; None stands for "as many as the engine takes".
+
+    Raises:
+        ConfigError: It is no whole number from 1.
+    """
+    if capacity is None or (type(capacity) is int and capacity >= 1):
+        return
+    msg = f"{where}(capacity={capacity!r}) must be a whole number, at least 1; leave it out for any"
+    raise ConfigError(msg)
+
+
+def _require_limits(limits: Any) -> None:
+    if limits is None:
+        return
+    if not isinstance(limits, EngineLimits):
+        msg = f"Engine(limits={limits!r}) must be EngineLimits(requests_per_minute=..., ...)"
+        raise ConfigError(msg)
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        if value is not None and not (
+            isinstance(value, int | float) and value > 0 and math.isfinite(value)
+        ):
+            msg = f"EngineLimits({field.name}={value!r}) must be a number above 0, or left out"
+            raise ConfigError(msg)
 
 
 def choose_engines(inner: Any, engines: Any) -> tuple[Engine, ...]:
@@ -253,11 +284,11 @@ def read_setting(model: Any, name: str) -> Any:
     As `getattr` with a default, but a miss does not cost the exception that pydantic makes of it:
     each call of a model looks at several names of which few exist.
     """
-    fields = getattr(model, "__dict__", None)
-    if fields is None or getattr(model, "__pydantic_extra__", None):
+    own = getattr(model, "__dict__", None)
+    if own is None or getattr(model, "__pydantic_extra__", None):
         return getattr(model, name, None)
-    if name in fields:
-        return fields[name]
+    if name in own:
+        return own[name]
     kind: Any = type(model)
     return getattr(model, name, None) if _on_class(kind, name) else None
 

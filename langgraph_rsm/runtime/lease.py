@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from langgraph_rsm.core.events import Cancelled, Failed, Fault, Finished
 from langgraph_rsm.errors import QueueTimeoutError
+from langgraph_rsm.identity.forks import generation
 from langgraph_rsm.runtime.faults import fault_of, retry_after_s
 from langgraph_rsm.telemetry.recorder import Ending
 
@@ -75,6 +76,7 @@ class Lease:
         "chunks",
         "engine",
         "engine_id",
+        "generation",
         "longest_gap_s",
         "open",
         "place",
@@ -113,6 +115,8 @@ class Lease:
         """Chunks of the answer so far; 0 for an answer that is not streamed."""
         self.longest_gap_s: float | None = None
         """Longest time between two chunks; None before the second."""
+        self.generation = generation()
+        """Of the process that holds it: a forked child does not."""
         self._last_chunk_s = started_s
 
     def chunk(self) -> None:
@@ -362,4 +366,9 @@ def _holds_a_lease() -> bool:
 
 
 def _leases_open() -> list[weakref.ref[Lease]]:
-    return [ref for ref in _held.get() if (lease := ref()) is not None and lease.open]
+    here = generation()
+    return [
+        ref
+        for ref in _held.get()
+        if (lease := ref()) is not None and lease.open and lease.generation == here
+    ]

@@ -18,14 +18,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from langgraph_rsm.config import SchedulerConfig
+from langgraph_rsm.config import PolicyName, SchedulerConfig
 from langgraph_rsm.errors import ConfigError
+from langgraph_rsm.identity.forks import share_lock
 from langgraph_rsm.runtime.scheduler import Scheduler
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+share_lock(_lock)
 _schedulers: dict[str, Scheduler] = {}
+_OTHER_FILES = frozenset({".cfg", ".conf", ".ini", ".json", ".json5", ".txt", ".yaml", ".yml"})
 
 
 def get_scheduler(name: str = "default", *, config: SchedulerConfig | None = None) -> Scheduler:
@@ -38,8 +39,9 @@ def get_scheduler(name: str = "default", *, config: SchedulerConfig | None = Non
 
     Raises:
         ConfigError: The scheduler exists with other settings; the file cannot be read or names a
-            setting that does not exist.
+            setting that does not exist; the name is that of a policy or of another kind of file.
     """
+    _refuse_mistaken_name(name)
     is_file = name.endswith(".toml")
     key = str(Path(name).expanduser().resolve()) if is_file else name
     with _lock:
@@ -79,6 +81,22 @@ def find_scheduler(scheduler: Any) -> Scheduler:
     raise ConfigError(msg)
 
 
+def _refuse_mistaken_name(name: str) -> None:
+    """Check that a name is not something else, which would be silently without effect."""
+    if name.casefold() in list(PolicyName):
+        policy = name.casefold()
+        msg = (
+            f"scheduler={name!r} is the name of a policy, not of a scheduler; write "
+            f"scheduler=Scheduler({policy!r}), or give it a name of its own: "
+            f"get_scheduler('mine', config=SchedulerConfig(policy={policy!r}))"
+        )
+        raise ConfigError(msg)
+    suffix = Path(name).suffix
+    if suffix.lower() in _OTHER_FILES or (suffix != ".toml" and suffix.lower() == ".toml"):
+        msg = f"scheduler={name!r} looks like a file; settings are read from a .toml file only"
+        raise ConfigError(msg)
+
+
 def _read_settings(path: Path) -> SchedulerConfig:
     try:
         return SchedulerConfig(**tomllib.loads(path.read_text(encoding="utf-8")))
@@ -88,9 +106,6 @@ def _read_settings(path: Path) -> SchedulerConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path} is not a TOML file: {error}"
         raise ConfigError(msg) from error
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
-        )
-        msg = f"{path} has wrong settings: {wrong}; the settings are those of SchedulerConfig"
+    except ConfigError as error:
+        msg = f"{path} has wrong settings: {error}"
         raise ConfigError(msg) from error

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from langgraph_rsm.config import PolicyName, SchedulerConfig
 from langgraph_rsm.core.events import (
     Cancelled,
     Dispatch,
@@ -30,22 +29,20 @@ from langgraph_rsm.core.events import (
 from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.core.machine.state import take_snapshot
 from langgraph_rsm.core.programs.history import History
-from langgraph_rsm.errors import (
-    ConfigError,
-    EngineError,
-    EngineRestingError,
-    QueueFullError,
-    SchedulerError,
-)
+from langgraph_rsm.errors import ConfigError, EngineError
+from langgraph_rsm.identity.forks import renew_in_children
 from langgraph_rsm.identity.programs import watch_program_ends
 from langgraph_rsm.runtime.alarm import Alarm
-from langgraph_rsm.runtime.history_file import load_policy, save_history
+from langgraph_rsm.runtime.clients import forget_connections
+from langgraph_rsm.runtime.history_file import inherit_history, load_policy, save_history
 from langgraph_rsm.runtime.lease import Lease, Slot
+from langgraph_rsm.runtime.steps import choose_config, end_event, refusal_error, require_hooks
 from langgraph_rsm.telemetry.recorder import Ending, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.core.call import Call
     from langgraph_rsm.core.events import Event, Instruction
     from langgraph_rsm.core.policies import Policy
@@ -67,7 +64,7 @@ class Scheduler:
         rng: Source of the random part of pauses before retries; None makes one.
 
     Raises:
-        ConfigError: The policy name is unknown.
+        ConfigError: The policy name is unknown, or an argument is of the wrong kind.
     """
 
     def __init__(
@@ -78,12 +75,12 @@ class Scheduler:
         hooks: Sequence[Hook] = (),
         rng: random.Random | None = None,
     ) -> None:
-        self.config = _choose_config(policy, config)
+        self.config = choose_config(policy, config)
         """Settings in force."""
         self._policy: Policy = (
             load_policy(self.config) if policy is None or isinstance(policy, str) else policy
         )
-        self._core = SchedulerCore(self.config, policy=self._policy)
+        self._hooks = require_hooks(hooks)
         self.clock = clock
         """Monotonic clock in seconds."""
         self.rng = rng or random.Random()
@@ -92,17 +89,48 @@ class Scheduler:
         """Name in this process, if `get_scheduler` made it; set once."""
         self._find: Callable[[str], Scheduler] | None = None
         """What finds it by its name, in other processes too; set with the name."""
+        self._engines: dict[str, Engine] = {}
+        self._begin_idle(self.config)
+        watch_program_ends(self)
+        renew_in_children(self)
+
+    def _begin_idle(self, config: SchedulerConfig) -> None:
+        """Make what belongs to the calls of this process: none yet."""
         # Reentrant only so that it knows its owner: see `_mid_step`.
         self._lock = threading.RLock()
-        self._engines: dict[str, Engine] = {}
+        self._core = SchedulerCore(config, policy=self._policy)
         self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
         self._granted: deque[Dispatch] = deque()
         self._refused: deque[Reject] = deque()
         self._orphans: deque[str] = deque()
         self._over: deque[str] = deque()
-        self._recorder = Recorder(self._core, hooks)
+        self._recorder = Recorder(self._core, self._hooks)
         self._alarm = Alarm(self._tick)
-        watch_program_ends(self)
+
+    def renew_after_fork(self) -> None:
+        """Begin anew in a forked child: no calls, no waiters, all slots free, chances of its own.
+
+        What is known of engines (that they rest, how many calls they take) and of past programs
+        stays.
+        """
+        parent = self._core.engines
+        for engine in self._engines.values():
+            forget_connections(engine.model)
+        self.rng.seed(f"{self.rng.random()} {os.getpid()}")
+        seed = self.rng.getrandbits(31)
+        history = getattr(self._policy, "history", None)
+        if isinstance(history, History):
+            self._policy.history = inherit_history(history)  # type: ignore[attr-defined]
+        self._begin_idle(self.config.model_copy(update={"seed": seed}))
+        for engine_id, load in parent.items():
+            change = EngineChanged(
+                now=self.clock(),
+                engine_id=engine_id,
+                capacity=load.capacity,
+                limits=self._engines[engine_id].limits,
+            )
+            self._core.handle(change)
+            self._core.engines[engine_id].inherit(load)
 
     def register(self, engine: Engine) -> Engine:
         """Add an engine, or find the one that is already registered under its identity.
@@ -298,7 +326,7 @@ class Scheduler:
             self._waiters.pop(call_id, None)
             if not self._core.is_live(call_id):
                 return
-            self._handle(_end_event(kind, call_id, how, self.clock()), how)
+            self._handle(end_event(kind, call_id, how, self.clock()), how)
         self._settle()
 
     def _orphan(self, call_id: str) -> None:
@@ -369,7 +397,7 @@ class Scheduler:
                 break
             waiter = self._waiters.pop(refusal.call_id, None)
             if waiter is not None:
-                waiter.refusal = _refusal_error(refusal)
+                waiter.refusal = refusal_error(refusal)
                 waiter.resolve(None)
 
     def _bury_orphans(self) -> None:
@@ -380,37 +408,3 @@ class Scheduler:
         while self._over:
             program_id = self._over.popleft()
             self._handle(ProgramEnded(now=self.clock(), program_id=program_id))
-
-
-def _choose_config(policy: str | Policy | None, config: SchedulerConfig | None) -> SchedulerConfig:
-    config = config or SchedulerConfig()
-    if not isinstance(policy, str):
-        return config
-    if policy not in list(PolicyName):
-        msg = f"unknown policy {policy!r}; known are {', '.join(PolicyName)}"
-        raise ConfigError(msg)
-    return config.model_copy(update={"policy": PolicyName(policy)})
-
-
-def _refusal_error(refusal: Reject) -> SchedulerError:
-    call_id, reason, rest_s = refusal.call_id, refusal.reason, refusal.retry_after_s
-    if rest_s is None:
-        return QueueFullError(call_id=call_id, reason=reason)
-    return EngineRestingError(call_id=call_id, reason=reason, retry_after_s=rest_s)
-
-
-def _end_event(
-    kind: type[Finished | Failed | Cancelled], call_id: str, how: Ending, now: float
-) -> Finished | Failed | Cancelled:
-    """Return the event that tells the core of an end what it is to know."""
-    if kind is Finished:
-        return Finished(now=now, call_id=call_id, tokens=how.tokens, ttft_s=how.ttft_s)
-    if kind is Failed:
-        return Failed(
-            now=now,
-            call_id=call_id,
-            tokens=how.tokens,
-            fault=how.fault,
-            retry_after_s=how.retry_after_s,
-        )
-    return Cancelled(now=now, call_id=call_id, tokens=how.tokens)

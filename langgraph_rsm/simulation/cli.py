@@ -135,7 +135,6 @@ def _simulate(
         policy=policy,
         balancer=options.balancer,
         history=options.history,
-        preemption_levels=2 if options.quantum_tokens else 0,
     )
     profile = load_profile(
         options.profile,
@@ -145,7 +144,11 @@ def _simulate(
         max_model_len=_MAX_CONTEXT,
     )
     simulator = Simulator(
-        SchedulerCore(config, policy=load_policy(config)),
+        SchedulerCore(
+            config,
+            policy=load_policy(config),
+            preemption_levels=2 if options.quantum_tokens else 0,
+        ),
         [profile] * options.engines,
         quantum_tokens=options.quantum_tokens,
         make_engine=ReferenceEngine if options.exact else FastEngine,

@@ -63,9 +63,13 @@ def make_core(policy: str, levels: int) -> SchedulerCore:
         max_queue=MAX_QUEUE,
         program_ttl_s=1e9,
         beta=float("inf"),
+    )
+    return SchedulerCore(
+        config,
+        policy=POLICIES[policy](),
+        balancer=LeastUsed(),
         preemption_levels=levels,
     )
-    return SchedulerCore(config, policy=POLICIES[policy](), balancer=LeastUsed())
 
 
 class CoreMachine(RuleBasedStateMachine):

@@ -37,7 +37,9 @@ class World:
 
     def __init__(self, seed: int, config: SchedulerConfig, balancer: Balancer, **limits) -> None:
         self.random = random.Random(seed)
-        self.core = SchedulerCore(config, policy=create_policy(config), balancer=balancer)
+        self.core = SchedulerCore(
+            config, policy=create_policy(config), balancer=balancer, preemption_levels=1
+        )
         self.now, self.count = 0.0, 0
         self.agenda = []
         self.submitted, self.ended, self.running = {}, set(), set()
@@ -164,7 +166,7 @@ CASES = [
 @pytest.mark.parametrize(("policy", "balancer", "limits"), CASES)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_call_is_served_once_or_cancelled_whatever_happens(policy, balancer, limits, seed):
-    config = SchedulerConfig(policy=policy, preemption_levels=1, max_wait_s=MAX_WAIT_S)
+    config = SchedulerConfig(policy=policy, max_wait_s=MAX_WAIT_S)
     world = World(seed, config, balancer(), **limits)
     world.run()
     assert world.ended == set(world.submitted)
@@ -176,7 +178,7 @@ def test_every_call_is_served_once_or_cancelled_whatever_happens(policy, balance
 @pytest.mark.parametrize(("policy", "balancer", "limits"), CASES)
 def test_same_seed_gives_the_same_instructions(policy, balancer, limits):
     def play():
-        config = SchedulerConfig(policy=policy, preemption_levels=1, max_wait_s=MAX_WAIT_S)
+        config = SchedulerConfig(policy=policy, max_wait_s=MAX_WAIT_S)
         return World(5, config, balancer(), **limits).run(programs=15)
 
     assert play() == play()

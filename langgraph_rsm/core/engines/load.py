@@ -128,6 +128,11 @@ class EngineLoad:
         self.tokens = _rate(self.tokens, limits.tokens_per_minute, now)
         self.memory = WorkingSet(limits.kv_tokens)
 
+    def inherit(self, other: EngineLoad) -> None:
+        """Know of the engine what another process knew; not of its calls."""
+        self.service_s, self.window, self.health = other.service_s, other.window, other.health
+        self.pauses = other.pauses
+
     def take(self, call_id: str, tokens: int) -> None:
         """Give a slot to a call, beyond the capacity if there is no room."""
         self.in_flight.add(call_id)

@@ -72,6 +72,8 @@ class SchedulerCore(CoreState):
         policy: Order of the waiting calls; None takes the one that `config` names, with nothing
             learned before.
         balancer: Choice among engines; None takes the one that `config` names.
+        preemption_levels: A preemptible call yields to one waiting this many levels lower; 0 for
+            never, as an engine whose memory rather than its slots is scarce loses by it.
     """
 
     def __init__(
@@ -80,8 +82,11 @@ class SchedulerCore(CoreState):
         *,
         policy: Policy | None = None,
         balancer: Balancer | None = None,
+        preemption_levels: int = 0,
     ) -> None:
-        super().__init__(config, policy=policy, balancer=balancer)
+        super().__init__(
+            config, policy=policy, balancer=balancer, preemption_levels=preemption_levels
+        )
         self._handlers: dict[type, Callable[[Any, list[Instruction]], None]] = {
             Submitted: self._on_submitted,
             Started: self._on_started,
@@ -155,7 +160,7 @@ class SchedulerCore(CoreState):
         self._accounts.charge(record, event.now, event.tokens)
         self._guard.watch(record.program, event.now)
         self._accounts.rerank(record, event.now)
-        if self._placement.must_yield(record, self._config.preemption_levels, event.now):
+        if self._placement.must_yield(record, self._preemption_levels, event.now):
             self._engine_of(record).preempting += 1
             record.note(CallState.PREEMPTING, event.now)
             out.append(Preempt(call_id=event.call_id))

@@ -31,6 +31,8 @@ class CoreState:
         policy: Order of the waiting calls; None takes the one that `config` names, with nothing
             learned before.
         balancer: Choice among engines; None takes the one that `config` names.
+        preemption_levels: A preemptible call yields to one waiting this many levels lower; 0 for
+            never.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class CoreState:
         *,
         policy: Policy | None = None,
         balancer: Balancer | None = None,
+        preemption_levels: int = 0,
     ) -> None:
+        self._preemption_levels = preemption_levels
         self._config = config = config or SchedulerConfig()
         self._policy = policy = policy or create_policy(config)
         self._balancer = balancer = balancer or create_balancer(config)

@@ -154,7 +154,7 @@ class History:
         history = cls()
         try:
             history._restore(document)
-        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as exc:
             msg = f"not a history of version {VERSION}"
             raise ValueError(msg) from exc
         return history
@@ -170,6 +170,9 @@ class History:
             curve = self._states[kind, site, int(power)] = SurvivalCurve()
             curve.restore(ended, censored)
         for kind, site, mean_s, calls in document["calls"]:
+            if not (0 <= mean_s < float("inf") and 1 <= calls < float("inf")):
+                msg = f"{calls} calls of {mean_s} s"
+                raise ValueError(msg)
             self._calls[kind, site] = CallCost(float(mean_s), int(calls))
 
     # Steps

@@ -52,6 +52,10 @@ def bin_of(service_s: float) -> int:
     return bisect_right(EDGES_S, service_s, 1, BINS) - 1
 
 
+_MAX_WEIGHT = 1e12
+"""Of the programs of one bin; far beyond what a file can be about."""
+
+
 class SurvivalCurve:
     """What is known of the total service of programs of one kind.
 
@@ -151,7 +155,14 @@ class SurvivalCurve:
         return ended, [weight / self._scale + count for weight, count in running]
 
     def restore(self, ended: Sequence[float], censored: Sequence[float]) -> None:
-        """Add weights that were saved; bins that are missing count as empty."""
+        """Add weights that were saved; bins that are missing count as empty.
+
+        Raises:
+            ValueError: A weight is negative or beyond all measure.
+        """
+        if not all(0 <= weight <= _MAX_WEIGHT for weight in (*ended, *censored)):
+            msg = f"weights must be between 0 and {_MAX_WEIGHT:g}"
+            raise ValueError(msg)
         for b, weight in enumerate(ended[:BINS]):
             self.ended[b] += weight * self._scale
         for b, weight in enumerate(censored[:BINS]):

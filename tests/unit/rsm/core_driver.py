@@ -27,11 +27,14 @@ from langgraph_rsm.core.policies import Fcfs
 
 
 class CoreDriver:
-    def __init__(self, policy=None, *, capacity=None, balancer=None, **settings):
+    def __init__(
+        self, policy=None, *, capacity=None, balancer=None, preemption_levels=0, **settings
+    ):
         self.core = SchedulerCore(
             SchedulerConfig(**settings),
             policy=policy or Fcfs(),
             balancer=balancer or LeastUsed(),
+            preemption_levels=preemption_levels,
         )
         self.now = 0.0
         for engine_id, slots in (capacity or {"e": 1}).items():

@@ -6,6 +6,7 @@ import pytest
 
 from langgraph_rsm import ConfigError, Scheduler, SchedulerConfig
 from langgraph_rsm.core.policies import Auto
+from langgraph_rsm.core.programs.history import History
 from langgraph_rsm.core.programs.survival import BINS, EDGES_S, SurvivalCurve, bin_of, gittins_index
 from langgraph_rsm.runtime.history_file import load_history, save_history
 
@@ -142,3 +143,26 @@ def test_missing_history_begins_a_new_one_and_can_be_saved(tmp_path):
 def test_policy_that_does_not_learn_has_no_history(tmp_path):
     with pytest.raises(ConfigError, match="'fcfs' keeps no history"):
         Scheduler("fcfs").save_history(tmp_path / "history.json")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"all": [[1e308] * 3, [-1] * 3]},
+        {"all": [[float("inf")], []]},
+        {"calls": [["k", "s", -5.0, -1]]},
+        {"calls": [["k", "s", 1.0, float("inf")]]},
+    ],
+)
+def test_odd_numbers_make_no_history(tmp_path, odd):
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps({**History().to_document(), **odd}))
+    with pytest.raises(ConfigError, match="not a history"):
+        load_history(path)
+
+
+def test_a_deep_document_is_no_history(tmp_path):
+    path = tmp_path / "history.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="not a history"):
+        load_history(path)
