@@ -178,15 +178,16 @@ class ChatServer:
     async def _stream(self, exchange: _Exchange) -> web.StreamResponse:
         response = web.StreamResponse(headers={**exchange.headers, "cache-control": "no-cache"})
         response.content_type = "text/event-stream"
-        await response.prepare(exchange.http)
-        try:
-            whole = await self._write_events(exchange, response)
-        except OverloadedError:
-            whole = False
-        if whole:
-            await response.write_eof()
-        else:
-            _cut(exchange.http)
+        with contextlib.suppress(ConnectionResetError):  # a client may leave at any time
+            await response.prepare(exchange.http)
+            try:
+                whole = await self._write_events(exchange, response)
+            except OverloadedError:
+                whole = False
+            if whole:
+                await response.write_eof()
+            else:
+                _cut(exchange.http)
         return response
 
     async def _write_events(self, exchange: _Exchange, response: web.StreamResponse) -> bool:

@@ -21,6 +21,12 @@ Schema = Mapping[str, Any]
 MAX_DEPTH = 16
 """Nesting at which a recursive schema is given up: deeper than any answer meant for a reader."""
 
+MAX_VALUES = 10_000
+"""Values made up for one answer: it is done on the event loop, where nobody is answered meanwhile,
+and more would not fit into any context."""
+MAX_CHARS = 65_536
+"""Longest string, for the same reasons."""
+
 _REFUSED = frozenset(
     {"pattern", "not", "if", "contains", "patternProperties", "dependentRequired", "propertyNames"}
 )
@@ -46,7 +52,7 @@ def make_value(schema: Schema, *, digest: int) -> Any:
     """
     try:
         return _Maker(schema, digest).make(schema, path="", depth=0)
-    except (AttributeError, TypeError, ValueError) as exc:
+    except (AttributeError, TypeError, ValueError, ArithmeticError, LookupError) as exc:
         msg = f"this is not a valid JSON schema: {exc}"
         raise UnsupportedSchemaError(msg) from exc
 
@@ -56,12 +62,16 @@ class _Maker:
         self._root = root
         self._digest = digest
         self._drawn = 0
+        self._visited = 0
 
     def _draw(self, low: int, high: int) -> int:
         self._drawn += 1
         return low + mix(self._digest, self._drawn) % (high - low + 1)
 
     def make(self, schema: Any, *, path: str, depth: int) -> Any:
+        self._visited += 1
+        if self._visited > MAX_VALUES:
+            _refuse(path, f"its smallest value has more than {MAX_VALUES} parts")
         if schema is True:
             return {}
         if not isinstance(schema, Mapping):
@@ -170,6 +180,8 @@ class _Maker:
         high = int(schema.get("maxLength", max(low, 64)))
         if low > high:
             _refuse(path, "'minLength' exceeds 'maxLength'")
+        if low > MAX_CHARS:
+            _refuse(path, f"'minLength' is above {MAX_CHARS}")
         return noun_phrase(self._digest, self._draw(0, 1 << 16)).ljust(low, "x")[:high]
 
     def _number(self, schema: Schema, path: str, *, whole: bool) -> float:

@@ -294,3 +294,14 @@ def test_command_announces_itself_and_ends_quickly_with_an_open_stream():
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=5) == 0
             assert time.monotonic() - start_s < 2
+
+
+def test_a_client_that_leaves_is_no_error(caplog):
+    with serve("tiny-cpu") as running:
+        for _ in range(10):
+            streams = [chat(running, max_tokens=500).stream("x") for _ in range(4)]
+            for stream in streams:
+                next(stream)
+            for stream in streams:
+                stream.close()
+    assert not [record for record in caplog.records if record.exc_info]

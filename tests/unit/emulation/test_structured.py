@@ -89,3 +89,26 @@ def test_value_fits(schema, fits):
 def test_schema_beyond_us_is_refused_with_the_reason(schema, reason):
     with pytest.raises(UnsupportedSchemaError, match=reason):
         make_value(schema, digest=11)
+
+
+MANY = {"type": "array", "items": {"type": "string"}, "minItems": 1_000_000}
+DEEP = {"type": "array", "minItems": 100}
+for _ in range(4):
+    DEEP = {"type": "array", "items": DEEP, "minItems": 100}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        MANY,
+        DEEP,
+        {"type": "object", "required": [str(n) for n in range(100_000)]},
+        {"anyOf": [MANY] * 100},
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": float("inf")},
+        {"type": "number", "multipleOf": 0},
+    ],
+)
+def test_a_value_beyond_all_measure_is_refused_at_once(schema):
+    with pytest.raises(UnsupportedSchemaError):
+        make_value(schema, digest=1)
