@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     """Answers of the calls that another one depends on, by call id."""
 
 
+_USUAL_SLOTS = 256
+"""Calls that an engine of unknown capacity is offered at once; each blocks a thread."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMCall:
     """One model call of a batch."""
@@ -141,7 +145,8 @@ class Batch:
         the error is raised.
         """
         tasks = _Tasks(self)
-        slots = sum(e.capacity or self.scheduler.config.default_capacity for e in self.engines)
+        usual = self.scheduler.config.default_capacity or _USUAL_SLOTS
+        slots = sum(engine.capacity or usual for engine in self.engines)
         # Waiting calls block a thread each, so what can run at once, and as much to choose from.
         with ThreadPoolExecutor(max_workers=min(len(self.calls) or 1, 2 * slots + 8)) as pool:
             pending: dict[Future[BaseMessage], LLMCall] = {}

@@ -140,12 +140,17 @@ class SchedulerConfig(BaseModel):
 
     Ten minutes outlast tool calls and most human answers; a program that returns later starts anew.
     """
-    default_capacity: int = Field(default=16, ge=1)
+    default_capacity: int | None = Field(default=None, ge=1)
     """Calls in flight allowed per engine that names no capacity of its own.
 
-    Small enough that an engine's own first-come queue stays short, so that the order of this
-    scheduler governs; large enough to fill the batch of a single-GPU server.
+    None lets it have all calls, as without a scheduler, until there is a sign that they wait in it:
+    its own word (see `ask_engines`), first tokens that come later than a batch explains, refusals.
+    From then on it gets as many as keep its batch full, and the order of this scheduler governs the
+    others.
     """
+    ask_engines: bool = True
+    """Whether to ask self-hosted servers what they are, and while calls are out, at most once a
+    second, how many requests run and wait in them. Neither prompts nor keys are sent."""
     levels: int = Field(default=8, ge=1, le=64)
     """Queues of a multilevel policy."""
     level_base_s: float = Field(default=0.5, gt=0)
@@ -161,7 +166,8 @@ class SchedulerConfig(BaseModel):
 
     For engines whose capacity is a guess; one that is known needs no finding out. The signs are the
     times to the first token, which only streamed answers have, a queue that the engine reports, and
-    refusals; without any of them the window grows to the capacity.
+    refusals; without any of them the window grows to the capacity. Engines without a capacity have
+    such a window in any case; it begins with all calls.
     """
     history: Path | None = None
     """File with the costs of past programs, for the policies that learn; read if it exists."""

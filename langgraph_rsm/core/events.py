@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from langgraph_rsm.core.snapshots import ProgramSnapshot
 
 
+UNBOUNDED = 1 << 30
+"""Capacity of an engine of which nobody said how many calls it takes."""
+
+
 class Fault(Enum):
     """Whom the failure of a request says something about."""
 
@@ -137,7 +141,8 @@ class EngineChanged:
     now: float
     engine_id: str
     capacity: int
-    """Calls in flight allowed from now on; 0 drains the engine: no new calls."""
+    """Calls in flight allowed from now on; 0 drains the engine: no new calls. `UNBOUNDED` lets it
+    have all of them until there are signs that they wait in it."""
     limits: EngineLimits | None = None
     """None leaves the limits as they are, at first none."""
 
@@ -150,6 +155,16 @@ class EngineObserved:
     engine_id: str
     waiting: int | None = None
     """Requests in the engine's own queue; None when unknown."""
+    running: int | None = None
+    """Requests in its batch; None when unknown."""
+    seats: int | None = None
+    """Most requests in its batch, as far as it says; else None."""
+    kv_usage_ratio: float | None = None
+    """Share of its key-value cache in use; None when unknown."""
+    prefix_hit_ratio: float | None = None
+    """Share of the prompts' tokens that were cached, since it started; None when unknown."""
+    server: str | None = None
+    """What it is and of which version; None when unknown."""
     headers: RateHeaders | None = None
 
 

@@ -59,15 +59,27 @@ class EngineSnapshot:
     """Slots of an engine at one moment."""
 
     engine_id: str
-    capacity: int
-    limit: int
-    """Calls that may be in flight now; below the capacity while an adaptive window is."""
+    capacity: int | None
+    """Most calls in flight; None for one of which nobody said how many it takes."""
+    limit: int | None
+    """Calls that may be in flight now; below the capacity while an adaptive window is. None for any
+    number."""
     in_flight: int
     health: str
     """`up`, `down` or `probing`."""
     resident_programs: int
     """Programs whose context the engine is to keep; 0 when its memory is not bounded."""
     resident_tokens: int
+    server: str | None = None
+    """What the engine says it is, and its version; None when it does not say."""
+    engine_waiting: int | None = None
+    """Requests in its own queue when it was last asked; None when it does not say."""
+    engine_running: int | None = None
+    """Requests in its batch when it was last asked; None when it does not say."""
+    kv_usage_ratio: float | None = None
+    """Share of its key-value cache in use; None when it does not say."""
+    prefix_hit_ratio: float | None = None
+    """Share of the prompts' tokens that it had cached; None when it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

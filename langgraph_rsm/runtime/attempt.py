@@ -46,6 +46,7 @@ class Attempt:
         "_usage",
         "call_id",
         "engine_id",
+        "priority",
         "spoke",
     )
 
@@ -58,6 +59,8 @@ class Attempt:
         self._held_back: list[Any] = []
         self.engine_id = ""
         """The engine that was chosen; empty before."""
+        self.priority = 0
+        """What the engine's own queue was told; 0 for nothing."""
         self.spoke = False
         """Whether the caller has seen anything of the answer, which then cannot be begun anew."""
 
@@ -70,6 +73,11 @@ class Attempt:
     def place(self) -> int | None:
         """Its position in the order of submissions, for the attempt after it; None before."""
         return None if self._lease is None else self._lease.place
+
+    @property
+    def level(self) -> int:
+        """Queue that its call came from, 0 first."""
+        return 0 if self._lease is None else self._lease.level
 
     @property
     def model(self) -> BaseChatModel:

@@ -19,9 +19,10 @@ from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.runtime.attempt import Attempt, Closing
 from langgraph_rsm.runtime.cancellation import Cancellation
 from langgraph_rsm.runtime.clients import adapt_options, limit_time, own_retries
-from langgraph_rsm.runtime.faults import is_time_out
+from langgraph_rsm.runtime.faults import is_time_out, refuses_priority
 from langgraph_rsm.runtime.prompt import measure_prompt
 from langgraph_rsm.runtime.retry import Attempts, RetryRules
+from langgraph_rsm.runtime.watch import priority_sign, turn_priority_off
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
     from langgraph_rsm.runtime.bindings import Binding
     from langgraph_rsm.runtime.scheduler import Scheduler
+
+
+_LEVEL_STEP = 16
+"""Between the priorities of two levels: more than what SGLang preempts for by default, 10."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +69,14 @@ class Route:
         """Return whose key a call uses at each of some engines."""
         return tuple(map(self.accounts.__getitem__, engine_ids)) if self.accounts else ()
 
-    def options(self, engine_id: str, options: dict[str, Any], *, stream: bool) -> dict[str, Any]:
+    def options(
+        self, engine_id: str, options: dict[str, Any], *, stream: bool, priority: int = 0
+    ) -> dict[str, Any]:
         """Return the caller's keyword arguments as the engine's model should get them."""
         for binding in self.bindings:
             options = binding.translate(options, engine_id)
         usage = stream and self.scheduler.config.request_usage
-        return adapt_options(self.models[engine_id], options, usage=usage)
+        return adapt_options(self.models[engine_id], options, usage=usage, priority=priority)
 
 
 class ScheduledCall:
@@ -232,7 +239,11 @@ class ScheduledCall:
         return self._attempt
 
     def _adapted(self, attempt: Attempt, *, stream: bool) -> dict[str, Any]:
-        return self._route.options(attempt.engine_id, self._options, stream=stream)
+        root = self._route.scheduler.server_at(attempt.engine_id)
+        attempt.priority = _LEVEL_STEP * attempt.level * priority_sign(root)
+        return self._route.options(
+            attempt.engine_id, self._options, stream=stream, priority=attempt.priority
+        )
 
     def _limited(self, attempt: Attempt, options: dict[str, Any]) -> dict[str, Any]:
         left_s = self._left_s()
@@ -247,6 +258,10 @@ class ScheduledCall:
         assert attempt is not None, "errors come from attempts"
         if isinstance(error, SchedulerError) or not attempt.began or attempt.spoke:
             return None
+        if attempt.priority and refuses_priority(error):
+            # It was ours, not the caller's: the server takes none, so it is asked again without.
+            turn_priority_off(self._route.scheduler.server_at(attempt.engine_id) or "")
+            return 0.0
         if self._attempts is None:
             self._attempts = self._route.attempts()
         pause_s = self._attempts.after(error, attempt.engine_id)

@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.runtime.engine import read_setting
+from langgraph_rsm.runtime.servers import root_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -82,22 +83,37 @@ def forget_connections(model: BaseChatModel) -> None:
                     held.clear()
 
 
-def adapt_options(model: BaseChatModel, options: dict[str, Any], *, usage: bool) -> dict[str, Any]:
+def adapt_options(
+    model: BaseChatModel, options: dict[str, Any], *, usage: bool, priority: int = 0
+) -> dict[str, Any]:
     """Return the keyword arguments of one call as the model should get them.
 
     Args:
         model: Serves the call.
         options: What the caller passed.
         usage: Whether to ask a stream for its token counts, unless the user decided on that.
+        priority: What to tell the server's own queue, unless the user did; 0 for nothing.
     """
     options = dict(options)
-    body = read_setting(model, "extra_body")
-    if body and options.get("extra_body"):
+    body = {"priority": priority} if priority else {}
+    body |= read_setting(model, "extra_body") or {}
+    if body and (options.get("extra_body") or priority):
         # langchain-openai would let the per-call body replace the model's.
-        options["extra_body"] = {**body, **options["extra_body"]}
+        options["extra_body"] = {**body, **(options.get("extra_body") or {})}
     if usage and _may_ask_for_usage(model, options):
         options["stream_usage"] = True
     return options
+
+
+def server_of(model: BaseChatModel) -> str | None:
+    """Return where a model's server can be asked about itself; None where that makes no sense."""
+    if not (_speaks_openai(model) or type(model).__name__ == "ChatOllama"):
+        return None
+    for name in ("base_url", "openai_api_base"):
+        url = read_setting(model, name)
+        if isinstance(url, str) and url:
+            return root_of(url)
+    return None
 
 
 def limit_time(model: BaseChatModel, options: dict[str, Any], left_s: float) -> dict[str, Any]:

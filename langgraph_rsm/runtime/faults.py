@@ -142,6 +142,11 @@ def is_time_out(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or _is_a(error, _TIME_OUTS)
 
 
+def refuses_priority(error: BaseException) -> bool:
+    """Tell whether a server says that it takes no priority."""
+    return status_of(error) in (400, 422) and "priority" in str(error).lower()
+
+
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error is about, as far as anything tells; else None."""
     for one in _causes(error):

@@ -72,6 +72,26 @@ def inherit_history(parent: History) -> History:
     return child
 
 
+def save_policy(policy: Policy, path: str | os.PathLike[str]) -> None:
+    """Write what a policy has learned to a file.
+
+    Raises:
+        ConfigError: It does not learn.
+    """
+    history = getattr(policy, "history", None)
+    if not isinstance(history, History):
+        msg = f"policy {policy.name!r} keeps no history; use 'auto' or 'gittins'"
+        raise ConfigError(msg)
+    save_history(history, path)
+
+
+def inherit_policy(policy: Any) -> None:
+    """Let a policy that learns go on from what it knew, in a forked child."""
+    history = getattr(policy, "history", None)
+    if isinstance(history, History):
+        policy.history = inherit_history(history)
+
+
 def load_policy(config: SchedulerConfig) -> Policy:
     """Make the policy that `config.policy` names; one that learns begins with `config.history`.
 

@@ -77,6 +77,7 @@ class Lease:
         "engine",
         "engine_id",
         "generation",
+        "level",
         "longest_gap_s",
         "open",
         "place",
@@ -94,6 +95,7 @@ class Lease:
         engine_id: str,
         started_s: float,
         place: int,
+        level: int = 0,
     ) -> None:
         self._scheduler = scheduler
         self.call = call
@@ -105,6 +107,8 @@ class Lease:
         """When the call began, in seconds of the scheduler's clock."""
         self.place = place
         """Position of the call in the order of all submissions."""
+        self.level = level
+        """Queue that the call came from, 0 first."""
         self.open = True
         """Whether the slot is still held."""
         self.ttft_s: float | None = None

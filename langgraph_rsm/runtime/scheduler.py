@@ -15,28 +15,33 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from langgraph_rsm.core.events import (
+    UNBOUNDED,
     Cancelled,
-    Dispatch,
     EngineChanged,
     Failed,
     Finished,
     ProgramEnded,
-    Reject,
     Started,
     Submitted,
     Tick,
 )
 from langgraph_rsm.core.machine import SchedulerCore
 from langgraph_rsm.core.machine.state import take_snapshot
-from langgraph_rsm.core.programs.history import History
 from langgraph_rsm.errors import ConfigError, EngineError
 from langgraph_rsm.identity.forks import renew_in_children
 from langgraph_rsm.identity.programs import watch_program_ends
 from langgraph_rsm.runtime.alarm import Alarm
-from langgraph_rsm.runtime.clients import forget_connections
-from langgraph_rsm.runtime.history_file import inherit_history, load_policy, save_history
+from langgraph_rsm.runtime.clients import forget_connections, server_of
+from langgraph_rsm.runtime.grants import Grants
+from langgraph_rsm.runtime.history_file import inherit_policy, load_policy, save_policy
 from langgraph_rsm.runtime.lease import Lease, Slot
-from langgraph_rsm.runtime.steps import choose_config, end_event, refusal_error, require_hooks
+from langgraph_rsm.runtime.steps import (
+    choose_config,
+    end_event,
+    observation,
+    require_hooks,
+)
+from langgraph_rsm.runtime.watch import Watch
 from langgraph_rsm.telemetry.recorder import Ending, Recorder
 
 if TYPE_CHECKING:
@@ -44,11 +49,12 @@ if TYPE_CHECKING:
 
     from langgraph_rsm.config import SchedulerConfig
     from langgraph_rsm.core.call import Call
-    from langgraph_rsm.core.events import Event, Instruction
+    from langgraph_rsm.core.events import EngineLimits, Event, Instruction
     from langgraph_rsm.core.policies import Policy
     from langgraph_rsm.core.snapshots import SchedulerSnapshot
     from langgraph_rsm.runtime.engine import Engine
     from langgraph_rsm.runtime.lease import AsyncWaiter, SyncWaiter
+    from langgraph_rsm.runtime.servers import Reading, ServerFacts
     from langgraph_rsm.telemetry.records import Hook
 
 
@@ -90,6 +96,8 @@ class Scheduler:
         self._find: Callable[[str], Scheduler] | None = None
         """What finds it by its name, in other processes too; set with the name."""
         self._engines: dict[str, Engine] = {}
+        self._servers: dict[str, str] = {}
+        self._watch = Watch(self._calls_out, self._told)
         self._begin_idle(self.config)
         watch_program_ends(self)
         renew_in_children(self)
@@ -99,9 +107,7 @@ class Scheduler:
         # Reentrant only so that it knows its owner: see `_mid_step`.
         self._lock = threading.RLock()
         self._core = SchedulerCore(config, policy=self._policy)
-        self._waiters: dict[str, SyncWaiter | AsyncWaiter] = {}
-        self._granted: deque[Dispatch] = deque()
-        self._refused: deque[Reject] = deque()
+        self._grants = Grants()
         self._orphans: deque[str] = deque()
         self._over: deque[str] = deque()
         self._recorder = Recorder(self._core, self._hooks)
@@ -118,18 +124,10 @@ class Scheduler:
             forget_connections(engine.model)
         self.rng.seed(f"{self.rng.random()} {os.getpid()}")
         seed = self.rng.getrandbits(31)
-        history = getattr(self._policy, "history", None)
-        if isinstance(history, History):
-            self._policy.history = inherit_history(history)  # type: ignore[attr-defined]
+        inherit_policy(self._policy)
         self._begin_idle(self.config.model_copy(update={"seed": seed}))
         for engine_id, load in parent.items():
-            change = EngineChanged(
-                now=self.clock(),
-                engine_id=engine_id,
-                capacity=load.capacity,
-                limits=self._engines[engine_id].limits,
-            )
-            self._core.handle(change)
+            self._change(engine_id, load.capacity, limits=self._engines[engine_id].limits)
             self._core.engines[engine_id].inherit(load)
 
     def register(self, engine: Engine) -> Engine:
@@ -148,14 +146,9 @@ class Scheduler:
             if known is not None and (engine := known.agreed_with(engine)) is known:
                 return known
             self._engines[engine.engine_id] = engine
-            self._handle(
-                EngineChanged(
-                    now=self.clock(),
-                    engine_id=engine.engine_id,
-                    capacity=engine.capacity or self.config.default_capacity,
-                    limits=engine.limits,
-                )
-            )
+            if self.config.ask_engines and (root := server_of(engine.model)) is not None:
+                self._servers[engine.engine_id] = root
+            self._change(engine.engine_id, self._capacity_of(engine), limits=engine.limits)
         self._settle()
         return engine
 
@@ -220,7 +213,7 @@ class Scheduler:
         Raises:
             EngineError: The engine is not registered.
         """
-        self._resize(engine, engine.capacity or self.config.default_capacity)
+        self._resize(engine, self._capacity_of(self._engines.get(engine.engine_id, engine)))
 
     def save_history(self, path: str | os.PathLike[str]) -> None:
         """Write what the policy has learned of past programs to a file; see `config.history`.
@@ -228,12 +221,8 @@ class Scheduler:
         Raises:
             ConfigError: The policy does not learn.
         """
-        history = getattr(self._policy, "history", None)
-        if not isinstance(history, History):
-            msg = f"policy {self._policy.name!r} keeps no history; use 'auto' or 'gittins'"
-            raise ConfigError(msg)
         with self._lock:
-            save_history(history, path)
+            save_policy(self._policy, path)
 
     def snapshot(self) -> SchedulerSnapshot:
         """Return the present state; O(programs + waiting calls + engines)."""
@@ -259,6 +248,13 @@ class Scheduler:
         engines = ", ".join(self._engines)
         return f"<Scheduler policy={self._policy.name} engines=[{engines}]>"
 
+    def _change(self, engine_id: str, capacity: int, *, limits: EngineLimits | None = None) -> None:
+        now = self.clock()
+        self._handle(EngineChanged(now=now, engine_id=engine_id, capacity=capacity, limits=limits))
+
+    def _capacity_of(self, engine: Engine) -> int:
+        return engine.capacity or self.config.default_capacity or UNBOUNDED
+
     def _resize(self, engine: Engine, capacity: int) -> None:
         engine_id = engine.engine_id
         with self._lock:
@@ -266,8 +262,7 @@ class Scheduler:
                 known = ", ".join(sorted(self._engines)) or "none"
                 msg = f"engine {engine_id!r} is not registered; known are {known}"
                 raise EngineError(msg)
-            change = EngineChanged(now=self.clock(), engine_id=engine_id, capacity=capacity)
-            self._handle(change)
+            self._change(engine_id, capacity)
         self._settle()
 
     # What leases ask for
@@ -282,15 +277,10 @@ class Scheduler:
         timeout_s: float | None,
     ) -> None:
         with self._lock:
-            self._waiters[call.call_id] = waiter
+            self._grants.expect(call.call_id, waiter)
+            now = self.clock()
             self._handle(
-                Submitted(
-                    now=self.clock(),
-                    call=call,
-                    may_wait=may_wait,
-                    place=place,
-                    timeout_s=timeout_s,
-                )
+                Submitted(now=now, call=call, may_wait=may_wait, place=place, timeout_s=timeout_s)
             )
         self._settle()
 
@@ -301,6 +291,8 @@ class Scheduler:
             record = self._core.record(call.call_id)
             assert record is not None, "it has just begun"
             place = record.ticket.seq
+        if (root := self._servers.get(engine_id)) is not None:
+            self._watch.call_began(root)
         return Lease(
             scheduler=self,
             call=call,
@@ -308,7 +300,24 @@ class Scheduler:
             engine_id=engine_id,
             started_s=started_s,
             place=place,
+            level=record.ticket.level,
         )
+
+    def server_at(self, engine_id: str) -> str | None:
+        """Return the root of the server that an engine is at, if it may be asked; else None."""
+        return self._servers.get(engine_id)
+
+    def _calls_out(self, root: str) -> int:
+        # Without the lock: off by one for a moment does not matter.
+        loads = self._core.engines
+        at_it = [loads[one] for one, at in tuple(self._servers.items()) if at == root]
+        return sum(len(load.in_flight) for load in at_it)
+
+    def _told(self, root: str, facts: ServerFacts, reading: Reading) -> None:
+        with self._lock:
+            for engine_id in [one for one, at in self._servers.items() if at == root]:
+                self._handle(observation(self.clock(), engine_id, facts, reading))
+        self._settle()
 
     def _first_token(self, lease: Lease) -> None:
         with self._lock:
@@ -323,7 +332,7 @@ class Scheduler:
             self._orphans.append(call_id)
             return
         with self._lock:
-            self._waiters.pop(call_id, None)
+            self._grants.forget(call_id)
             if not self._core.is_live(call_id):
                 return
             self._handle(end_event(kind, call_id, how, self.clock()), how)
@@ -346,10 +355,7 @@ class Scheduler:
         """Feed one event to the core; the lock must be held since before it was stamped."""
         instructions = self._core.handle(event)
         for instruction in instructions:
-            if isinstance(instruction, Dispatch):
-                self._granted.append(instruction)
-            elif isinstance(instruction, Reject):
-                self._refused.append(instruction)
+            self._grants.note(instruction)
         self._recorder.observe(event, instructions, ending)
         self._alarm.set(self._core.wakeup_s, event.now)
         if self.config.validate_steps:
@@ -379,26 +385,7 @@ class Scheduler:
         return self._lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
     def _wake_granted(self) -> None:
-        while self._granted:
-            try:
-                grant = self._granted.popleft()
-            except IndexError:  # another thread was faster
-                break
-            waiter = self._waiters.pop(grant.call_id, None)
-            if waiter is None:
-                continue
-            waiter.not_before_s = grant.not_before_s
-            if not waiter.resolve(grant.engine_id):
-                self._orphans.append(grant.call_id)
-        while self._refused:
-            try:
-                refusal = self._refused.popleft()
-            except IndexError:
-                break
-            waiter = self._waiters.pop(refusal.call_id, None)
-            if waiter is not None:
-                waiter.refusal = refusal_error(refusal)
-                waiter.resolve(None)
+        self._orphans.extend(self._grants.wake())
 
     def _bury_orphans(self) -> None:
         while self._orphans:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from langgraph_rsm.config import PolicyName, SchedulerConfig
-from langgraph_rsm.core.events import Cancelled, Failed, Finished
+from langgraph_rsm.core.events import Cancelled, EngineObserved, Failed, Finished
 from langgraph_rsm.errors import (
     ConfigError,
     EngineRestingError,
@@ -16,6 +16,7 @@ from langgraph_rsm.errors import (
 
 if TYPE_CHECKING:
     from langgraph_rsm.core.events import Reject
+    from langgraph_rsm.runtime.servers import Reading, ServerFacts
     from langgraph_rsm.telemetry.recorder import Ending
     from langgraph_rsm.telemetry.records import Hook
 
@@ -60,6 +61,20 @@ def refusal_error(refusal: Reject) -> SchedulerError:
     if rest_s is None:
         return QueueFullError(call_id=call_id, reason=reason)
     return EngineRestingError(call_id=call_id, reason=reason, retry_after_s=rest_s)
+
+
+def observation(now: float, engine_id: str, facts: ServerFacts, reading: Reading) -> EngineObserved:
+    """Return the event that tells the core what a server says of itself."""
+    return EngineObserved(
+        now=now,
+        engine_id=engine_id,
+        waiting=reading.waiting,
+        running=reading.running,
+        seats=facts.seats,
+        kv_usage_ratio=reading.kv_usage_ratio,
+        prefix_hit_ratio=reading.prefix_hit_ratio,
+        server=facts.name,
+    )
 
 
 def end_event(

@@ -159,14 +159,14 @@ class Prefix(Balancer):
     ) -> Sequence[EngineLoad]:
         """Return the first engine, in the order that the prefix hashes to, with not too many."""
         key = call.prefix_id or program.program_id
-        slots = sum(engine.capacity for engine in engines)
+        slots = sum(engine.seats for engine in engines)
         calls = sum(len(engine.in_flight) + engine.bound for engine in engines)
         share = _BALANCE_RATIO * (calls + 1) / max(1, slots)
         full = 1.0 if calls < slots else share  # nobody waits while there are free slots
         fitting = [
             engine
             for engine in engines
-            if len(engine.in_flight) + engine.bound < min(share, full) * engine.capacity
+            if len(engine.in_flight) + engine.bound < min(share, full) * engine.seats
         ]
         if home := home_of(program, fitting):  # it has the program's own context as well
             return home

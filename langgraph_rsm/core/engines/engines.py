@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langgraph_rsm.core.engines.health import HealthState
 from langgraph_rsm.core.engines.load import EngineLoad
 from langgraph_rsm.core.engines.window import AdaptiveWindow
-from langgraph_rsm.core.events import EngineChanged, Failed, Fault, Finished
+from langgraph_rsm.core.events import UNBOUNDED, EngineChanged, Failed, Fault, Finished
 from langgraph_rsm.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,8 +43,11 @@ class Engines:
             engine = self.loads[event.engine_id] = EngineLoad(
                 engine_id=event.engine_id, index=len(self.loads), capacity=0
             )
-            if self._adaptive_window:
-                engine.window = AdaptiveWindow(max(1, event.capacity))
+        wide = event.capacity >= UNBOUNDED
+        if engine.window is None and (wide or self._adaptive_window):
+            engine.window = AdaptiveWindow(max(1, event.capacity), wide=wide)
+        elif not self._adaptive_window and 0 < event.capacity < UNBOUNDED:
+            engine.window = None  # somebody knows
         engine.resize(event.capacity, event.limits, event.now)
         self.any_bounded = any(load.memory.bounded for load in self.loads.values())
         self._groups.clear()

@@ -9,11 +9,13 @@ from langgraph_rsm.core.engines.admission import Pause, RateLimit
 from langgraph_rsm.core.engines.health import EngineHealth
 from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
 from langgraph_rsm.core.engines.working_set import WorkingSet
-from langgraph_rsm.core.events import EngineLimits, RateHeaders
+from langgraph_rsm.core.events import UNBOUNDED, EngineLimits
 
 if TYPE_CHECKING:
-    from langgraph_rsm.core.events import Failed, Finished
+    from langgraph_rsm.core.events import EngineObserved, Failed, Finished
 
+_USUAL_SEATS = 256
+"""Of an engine that says nothing: what vLLM's server takes by default. Only shares of it matter."""
 _SERVICE_LEARNING_RATIO = 0.05
 """Weight of the latest call in an engine's average duration."""
 
@@ -42,6 +44,8 @@ class EngineLoad:
     """Average duration of its calls."""
     heard_s: float = float("-inf")
     """Time of its latest answer."""
+    seen: EngineObserved | None = None
+    """What it last said of itself; None if nothing yet."""
     window: AdaptiveWindow | None = None
     """None when `capacity` alone bounds the calls in flight."""
     requests: RateLimit | None = None
@@ -68,7 +72,14 @@ class EngineLoad:
     @property
     def utilization_ratio(self) -> float:
         """Share of the slots in use, 0 to 1; 1 for a closed engine."""
-        return len(self.in_flight) / self.capacity if self.capacity else 1.0
+        return len(self.in_flight) / self.seats if self.capacity else 1.0
+
+    @property
+    def seats(self) -> int:
+        """Calls that it is believed to take at once; a guess where nobody said so."""
+        if self.capacity < UNBOUNDED:
+            return self.capacity
+        return min(self.limit, max(_USUAL_SEATS, len(self.in_flight)))
 
     @property
     def delay_s(self) -> float:
@@ -174,12 +185,20 @@ class EngineLoad:
         """Take note that the engine refused a call of an account for its rate."""
         self.pauses.setdefault(account, Pause()).refused(event.now, event.retry_after_s)
         if self.window is not None:
-            self.window.refused(event.now, recovery_s=self.service_s)
+            self.window.refused(
+                event.now, recovery_s=self.service_s, in_flight=len(self.in_flight) + 1
+            )
 
-    def observe(self, waiting: int | None, headers: RateHeaders | None, now: float) -> None:
+    def observe(self, event: EngineObserved) -> None:
         """Believe what the engine says of itself."""
-        if waiting and self.window is not None:
-            self.window.queueing(waiting, now)
+        headers, now = event.headers, event.now
+        if headers is None:
+            self.seen = event
+        waiting, in_flight = event.waiting, len(self.in_flight)
+        if waiting is None and event.running is not None and event.seats is not None:
+            waiting = max(0, in_flight - event.seats) if event.running >= event.seats else 0
+        if waiting is not None and self.window is not None:
+            self.window.told(now, waiting=waiting, running=event.running, in_flight=in_flight)
         if headers is None:
             return
         for limit, remaining, reset_s in (

@@ -7,6 +7,10 @@ prompts only if a queue never empties. So the least delay in a round of answers 
 (Nichols and Jacobson, 2012). By Little's law its share of a call's duration is the share of the
 calls in flight that stand in the engine's queue; the window gives up that many, as in TCP Vegas
 (1995), and else grows while it is full.
+
+Where the engine itself says how many requests it runs and how many wait, that decides alone. An
+engine of which nothing is known is given all calls, until there is a sign that some of them wait
+in it or are too many for it: without one, holding calls back could only make them slower.
 """
 
 from __future__ import annotations
@@ -27,6 +31,19 @@ _CUT_RATIO = 0.7
 """Of the window after a refusal; gentler than TCP's half, as nothing is lost."""
 _LEAST_CUT_RATIO = 0.5
 """Of the window at most given up at a time: the estimate may be wrong."""
+_OPEN_QUEUE_RATIO = 0.1
+"""The same for an engine whose window is open at first: what delays first tokens may as well be
+this process, so it takes more to believe in a queue."""
+_OPEN_GROWTH_RATIO = 1.25
+"""By which such a window grows: what a mistaken cut costs must not last."""
+_SPARE_RATIO = 1 / 8
+"""Of the batch, at least one call: what may stand in the queue of an engine that tells of it. So
+many may end at about the same time without a seat staying empty until the next ones arrive."""
+_BATCH_MEMORY_RATIO = 0.95
+"""Of the largest batch, what is believed of it at the next look: at any moment a seat may be empty,
+as its call has just ended; but a batch may also have become smaller as contexts grew."""
+_TOLD_S = 10.0
+"""How long what the engine said of itself outweighs what is concluded from its answers."""
 _MEDIAN_STEP = 1.1
 """By which the estimated median of the prompts' lengths moves with each of them."""
 _LEAST_MEDIAN_TOKENS = 64.0
@@ -58,25 +75,37 @@ class AdaptiveWindow:
 
     Args:
         ceiling: Never more than this, at least 1.
+        wide: Whether it begins with the ceiling, and is narrowed on evidence only.
     """
 
     __slots__ = (
         "_answers",
         "_base_s",
+        "_batch",
         "_changed_s",
         "_full",
         "_least_s",
         "_median_tokens",
         "_prefill_s",
         "_searching",
+        "_step",
+        "_told_s",
+        "_wide",
         "_window",
         "ceiling",
     )
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, *, wide: bool = False) -> None:
         self.ceiling = ceiling
-        self._window = float(min(ceiling, _FIRST_WINDOW))
-        self._searching = True
+        self._wide = wide
+        self._window = float(ceiling if wide else min(ceiling, _FIRST_WINDOW))
+        self._told_s = float("-inf")
+        """When the engine last spoke of its queue."""
+        self._batch = 0.0
+        """Requests that the engine runs when it is full."""
+        self._step = 0
+        """By how much it grew at the last look; doubled as long as the batch is not found."""
+        self._searching = not wide
         """Whether it has never been too large, so that it may double."""
         self._base_s = float("inf")
         """Least time to the first token of a short prompt, as when the engine was not full yet."""
@@ -96,6 +125,8 @@ class AdaptiveWindow:
 
     def answered(self, now: float, answer: Answer) -> None:
         """Take note of an answer, and adapt at the end of a round of them."""
+        if now < self._told_s + _TOLD_S:
+            return
         if self._is_long(answer.uncached_tokens or 0):
             return
         delay_s = self._delay_s(answer)
@@ -110,33 +141,53 @@ class AdaptiveWindow:
         queued_ratio = self._least_s / max(answer.usual_s, 1e-9)
         full = 2 * self._full >= self._answers
         self._begin_round()
-        if queued_ratio > _QUEUE_RATIO:
+        if queued_ratio > (_OPEN_QUEUE_RATIO if self._wide else _QUEUE_RATIO):
             if self.limit == 1:
                 self._relearn()
             else:
-                self._cut(max(_LEAST_CUT_RATIO, 1 - queued_ratio), now)
+                self._cut(max(_LEAST_CUT_RATIO, 1 - queued_ratio), now, answer.in_flight)
         elif full and self._window < self.ceiling:  # else nothing was learned: no more was asked
             self._grow(now)
 
-    def queueing(self, waiting: int, now: float) -> None:
-        """Give up what the engine says stands in its queue, once for all who see the same queue.
+    def told(self, now: float, *, waiting: int, running: int | None, in_flight: int) -> None:
+        """Believe what the engine says of its queue.
 
         Args:
-            waiting: Requests in the engine's queue, above 0.
             now: Time in seconds.
+            waiting: Requests in the engine's queue, of all its clients.
+            running: Requests in its batch, of all its clients; None when it does not say.
+            in_flight: Calls that have a slot of ours.
         """
-        if now >= self._changed_s:
-            self._cut(max(_LEAST_CUT_RATIO, 1 - waiting / self.limit), now)
+        if running is None:
+            if waiting and now >= self._changed_s:
+                self._cut(max(_LEAST_CUT_RATIO, 1 - waiting / max(1, in_flight)), now, in_flight)
+            return
+        self._told_s = now
+        self._searching = False
+        self._batch = max(float(running), _BATCH_MEMORY_RATIO * self._batch)
+        spare = max(1, round(_SPARE_RATIO * self._batch))
+        limit = self.limit
+        if waiting > spare:
+            # Of a queue that others fill as well, it gives up its own part.
+            there = running + waiting  # calls that are on their way are in flight, but not there
+            wanted = min(in_flight, there) * (round(self._batch) + spare) / there
+            self._window = max(1.0, min(self._window, float(round(wanted))))
+        elif not waiting and running >= limit and in_flight >= limit:
+            self._step = 2 * self._step or spare
+            self._window = min(float(self.ceiling), float(limit + self._step))
+            return
+        self._step = 0
 
-    def refused(self, now: float, *, recovery_s: float) -> None:
+    def refused(self, now: float, *, recovery_s: float, in_flight: int) -> None:
         """Shrink because the engine refused a call, once for all refusals of the same overload.
 
         Args:
             now: Time in seconds.
             recovery_s: How long refusals that come in still speak of the larger window.
+            in_flight: Calls that had a slot.
         """
         if now >= self._changed_s:
-            self._cut(_CUT_RATIO, now + recovery_s)
+            self._cut(_CUT_RATIO, now + recovery_s, in_flight)
 
     def _is_long(self, tokens: int) -> bool:
         """Return whether a prompt is longer than most, and learn how long most are."""
@@ -167,13 +218,16 @@ class AdaptiveWindow:
 
     def _grow(self, now: float) -> None:
         if not self._searching:
-            self._window = min(float(self.ceiling), self._window + 1)
+            step = max(1.0, (_OPEN_GROWTH_RATIO - 1) * self._window) if self._wide else 1.0
+            self._window = min(float(self.ceiling), self._window + step)
             return
         self._window = min(float(self.ceiling), self._window * 2)
         self._changed_s = now  # the next round must be one of the larger window
 
-    def _cut(self, ratio: float, until_s: float) -> None:
-        self._window = max(1.0, min(self._window, self.ceiling) * ratio)
+    def _cut(self, ratio: float, until_s: float, in_flight: int) -> None:
+        # An open window says nothing of how many calls were too many.
+        used = float(max(1, in_flight)) if self._wide else float("inf")
+        self._window = max(1.0, min(self._window, self.ceiling, used) * ratio)
         self._searching = False
         self._changed_s = until_s
         self._begin_round()

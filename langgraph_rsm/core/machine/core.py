@@ -220,7 +220,7 @@ class SchedulerCore(CoreState):
 
     def _on_engine_observed(self, event: EngineObserved, out: list[Instruction]) -> None:
         self._engines.require((event.engine_id,), "of an observation")
-        self._engines[event.engine_id].observe(event.waiting, event.headers, event.now)
+        self._engines[event.engine_id].observe(event)
         self._fill(event.engine_id, event.now, out)
 
     def _on_program_ended(self, event: ProgramEnded, out: list[Instruction]) -> None:

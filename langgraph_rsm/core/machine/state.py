@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from langgraph_rsm.config import SchedulerConfig
 from langgraph_rsm.core.engines.balancer import Balancer, create_balancer
 from langgraph_rsm.core.engines.engines import Engines
+from langgraph_rsm.core.events import UNBOUNDED
 from langgraph_rsm.core.machine.accounts import Accounts
 from langgraph_rsm.core.machine.call_record import CallBook, CallRecord
 from langgraph_rsm.core.machine.placement import Placement
@@ -148,12 +149,17 @@ def take_snapshot(core: CoreState, policy: str, now: float) -> SchedulerSnapshot
 def _engine_snapshot(load: EngineLoad, now: float) -> EngineSnapshot:
     return EngineSnapshot(
         engine_id=load.engine_id,
-        capacity=load.capacity,
-        limit=load.limit,
+        capacity=None if load.capacity >= UNBOUNDED else load.capacity,
+        limit=None if load.limit >= UNBOUNDED else load.limit,
         in_flight=len(load.in_flight),
         health=load.health.state(now).value,
         resident_programs=len(load.memory),
         resident_tokens=load.memory.used_tokens,
+        server=None if load.seen is None else load.seen.server,
+        engine_waiting=None if load.seen is None else load.seen.waiting,
+        engine_running=None if load.seen is None else load.seen.running,
+        kv_usage_ratio=None if load.seen is None else load.seen.kv_usage_ratio,
+        prefix_hit_ratio=None if load.seen is None else load.seen.prefix_hit_ratio,
     )
 
 

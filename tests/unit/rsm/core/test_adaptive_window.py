@@ -3,6 +3,7 @@
 import pytest
 
 from langgraph_rsm.core.engines.window import AdaptiveWindow, Answer
+from langgraph_rsm.core.events import UNBOUNDED
 
 
 class Engine:
@@ -34,7 +35,7 @@ class Engine:
 def full_engine(limit=64):
     """Return an engine whose window has stopped searching, at 64."""
     engine = Engine(ceiling=1000)
-    engine.window.queueing(1, 0.0)
+    engine.window.told(0.0, waiting=1, running=None, in_flight=engine.window.limit)
     while engine.window.limit < limit:
         engine.answer()  # a window grows with the last answer of a round
     return engine
@@ -116,19 +117,19 @@ def test_engine_that_has_become_slower_is_learned_anew_once_a_call_is_alone():
 
 def test_window_shrinks_once_per_overload_and_never_below_one():
     window = AdaptiveWindow(10)
-    window.refused(0.0, recovery_s=5)
-    window.refused(4.9, recovery_s=5)
+    window.refused(0.0, recovery_s=5, in_flight=10)
+    window.refused(4.9, recovery_s=5, in_flight=10)
     assert window.limit == 7
     for second in range(5, 500, 5):
-        window.refused(float(second), recovery_s=5)
+        window.refused(float(second), recovery_s=5, in_flight=10)
     assert window.limit == 1
 
 
 def test_reported_queue_is_given_up():
     window = AdaptiveWindow(16)
-    window.queueing(4, 0.0)
+    window.told(0.0, waiting=4, running=None, in_flight=window.limit)
     assert window.limit == 12
-    window.queueing(100, 1.0)
+    window.told(1.0, waiting=100, running=None, in_flight=window.limit)
     assert window.limit == 6
 
 
@@ -138,3 +139,74 @@ def test_window_stays_below_its_ceiling(ceiling):
     for _ in range(5):
         engine.round()
     assert engine.window.limit == ceiling
+
+
+def open_window():
+    return AdaptiveWindow(UNBOUNDED, wide=True)
+
+
+def test_an_open_window_stays_open_without_evidence():
+    engine = Engine()
+    engine.window = open_window()
+    assert engine.round(0.1, 0.2, answers=64, in_flight=500) == UNBOUNDED
+    assert engine.round(None, answers=64, in_flight=500) == UNBOUNDED
+
+
+def test_a_refusal_narrows_an_open_window_to_less_than_what_was_in_flight():
+    window = open_window()
+    window.refused(0.0, recovery_s=1.0, in_flight=100)
+    assert window.limit == 70
+
+
+def test_late_first_tokens_narrow_an_open_window():
+    engine = Engine()
+    engine.window = open_window()
+    engine.round(0.1, in_flight=64)
+    assert engine.round(5.0, in_flight=64) == 33
+
+
+@pytest.mark.parametrize(("seats", "limit"), [(1, 2), (4, 5), (16, 18), (64, 72), (256, 288)])
+def test_what_an_engine_says_narrows_the_window_to_its_batch_and_a_few(seats, limit):
+    window = open_window()
+    window.told(0.0, waiting=1000 - seats, running=seats, in_flight=1000)
+    assert window.limit == limit
+    spare = limit - seats
+    for waiting in (spare, spare, 0, spare):  # a seat may be between two calls when it is asked
+        window.told(1.0, waiting=waiting, running=seats, in_flight=limit)
+        assert window.limit == limit
+    running = max(1, seats - 1)
+    window.told(2.0, waiting=limit, running=running, in_flight=limit + running)
+    assert 0.94 * limit <= window.limit <= limit
+
+
+def test_a_window_smaller_than_the_batch_is_found_out():
+    window = open_window()
+    window.told(0.0, waiting=96, running=4, in_flight=100)
+    limits = []
+    for second in range(1, 9):
+        running = min(64, window.limit)
+        waiting = window.limit - running
+        window.told(float(second), waiting=waiting, running=running, in_flight=window.limit)
+        limits.append(window.limit)
+    assert limits == [6, 8, 12, 20, 36, 68, 68, 68]
+
+
+def test_a_queue_that_others_fill_is_given_up_in_part():
+    window = open_window()
+    window.told(0.0, waiting=60, running=40, in_flight=50)
+    assert window.limit == 22  # half of the 40 that run and 5 that wait, as half of them are ours
+
+
+def test_an_engine_that_has_room_is_not_held_back():
+    window = open_window()
+    window.told(0.0, waiting=0, running=4, in_flight=4)
+    assert window.limit == UNBOUNDED
+
+
+def test_what_an_engine_says_outweighs_its_first_tokens():
+    engine = Engine()
+    engine.window = open_window()
+    engine.round(0.1, in_flight=64)
+    for _ in range(64):
+        engine.window.told(engine.now, waiting=0, running=64, in_flight=64)
+        assert engine.answer(5.0, in_flight=64, service_s=8.0) == UNBOUNDED

@@ -91,7 +91,7 @@ def at_rest(scheduler):
         in_flight(scheduler) == 0
         and snapshot.waiting == {}
         and snapshot.programs == ()
-        and scheduler._waiters == {}
+        and scheduler._grants._waiters == {}
     )
 
 

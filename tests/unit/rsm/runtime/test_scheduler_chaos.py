@@ -45,7 +45,7 @@ async def test_random_users_in_virtual_time(make_scheduler, finished, seed, poli
     await asyncio.wait(tasks)
     assert in_flight(scheduler) == 0
     assert scheduler.snapshot().waiting == {}
-    assert scheduler._waiters == {}
+    assert scheduler._grants._waiters == {}
     ids_seen = [record.call.call_id for record in finished()]
     assert len(ids_seen) == len(set(ids_seen))
     outcomes = {record.outcome for record in finished()}

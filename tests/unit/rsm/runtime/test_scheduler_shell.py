@@ -165,7 +165,7 @@ async def test_unknown_engine_is_refused_and_leaves_nothing_behind(make_schedule
         async with scheduler.aslot(call("nowhere")):
             pass
     assert scheduler.snapshot().programs == ()
-    assert scheduler._waiters == {}
+    assert scheduler._grants._waiters == {}
 
 
 def test_threads_share_the_slots(make_scheduler):
