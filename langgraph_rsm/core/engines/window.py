@@ -36,9 +36,12 @@ _OPEN_QUEUE_RATIO = 0.1
 this process, so it takes more to believe in a queue."""
 _OPEN_GROWTH_RATIO = 1.25
 """By which such a window grows: what a mistaken cut costs must not last."""
-_SPARE_RATIO = 1 / 8
+_SPARE_RATIO = 1 / 4
 """Of the batch, at least one call: what may stand in the queue of an engine that tells of it. So
-many may end at about the same time without a seat staying empty until the next ones arrive."""
+many may end at about the same time without a seat staying empty until the next ones arrive. It is
+doubled, up to the whole batch, when seats are seen empty all the same."""
+_SMALL_BATCH = 8
+"""Up to which one or two calls in the queue are enough: so few seldom end at the same time."""
 _BATCH_MEMORY_RATIO = 0.95
 """Of the largest batch, what is believed of it at the next look: at any moment a seat may be empty,
 as its call has just ended; but a batch may also have become smaller as contexts grew."""
@@ -88,6 +91,7 @@ class AdaptiveWindow:
         "_median_tokens",
         "_prefill_s",
         "_searching",
+        "_spare_ratio",
         "_step",
         "_told_s",
         "_wide",
@@ -103,6 +107,7 @@ class AdaptiveWindow:
         """When the engine last spoke of its queue."""
         self._batch = 0.0
         """Requests that the engine runs when it is full."""
+        self._spare_ratio = _SPARE_RATIO
         self._step = 0
         """By how much it grew at the last look; doubled as long as the batch is not found."""
         self._searching = not wide
@@ -165,8 +170,12 @@ class AdaptiveWindow:
         self._told_s = now
         self._searching = False
         self._batch = max(float(running), _BATCH_MEMORY_RATIO * self._batch)
-        spare = max(1, round(_SPARE_RATIO * self._batch))
         limit = self.limit
+        idle = not waiting and running < self._batch - 1 and in_flight >= limit
+        if idle and self._batch > _SMALL_BATCH:  # calls take longer to come than was thought
+            self._spare_ratio = min(1.0, 2 * self._spare_ratio)
+            self._window = min(float(self.ceiling), max(self._window, self._batch + self._spare))
+        spare = self._spare
         if waiting > spare:
             # Of a queue that others fill as well, it gives up its own part.
             there = running + waiting  # calls that are on their way are in flight, but not there
@@ -177,6 +186,11 @@ class AdaptiveWindow:
             self._window = min(float(self.ceiling), float(limit + self._step))
             return
         self._step = 0
+
+    @property
+    def _spare(self) -> int:
+        """Calls that may stand in the queue of an engine that tells of it."""
+        return max(1, int(self._spare_ratio * self._batch))
 
     def refused(self, now: float, *, recovery_s: float, in_flight: int) -> None:
         """Shrink because the engine refused a call, once for all refusals of the same overload.
