@@ -22,7 +22,7 @@ def client(server, **settings):
 
 @pytest.mark.parametrize("streams", [False, True])
 async def test_default_settings_find_four_seats(streams):
-    with serve("tiny-cpu", max_num_seqs=4) as server:
+    with serve("gpu-8b", max_num_seqs=4, speed=0.5) as server:
         scheduler = Scheduler()
         model = ScheduledChatModel(inner=client(server), scheduler=scheduler)
         end = time.monotonic() + 5
@@ -33,7 +33,7 @@ async def test_default_settings_find_four_seats(streams):
                     async for _ in model.astream(f"question {number}", max_tokens=20):
                         pass
                 else:
-                    await model.ainvoke(f"question {number}", max_tokens=60)
+                    await model.ainvoke(f"question {number}", max_tokens=20)
 
         await asyncio.gather(*(caller(number) for number in range(16)))
         (engine,) = scheduler.snapshot().engines
