@@ -186,12 +186,11 @@ class ScheduledCall:
                     async with self._begin() as attempt:
                         options = self._adapted(attempt, stream=True)
                         async with Closing(ask(attempt.model, options)) as chunks:
-                            following = aiter(chunks)
+                            following, asked = aiter(chunks), Cancellation()
                             while True:
                                 coming = anext(following, None)
                                 if self._deadline_s is not None:
                                     coming = self._bounded(attempt, coming)
-                                asked = Cancellation()
                                 chunk = await coming
                                 asked.check()
                                 if chunk is None:
