@@ -12,6 +12,7 @@ results = ParallelExecutor(run_task=carry_out).execute(plan)
 from __future__ import annotations
 
 from langgraph_parallel.adapters.readers import READERS
+from langgraph_parallel.concurrent import concurrent_calls
 from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import ALL, Effects, Evidence, effects
 from langgraph_parallel.errors import (
@@ -57,6 +58,7 @@ __all__ = (
     "RewriteError",
     "Task",
     "TaskResult",
+    "concurrent_calls",
     "effects",
     "explain",
     "infer_effects",

@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ordered",
         help="what calls that are not known do (default: %(default)s)",
     )
+    parser.add_argument(
+        "--inside",
+        action="store_true",
+        help="tell of calls inside of nodes that could run together",
+    )
     parser.set_defaults(run=run)
 
 
@@ -66,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
         )
         graphs = load_graphs(options.target, options.graph)
         reports = {
-            name: explain(graph, mode=options.mode, config=config) for name, graph in graphs.items()
+            name: explain(graph, mode=options.mode, config=config, inside=options.inside)
+            for name, graph in graphs.items()
         }
         _write(reports, options)
     except (TargetError, ParallelError) as exc:

@@ -18,7 +18,7 @@ OnError: TypeAlias = Literal["fail_fast", "skip_dependents", "continue"]
 class ParallelConfig(BaseModel):
     """How graphs and plans are analyzed, and how plans are carried out.
 
-    `unknown_calls` to `early_events` are read by `parallelize` and `explain`; `strategies` to
+    `unknown_calls` to `max_inside_calls` are read by `parallelize` and `explain`; `strategies` to
     `reference_styles` by `ParallelPlanner`; the rest by `ParallelExecutor` and
     `PlanNode`, which also plan what has not been planned yet.
     """
@@ -54,6 +54,10 @@ class ParallelConfig(BaseModel):
     """When, with `mode="exact"`, the `messages` and `custom` streams show what an early run does.
     `held`: in the node's own superstep, in the order of the original. `live`: at once; what comes
     from a run that is thrown away has then been seen."""
+
+    max_inside_calls: int = Field(default=32, ge=1)
+    """Calls of one function that are made at a time with `inside=True` (>= 1). A run's
+    `max_concurrency` lowers it."""
 
     strategies: tuple[str, ...] = ("explicit", "heuristic")
     """Analyzers of plans in the order in which they are asked; the first decision on a pair of

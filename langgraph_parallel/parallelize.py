@@ -24,6 +24,7 @@ from langgraph_parallel.config import ParallelConfig
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.llm import Analyzer
+from langgraph_parallel.lowering.bodies.place import find_bodies, with_bodies
 from langgraph_parallel.lowering.builder import as_rewritten
 from langgraph_parallel.lowering.exact.builder import as_exact_builder
 from langgraph_parallel.lowering.exact.graph import compile_exact
@@ -52,9 +53,11 @@ from langgraph_parallel.reading.request import (
 )
 from langgraph_parallel.reading.subgraphs import find_subgraphs, split_names
 from langgraph_parallel.reading.trace import Recording
+from langgraph_parallel.report.bodies import BodyReport
 from langgraph_parallel.report.costs import costs_of
 from langgraph_parallel.report.critical_path import Chain, Timeline
 from langgraph_parallel.report.inside import (
+    bodies_inside,
     costs_inside,
     durations_inside,
     effects_inside,
@@ -81,6 +84,7 @@ def parallelize(
     recording: Recording | None = ...,
     analyzers: Sequence[Analyzer] = ...,
     trust_llm: bool = ...,
+    inside: bool = ...,
 ) -> ReportedBuilder[StateT, ContextT, InputT, OutputT]: ...
 @overload
 def parallelize(
@@ -93,6 +97,7 @@ def parallelize(
     recording: Recording | None = ...,
     analyzers: Sequence[Analyzer] = ...,
     trust_llm: bool = ...,
+    inside: bool = ...,
 ) -> ReportedGraph[StateT, ContextT, InputT, OutputT]: ...
 @overload
 def parallelize(
@@ -105,6 +110,7 @@ def parallelize(
     recording: Recording | None = ...,
     analyzers: Sequence[Analyzer] = ...,
     trust_llm: bool = ...,
+    inside: bool = ...,
 ) -> _PregelT: ...
 def parallelize(
     graph: StateGraph[Any, Any, Any, Any] | Pregel[Any, Any, Any, Any],
@@ -116,6 +122,7 @@ def parallelize(
     recording: Recording | None = None,
     analyzers: Sequence[Analyzer] = (),
     trust_llm: bool = False,
+    inside: bool = False,
 ) -> Any:
     """Return a graph that gives the same answers with independent nodes side by side.
 
@@ -133,6 +140,9 @@ def parallelize(
         analyzers: Asked about nodes whose code could not be read, such as `LLMAnalyzer(model)`.
             What they propose stands in the report as evidence and changes nothing.
         trust_llm: Let a proposal stand for an unreadable node after all.
+        inside: Let independent calls inside of a node run together, too: turns of loops, and calls
+            in a row, that ask a model or read something. The function runs as it is written and
+            takes their answers in program order.
 
     Returns:
         A new graph of the same kind, with every compile and post-compile setting kept. Its
@@ -147,7 +157,9 @@ def parallelize(
     if is_without_edges(graph):
         return keep(graph, _refused(graph))
     request = read_request(graph, effects, resources, config)
-    request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
+    request = replace(
+        request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm, inside=inside
+    )
     if mode == "exact":
         early = _start_early(request)
         if isinstance(graph, StateGraph):
@@ -170,6 +182,7 @@ def explain(
     recording: Recording | None = None,
     analyzers: Sequence[Analyzer] = (),
     trust_llm: bool = False,
+    inside: bool = False,
 ) -> ParallelReport:
     """Return what `parallelize` would do with a graph, and why, without building anything.
 
@@ -182,6 +195,7 @@ def explain(
         recording: What runs of this graph did, see `parallelize`.
         analyzers: Asked about nodes whose code could not be read, see `parallelize`.
         trust_llm: Let a proposal stand for an unreadable node.
+        inside: Tell of calls inside of nodes, too.
 
     Raises:
         AnalysisError: If `graph` is not a LangGraph state graph or an edge of it leads nowhere, or
@@ -192,7 +206,9 @@ def explain(
         return _refused(graph)
     request = read_request(graph, effects, resources, config)
     check_edges(request.graph)
-    request = replace(request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm)
+    request = replace(
+        request, recording=recording, analyzers=tuple(analyzers), trust_llm=trust_llm, inside=inside
+    )
     if mode == "exact":
         return _start_early(request).rewrite.report
     return _fan_out(request, request.graph.pauses)[1].report
@@ -276,6 +292,19 @@ _KEEPS_OWN_THREAD: Final = (
 )
 
 
+# -- inside of nodes -------------------------------------------------------------------------------
+
+
+def _bodies(
+    request: Request, view: GraphView, inside: Mapping[str, ParallelReport]
+) -> tuple[StateGraph[Any, Any, Any, Any], dict[str, tuple[BodyReport, ...]]]:
+    """Return the builder whose nodes start calls ahead, and what is said of these calls."""
+    if not request.inside or not view.effects:
+        return request.builder, {}
+    found = find_bodies(view.graph, request.config)
+    return with_bodies(request.builder, found), {**found.report, **bodies_inside(inside)}
+
+
 # -- fan-out ---------------------------------------------------------------------------------------
 
 
@@ -298,10 +327,11 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
     view = _read(request, own_effects, pins)
     inside = {} if kept else _fan_out_inside(request, inner_effects)
     reports = {host: part.report for host, part in inside.items()}
+    builder, bodies = _bodies(request, view, reports)
     durations = {**durations_inside(reports), **durations_of(request)}
     costs = costs_of(durations, view.effects)
     parts = () if kept else tuple(_order(request, view, r, costs) for r in view.regions)
-    lowered = lower_fanout(request.builder, request.graph, parts, inside)
+    lowered = lower_fanout(builder, request.graph, parts, inside)
     drawn = {host for host, report in reports.items() if report.is_parallel}
     report = ParallelReport(
         regions=(*parts, *regions_inside(reports, durations)),
@@ -316,7 +346,10 @@ def _fan_out(request: Request, pins: frozenset[str]) -> tuple[LoweredFanout, Rew
             chains={p.region.nodes[0]: Chain.of(p) for p in parts},
             inside={host: report.timeline for host, report in reports.items()},
         ),
-        what_if=lambda effects: _fan_out(replace(request, effects=effects), pins)[1].report,
+        bodies=bodies,
+        what_if=lambda effects: (
+            _fan_out(replace(request, effects=effects, inside=False), pins)[1].report
+        ),
     )
     return lowered, record_rewrite(
         request.source, lowered, report, view.relied_on, sees_steps=view.sees_steps
@@ -332,7 +365,7 @@ def _fan_out_inside(
         inner = request_inside(request, host, effects[host])
         lowered, rewrite = _fan_out(inner, inner.graph.pauses)
         made, model = inner.source, request.graph.nodes[host].inner
-        if rewrite.report.is_parallel:
+        if rewrite.report.is_parallel or rewrite.report.is_parallel_inside:
             made, model = compile_guarded(lowered.builder, made, rewrite), lowered.graph
         assert model is not None
         is_new = made is not inner.source
@@ -374,9 +407,10 @@ def _start_early(request: Request) -> LoweredExact:
     inside = {} if timed else _start_early_inside(request, inner_effects)
     view = _read(request, own_effects, frozenset())
     reports = {host: part.report for host, part in inside.items()}
+    builder, bodies = _bodies(request, view, reports)
     return lower_exact(
         request.source,
-        request.builder,
+        builder,
         replace(view, refusals=timed + view.refusals),
         inside,
         durations={**durations_inside(reports), **durations_of(request)},
@@ -386,6 +420,7 @@ def _start_early(request: Request) -> LoweredExact:
         freed=request.freed,
         limits=request.resources,
         config=request.config,
+        bodies=bodies,
     )
 
 
@@ -408,7 +443,7 @@ def _start_early_if(
     if trusting:
         config = config.model_copy(update={"unknown_calls": "independent"})
     given = request.effects if effects is None else effects
-    changed = replace(request, effects=given, config=config, freed=freed)
+    changed = replace(request, effects=given, config=config, freed=freed, inside=False)
     return _start_early(changed).rewrite.report
 
 
@@ -425,7 +460,7 @@ def _start_early_inside(
             kept = report.refusals + _KEEPS_OWN_THREAD
             timeline = report.timeline.unchanged()
             report = replace(report, regions=(), refusals=kept, runtime=None, timeline=timeline)
-        elif lowered.has_starts:
+        elif lowered.has_starts or report.is_parallel_inside:
             made = compile_exact(lowered, made)
         is_new = made is not inner.source
         inside[host] = Inside(graph=made, model=model, report=report, is_new=is_new)

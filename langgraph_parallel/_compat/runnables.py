@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import os
+import types
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final
@@ -83,6 +84,42 @@ def amend(runnable: Any, before: Callable[[Any], Any], after: Callable[[Any, Any
     wrapped = coerce_to_runnable(wrapper, name=runnable.name, trace=runnable.trace)
     wrapped.tags, wrapped.recurse = runnable.tags, runnable.recurse  # type: ignore[attr-defined]
     return wrapped
+
+
+def with_functions(runnable: Any, new: Mapping[Any, Any]) -> Any:
+    """Return a node's runnable that runs new forms of some functions; itself where it runs none.
+
+    Args:
+        runnable: The node.
+        new: The new forms, by function.
+    """
+    kind = type(runnable)
+    if kind is not RunnableCallable and kind is not RunnableLambda:
+        return runnable
+    copied = copy.copy(runnable)
+    changed = False
+    for name in ("func", "afunc"):
+        old = getattr(runnable, name, None)
+        made = _with_function(old, new)
+        if made is not old:
+            setattr(copied, name, made)
+            changed = True
+    return copied if changed else runnable
+
+
+def _with_function(function: Any, new: Mapping[Any, Any]) -> Any:
+    if isinstance(function, types.FunctionType):
+        return new.get(function, function)
+    if isinstance(function, types.MethodType):
+        made = _with_function(function.__func__, new)
+        same = made is function.__func__
+        return function if same else types.MethodType(made, function.__self__)
+    if isinstance(function, functools.partial):
+        parts = [_with_function(part, new) for part in (function.func, *function.args)]
+        if parts == [function.func, *function.args]:
+            return function
+        return functools.partial(parts[0], *parts[1:], **function.keywords)
+    return function
 
 
 def on_own_thread(runnable: Any) -> Any | None:

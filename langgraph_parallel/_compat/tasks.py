@@ -110,6 +110,38 @@ def early_configurable(
     return made
 
 
+def detached_configurable(
+    given: Mapping[str, Any], refuse: Callable[[str], Any], *, may_detach: bool
+) -> tuple[dict[str, Any], bool]:
+    """Return the `configurable` for a call that a node makes ahead of its turn.
+
+    A graph that is called there counts as a graph of its own where nobody can tell: nothing is
+    saved, and no stream shows its steps. Else such a call is refused.
+
+    Args:
+        given: That of the node.
+        refuse: Makes, of a description, something that ends the call when it is used.
+        may_detach: Whether a graph may run as one of its own, as far as the caller knows.
+
+    Returns:
+        The settings, and whether a graph would run as one of its own.
+    """
+    seen = (CONFIG_KEY_STREAM, CONFIG_KEY_CHECKPOINTER)
+    detaches = may_detach and all(given.get(key) is None for key in seen)
+    made = dict(given)
+    for key in (CONFIG_KEY_SEND, CONFIG_KEY_READ, CONFIG_KEY_CALL, CONFIG_KEY_SCRATCHPAD, *seen):
+        if made.get(key) is None:
+            continue
+        if detaches:
+            del made[key]
+        else:
+            made[key] = refuse("what belongs to the graph around it")
+    if detaches:
+        for key in (CONFIG_KEY_TASK_ID, CONFIG_KEY_CHECKPOINT_NS, CONFIG_KEY_CHECKPOINT_MAP):
+            made.pop(key, None)
+    return made, detaches
+
+
 def runtime_of(config: RunnableConfig) -> Runtime[Any] | None:
     """Return the `Runtime` of a running node."""
     found = config.get("configurable", {}).get(CONFIG_KEY_RUNTIME)

@@ -52,6 +52,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.machine.watch import Watch
 from langgraph_parallel.inference.returned import Outcome, effects_of
 from langgraph_parallel.inference.shape import read_by_coercion
 from langgraph_parallel.inference.syntax import (  # noqa: F401
@@ -89,6 +90,7 @@ def node_effects(
     *,
     trusts_calls: bool = False,
     memory: Memory | None = None,
+    watch: Watch | None = None,
 ) -> Effects:
     """Return the effects of a node that receives a state of the given shape.
 
@@ -99,6 +101,7 @@ def node_effects(
         trusts_calls: Take unknown calls to change none of their arguments.
         memory: What the nodes of the graph do to memory; None for a node by itself. When it is
             stale afterwards, what was found for it and for nodes before it does not hold.
+        watch: Sees what each part of the node's function does.
     """
     forget_classes()
     memory = Memory() if memory is None else memory
@@ -109,7 +112,7 @@ def node_effects(
     for function in functions:
         found = _declared(function)
         if found is None:
-            found = _static_effects(function, shape, schema, trusts_calls, memory)
+            found = _static_effects(function, shape, schema, trusts_calls, memory, watch)
         total = either(total, found)
     return total
 
@@ -286,7 +289,12 @@ def _declared(function: Callable[..., Any]) -> Effects | None:
 
 
 def _static_effects(
-    function: Callable[..., Any], shape: Shape, schema: Any, trusts_calls: bool, memory: Memory
+    function: Callable[..., Any],
+    shape: Shape,
+    schema: Any,
+    trusts_calls: bool,
+    memory: Memory,
+    watch: Watch | None,
 ) -> Effects:
     target = unwrap_callable(function)
     code = target[0].__code__ if target is not None else None
@@ -294,7 +302,7 @@ def _static_effects(
         # What it may assign makes names unknown, of which it would now seem to do less.
         return Effects.top(Evidence(what=memory.given_up[code]))
     try:
-        outcome = _interpret(function, shape, trusts_calls, memory, schema)
+        outcome = _interpret(function, shape, trusts_calls, memory, schema, watch)
         why = "its source code is not available"
     except RecursionError:
         outcome, why = None, "not analyzed: the code is nested too deeply"
@@ -331,6 +339,7 @@ def _interpret(
     trusts_calls: bool = False,
     memory: Memory | None = None,
     schema: Any = None,
+    watch: Watch | None = None,
 ) -> Outcome | None:
     """Interpret a function on a state of the given shape; None when its code is not at hand."""
     target = unwrap_callable(function)
@@ -343,7 +352,9 @@ def _interpret(
     if scope_of(source.node).is_generator:
         msg = "it is a generator"
         raise GiveUpError(msg)
-    recorder = Recorder(shape, memory or Memory(), trusts_calls=trusts_calls)
+    recorder = Recorder(shape, memory or Memory(), trusts_calls=trusts_calls, watch=watch)
+    if watch is not None:
+        watch.followed[source.node] = target[0]
     for _ in range(_MOST_PASSES):
         recorder.grown = False
         recorder.known_calls.clear()

@@ -35,6 +35,8 @@ class Request:
     recording: Recording | None
     analyzers: tuple[Analyzer, ...]
     trust_llm: bool
+    inside: bool = False
+    """Whether calls inside of nodes are looked at."""
     freed: frozenset[str] = frozenset()
     """Nodes that start early whatever they are, to see what that would save."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.reading.model import END, Refusal, Region
+from langgraph_parallel.report.bodies import BodyReport
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
 
@@ -82,6 +83,15 @@ def effects_inside(inside: Mapping[str, GraphReport]) -> dict[str, Effects]:
         f"{host}/{name}": found
         for host, report in inside.items()
         for name, found in report.effects.items()
+    }
+
+
+def bodies_inside(inside: Mapping[str, GraphReport]) -> dict[str, tuple[BodyReport, ...]]:
+    """Return what becomes of calls inside of the nodes of sub-graphs."""
+    return {
+        f"{host}/{name}": bodies
+        for host, report in inside.items()
+        for name, bodies in report.bodies.items()
     }
 
 

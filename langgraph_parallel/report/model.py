@@ -8,6 +8,7 @@ from typing import Self
 
 from langgraph_parallel.effects import Effects
 from langgraph_parallel.reading.model import Refusal
+from langgraph_parallel.report.bodies import BodyReport
 from langgraph_parallel.report.costs import Durations
 from langgraph_parallel.report.critical_path import Timeline
 from langgraph_parallel.report.early import EarlyRuntime
@@ -37,6 +38,9 @@ class GraphReport:
     measured: Mapping[str, float] | None = None
     """Recorded seconds of each node (>= 0); None when nothing was recorded. Nodes without an entry
     count as 0."""
+    bodies: Mapping[str, tuple[BodyReport, ...]] = field(default_factory=dict)
+    """With `inside=True`, what becomes of the calls inside of each node, and of the functions that
+    it calls; a node of a sub-graph is called `host/node`."""
     runtime: EarlyRuntime | None = field(default=None, compare=False)
     """What early starts did so far, counted while the graph is used; None but in `mode="exact"`."""
     what_if: Callable[..., GraphReport] | None = field(default=None, compare=False)
@@ -46,8 +50,13 @@ class GraphReport:
 
     @property
     def is_parallel(self) -> bool:
-        """Whether anything was rewritten."""
+        """Whether the order of any nodes was changed."""
         return any(part.is_parallel for part in self.regions)
+
+    @property
+    def is_parallel_inside(self) -> bool:
+        """Whether any calls inside of a node run together."""
+        return any(body.is_parallel for bodies in self.bodies.values() for body in bodies)
 
     @property
     def work(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from langgraph_parallel.report.blockers import advice
+from langgraph_parallel.report.bodies import body_lines
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
 
@@ -30,6 +31,7 @@ def text_lines(report: GraphReport) -> Iterator[str]:
     yield headline(report)
     for part in report.regions:
         yield from _region_lines(part) if part.pair_count else ()
+    yield from _inside_lines(report)
     yield from _blocker_lines(report)
     if report.refusals:
         yield "Left as it is:"
@@ -39,7 +41,7 @@ def text_lines(report: GraphReport) -> Iterator[str]:
 def headline(report: GraphReport) -> str:
     """Return what was gained, in one line."""
     if not report.is_parallel:
-        return _nothing(report)
+        return _inside(report) or _nothing(report)
     text = (
         f"Parallel: {report.work:.4g} -> {report.span:.4g} {report.unit}, "
         f"predicted speed-up {report.speedup:.2f}x{_terms(report)}"
@@ -49,6 +51,16 @@ def headline(report: GraphReport) -> str:
     seconds = report.recorded.by_node
     work_s, span_s = report.timeline.before(seconds), report.timeline.after(seconds)
     return f"{text}; measured {work_s:.3g} -> {span_s:.3g} s, {report.measured_speedup:.2f}x"
+
+
+def _inside(report: GraphReport) -> str:
+    """Return the headline where nodes keep their order and calls inside of them run together."""
+    names = [n for n, bodies in report.bodies.items() if any(b.is_parallel for b in bodies)]
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    shown = ", ".join(names[:MOST_NAMED]) + more
+    return f"The nodes keep their order; calls run together inside of {shown}."
 
 
 def _nothing(report: GraphReport) -> str:
@@ -105,6 +117,14 @@ def _rows(part: RegionReport) -> str:
     if part.guesses:
         return f"{' -> '.join(shown[:-1])} -?-> {', '.join(rows[-1])}"
     return " -> ".join(shown)
+
+
+def _inside_lines(report: GraphReport) -> Iterator[str]:
+    if report.bodies:
+        yield "Inside of nodes:"
+    for name, bodies in report.bodies.items():
+        for body in bodies:
+            yield from body_lines(name, body)
 
 
 def _blocker_lines(report: GraphReport) -> Iterator[str]:

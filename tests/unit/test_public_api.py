@@ -30,6 +30,7 @@ PARALLEL = (
     "RewriteError",
     "Task",
     "TaskResult",
+    "concurrent_calls",
     "effects",
     "explain",
     "infer_effects",

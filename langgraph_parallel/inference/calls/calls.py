@@ -39,18 +39,23 @@ from langgraph_parallel.inference.machine.values import (
 def _call(frame: Frame, node: ast.Call) -> Value:
     if isinstance(node.func, ast.Attribute):
         if is_super(node.func.value):
-            return super_method(frame, node.func.attr, arguments_of(frame, node))
+            given = arguments_of(frame, node)
+            with frame.watched(node):
+                return super_method(frame, node.func.attr, given)
         base = frame.evaluate(node.func.value)
         by_name = takes_entries(base, node.func.attr)
         given = arguments_of(frame, node, takes_state=by_name)
-        filled = fill_in(frame, base, node.func.attr, given) if by_name else None
-        if filled is not None:
-            return filled
-        given = with_entries(frame, given)
-        return join(*(method_of(frame, atom, node.func.attr, given) for atom in base))
+        with frame.watched(node, base):
+            filled = fill_in(frame, base, node.func.attr, given) if by_name else None
+            if filled is not None:
+                return filled
+            given = with_entries(frame, given)
+            return join(*(method_of(frame, atom, node.func.attr, given) for atom in base))
     callee = frame.evaluate(node.func)
     is_dict = all(isinstance(atom, Live) and is_typeddict(atom.obj) for atom in callee)
-    return frame.call(callee, arguments_of(frame, node, takes_entries=is_dict))
+    given = arguments_of(frame, node, takes_entries=is_dict)
+    with frame.watched(node):
+        return frame.call(callee, given)
 
 
 def arguments_of(

@@ -93,7 +93,11 @@ def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) 
     source = find_source(function)
     if source is None or recorder.follows(function.__code__):
         return None
-    key = None if recorder.held else _same_call(function, arguments)
+    watch = recorder.watch
+    if watch is not None:
+        watch.followed[source.node] = function
+    is_own = bool(recorder.held) or watch is not None  # what it does here is asked for
+    key = None if is_own else _same_call(function, arguments)
     if key in recorder.known_calls:
         return recorder.known_calls[key]
 
@@ -110,7 +114,7 @@ def call_live(frame: Frame, function: types.FunctionType, arguments: Arguments) 
         finally:
             inside.trail.pop()
 
-    summary = None if recorder.held else summary_of(recorder, function, arguments, follow)
+    summary = None if is_own else summary_of(recorder, function, arguments, follow)
     if summary is not None:
         found = apply(summary, recorder, arguments.node)
         recorder.known_calls[key] = found
@@ -191,6 +195,8 @@ def run_body(frame: Frame, node: FunctionNode) -> Value:
         given = frame.evaluate(node.body)
         return generated(frame, node) if scope_of(node).is_generator else given
     frame.run(node.body)
+    if frame.recorder.watch is not None:
+        frame.recorder.watch.note_values(node, frame.history)
     if scope_of(node).is_generator:
         return generated(frame, node)
     falls_through = NONE if frame.env is not None else NOTHING

@@ -42,6 +42,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
+from langgraph_parallel.inference.machine.watch import PAUSES
 from langgraph_parallel.inference.objects.special_methods import use_properties
 from langgraph_parallel.locations import world
 
@@ -73,6 +74,8 @@ def apply_known(
         frame.recorder.look(world(part), where)
     for part in known.changes:
         frame.recorder.change(world(part), where, SCALAR)
+    if known.pauses:
+        frame.recorder.note(f"waits in {what}", where, PAUSES)
     for kind in sorted(known.external):
         frame.recorder.contact(kind, f"calls {what}, a {kind}", where)
     found = _result(frame, known, passed, used, given, cls)

@@ -59,6 +59,8 @@ class Known:
     """True when it iterates over its arguments."""
     maybe: bool = False
     """It may also give None."""
+    pauses: bool = False
+    """It waits on purpose."""
 
 
 SCALAR: Final = Known("scalar")
@@ -78,6 +80,7 @@ CONTACTS: Final[Mapping[str, Known]] = {
     "looks": Known(receiver="looks"),
     "changes": Known(receiver="changes"),
     "clock": Known(looks=("clock",)),
+    "pauses": Known(looks=("clock",), pauses=True),
     "environment": Known(looks=("environment",)),
     "settings": Known(),
     "files": Known(external=_READ, looks=("files",)),

@@ -57,7 +57,9 @@ def unwrap_callable(
     return None
 
 
-_BRIDGES: Final = frozenset({"langsmith.run_helpers", "tenacity", "tenacity.asyncio"})
+_BRIDGES: Final = frozenset(
+    {"langsmith.run_helpers", "tenacity", "tenacity.asyncio", "langgraph_parallel.concurrent"}
+)
 """Modules whose decorators run the function they wrap and tell a service of it, or run it again."""
 
 

@@ -62,7 +62,7 @@ def find_source(function: FunctionType) -> Source | None:
 def _fitting(code: CodeType, lines: list[str]) -> Source | None:
     """Return the tree whose compiled form is a code object, among the lines of its file."""
     for compiled_by in _COMPILERS:
-        index = _index_of(code.co_filename, lines, code.co_flags & _FUTURE_FLAGS, compiled_by)
+        index = _index_of(code.co_filename, lines, code.co_flags & FUTURE_FLAGS, compiled_by)
         fitting = [node for compiled, node in index.get(_key(code), ()) if compiled == code]
         # Equal code in several places, such as two lambdas on one line, does the same in each if
         # it was written the same.
@@ -82,9 +82,10 @@ Compiler: TypeAlias = Callable[[str, str, int], list[CodeType]]
 """From the text of a file, its name and the features of the future that it uses to its code."""
 _MOST_FILES: Final = 256
 _FILES: Final[dict[tuple[str, int, Compiler], tuple[list[str], Index]]] = {}
-_FUTURE_FLAGS: Final = functools.reduce(
+FUTURE_FLAGS: Final = functools.reduce(
     operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names)
 )
+"""Marks of code that its file asked for a feature of the future."""
 
 
 def _index_of(filename: str, lines: list[str], flags: int, compiled_by: Compiler) -> Index:

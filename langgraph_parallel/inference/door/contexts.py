@@ -27,6 +27,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.machine.watch import PAUSES
 from langgraph_parallel.inference.objects.held import place_of
 from langgraph_parallel.inference.objects.objects import class_of
 from langgraph_parallel.inference.objects.special_methods import run_special
@@ -88,6 +89,8 @@ def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
         if issubclass(cls, SdkPart):
             return tame() if cls.path == "stream" else given
         known = _QUIET_MANAGERS.get(_name_of(cls))
+        if _name_of(cls) in _LOCKS:
+            frame.recorder.note("waits for a lock", frame.where(node), PAUSES)
         if known is not None and not user_defined(cls):
             if is_shared_lock(atom):
                 holding_place(frame, atom, node, is_async=is_async)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import contextlib
 import contextvars
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar, get_args
+
+from langchain_core.runnables import Runnable
 
 from langgraph_parallel.effects import ALL, Keys, union
 from langgraph_parallel.inference.code.datamodel import is_constant
@@ -55,6 +58,7 @@ from langgraph_parallel.inference.machine.values import (
 from langgraph_parallel.locations import Location
 
 _DEEPEST_CALL: Final = 12
+_UNWATCHED: Final = contextlib.nullcontext()
 
 Env: TypeAlias = dict[str, Value]
 
@@ -136,8 +140,24 @@ class Frame:
                 msg = f"{type(statement).__name__} is not understood"
                 raise GiveUpError(msg)
             self.remember()
-            rule(self, statement)
+            with self.watched(statement):
+                rule(self, statement)
             self.remember()
+
+    def watched(
+        self, node: ast.AST, receiver: Value = NOTHING
+    ) -> contextlib.AbstractContextManager[None]:
+        """Let a watch, if there is one, see what happens inside as what `node` does.
+
+        Args:
+            node: A part of the code.
+            receiver: What a method is called on, if it is a call of one.
+        """
+        watch = self.recorder.watch
+        if watch is None:
+            return _UNWATCHED
+        serves = bool(receiver) and all(map(_is_service, receiver))
+        return watch.part(self.recorder, node, serves=serves)
 
     def lookup(self, name: str, node: ast.AST | None = None) -> Value:
         """Return what a name means, by Python's own scoping."""
@@ -330,6 +350,12 @@ class Frame:
         if self.depth > _DEEPEST_CALL:
             msg = "calls are nested too deeply to follow"
             raise GiveUpError(msg)
+
+
+def _is_service(atom: Atom) -> bool:
+    """Tell whether something is a runnable of LangChain's: a model, a tool, a chain."""
+    cls = getattr(atom, "cls", None) if not isinstance(atom, Live) else type(atom.obj)
+    return isinstance(atom, Chain) or (isinstance(cls, type) and issubclass(cls, Runnable))
 
 
 def _reached_through(atom: Method | Routed | Chain) -> Value:

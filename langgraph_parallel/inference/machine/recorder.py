@@ -22,6 +22,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
+from langgraph_parallel.inference.machine.watch import Watch
 from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, CONTEXT, SETTINGS, Location
 
 _BUDGET: Final = 40_000
@@ -111,6 +112,8 @@ class Recorder:
     """Locks and pools outside of the node that are held while the code that is followed runs."""
     cuts: int = 0
     """How often something was not followed because it is being followed already."""
+    watch: Watch | None = None
+    """Keeps what each part of the code does, if somebody asks for it."""
     known_calls: dict[Any, Value] = field(default_factory=dict)
     """What calls of helpers gave in this pass: the same call does the same again."""
     promises: dict[int, Value] = field(default_factory=dict)

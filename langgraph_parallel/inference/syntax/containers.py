@@ -59,9 +59,10 @@ def _generator(frame: Frame, node: ast.GeneratorExp) -> Value:
 
 @expression(ast.ListComp, ast.SetComp)
 def _comprehension(frame: Frame, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
-    with _own_variables(frame, node.generators):
+    with frame.watched(node), _own_variables(frame, node.generators):
         bind_generators(frame, node.generators)
-        parts = frame.evaluate(node.elt)
+        with frame.watched(node.elt):
+            parts = frame.evaluate(node.elt)
     if isinstance(node, ast.SetComp):
         frame.use(parts, node)
     return collected(frame, node, parts)
@@ -69,7 +70,7 @@ def _comprehension(frame: Frame, node: ast.ListComp | ast.SetComp | ast.Generato
 
 @expression(ast.DictComp)
 def _dict_comprehension(frame: Frame, node: ast.DictComp) -> Value:
-    with _own_variables(frame, node.generators):
+    with frame.watched(node), _own_variables(frame, node.generators):
         bind_generators(frame, node.generators)
         index, value = frame.evaluate(node.key), frame.evaluate(node.value)
     cell = cell_at(frame, node)
@@ -102,11 +103,13 @@ def bind_generators(frame: Frame, generators: list[ast.comprehension]) -> None:
     frame.weak += 1
     try:
         for generator in generators:
-            if not _bind_entries(frame, generator):
-                found = iterate_over(frame, generator.iter, is_async=bool(generator.is_async))
-                bind_target(frame, generator.target, found)
+            with frame.watched(generator.iter):
+                if not _bind_entries(frame, generator):
+                    found = iterate_over(frame, generator.iter, is_async=bool(generator.is_async))
+                    bind_target(frame, generator.target, found)
             for part in generator.ifs:
-                truth(frame, frame.evaluate(part), part)
+                with frame.watched(part):
+                    truth(frame, frame.evaluate(part), part)
     finally:
         frame.weak -= 1
 

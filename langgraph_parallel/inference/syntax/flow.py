@@ -26,7 +26,8 @@ _MOST_ROUNDS: Final = 12
 def _if(frame: Frame, node: ast.If) -> None:
     if fill_once(frame, node):
         return
-    condition(frame, node.test)
+    with frame.watched(node.test):
+        condition(frame, node.test)
     outcome = _settled(frame, node.test)
     if outcome is not None:
         frame.run(node.body if outcome else node.orelse)
@@ -72,11 +73,9 @@ def _is_always_true(atom: Atom) -> bool:
 @statement(ast.For, ast.AsyncFor)
 def _for(frame: Frame, node: ast.For | ast.AsyncFor) -> None:
     def head() -> None:
-        store(
-            frame,
-            node.target,
-            iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor)),
-        )
+        with frame.watched(node.iter):
+            found = iterate_over(frame, node.iter, is_async=isinstance(node, ast.AsyncFor))
+            store(frame, node.target, found)
 
     _loop(frame, node, head)
 

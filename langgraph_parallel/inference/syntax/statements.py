@@ -152,7 +152,8 @@ def _assign(frame: Frame, node: ast.Assign) -> None:
         return
     found = frame.evaluate(node.value)
     for target in node.targets:
-        store(frame, target, found)
+        with frame.watched(target):
+            store(frame, target, found)
 
 
 def _is_pairwise(target: ast.expr, value: ast.expr) -> bool:
@@ -168,7 +169,9 @@ def _is_pairwise(target: ast.expr, value: ast.expr) -> bool:
 @statement(ast.AnnAssign)
 def _annotated(frame: Frame, node: ast.AnnAssign) -> None:
     if node.value is not None:
-        store(frame, node.target, frame.evaluate(node.value))
+        found = frame.evaluate(node.value)
+        with frame.watched(node.target):
+            store(frame, node.target, found)
 
 
 @statement(ast.AugAssign)

@@ -21,6 +21,7 @@ from langgraph_parallel.reading.course import Course
 from langgraph_parallel.reading.model import Graph, Refusal, Region
 from langgraph_parallel.reading.regions import GraphView
 from langgraph_parallel.reading.validation import required_of
+from langgraph_parallel.report.bodies import BodyReport
 from langgraph_parallel.report.costs import costs_of
 from langgraph_parallel.report.critical_path import EarlyStarts, Timeline
 from langgraph_parallel.report.early import EarlyRuntime
@@ -71,6 +72,7 @@ def lower_exact(
     freed: frozenset[str],
     limits: Mapping[str, int],
     config: ParallelConfig,
+    bodies: Mapping[str, tuple[BodyReport, ...]],
 ) -> LoweredExact:
     """Plan early starts and wrap the nodes that take part.
 
@@ -87,6 +89,7 @@ def lower_exact(
         freed: Nodes that start early whatever they are, to see what that would save.
         limits: How many nodes may use a named resource at a time; 1 when not named.
         config: The user's choices.
+        bodies: What becomes of the calls inside of nodes.
     """
     trusts_calls = config.unknown_calls == "independent"
     costs = costs_of(durations, view.effects)
@@ -120,6 +123,7 @@ def lower_exact(
             ),
             inside={host: report.timeline for host, report in reports.items()},
         ),
+        bodies=bodies,
         runtime=runtime,
         what_if=what_if,
     )

@@ -1,0 +1,626 @@
+"""What one call of a function has started ahead, and how its body takes it.
+
+A *strand* runs the slice of one group, for one turn of a loop or in a row, on a thread or, where it
+awaits, as a task. It makes its calls in order and keeps their outcomes; the body takes them one by
+one. A strand that has not begun when the body arrives is called off: the body calls by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import FunctionType, MethodType, TracebackType
+from typing import Any, Final, NoReturn
+
+from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
+from langgraph.errors import GraphBubbleUp
+
+from langgraph_parallel._compat.tracing import (
+    adds_handlers_anywhere,
+    drop_hook_handlers,
+    with_hook_handlers,
+)
+from langgraph_parallel.lowering.bodies.early import EarlyCall
+from langgraph_parallel.lowering.bodies.private import (
+    Given,
+    for_the_slice,
+    hand_over,
+    is_ready,
+    keeps_answers,
+)
+from langgraph_parallel.lowering.bodies.seen import Seen
+from langgraph_parallel.lowering.exact.restore import CannotRestoreError
+from langgraph_parallel.lowering.exact.threads import DaemonThreads
+from langgraph_parallel.lowering.exact.values import Memo, NotCopyableError
+from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned
+
+DEFAULT_CALLS: Final = 32
+"""Calls of one run of a function that are made at a time where nobody limits them; more than most
+providers answer at once, and few enough for threads."""
+_MOST_MISSES: Final = 2
+"""Forecasts of a call that may be wrong in a process before it is forecast no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCode:
+    """A group as it runs."""
+
+    run: FunctionType
+    """Runs its slice, see `rewrite.Rewritten`."""
+    sites: tuple[int, ...]
+    home: int
+    """The first group of the loop whose turns start it; its own number in a row."""
+    is_loop: bool
+    is_async: bool
+    needs: frozenset[str]
+    steps: Mapping[str, int]
+    """Of a loop, by how much each turn raises a counter."""
+    keys: Mapping[str, frozenset[str]]
+    """For variables of which only items of known keys are looked at, these keys."""
+    repeats: bool
+    """Whether its slice has loops of its own, so that no call is certainly its last."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What was run ahead in this process, in calls."""
+
+    made: int = 0
+    """Calls that were made ahead."""
+    taken: int = 0
+    """Of these, calls whose answers were used."""
+    missed: int = 0
+    """Calls for which function or arguments turned out to be others."""
+    off: str = ""
+    """Why nothing could be started the last time; empty if it could."""
+
+    @property
+    def wasted(self) -> int:
+        """Return how many calls were made in vain, those under way included."""
+        return self.made - self.taken
+
+
+@dataclass(slots=True, kw_only=True)
+class Body:
+    """A rewritten function, as far as all calls of it share it."""
+
+    groups: tuple[GroupCode, ...] = ()
+    inner: Mapping[FunctionType, FunctionType] = field(default_factory=dict)
+    """Functions that it calls, with their rewritten forms."""
+    most: int = DEFAULT_CALLS
+    live: bool = False
+    seen: Seen = field(default_factory=Seen)
+    """What the analysis has seen outside of the function, and took for granted."""
+    stats: Stats = field(default_factory=Stats)
+    misses: dict[int, int] = field(default_factory=dict)
+    """By group, how often a forecast of it was wrong."""
+
+    def begin(self) -> Ahead:
+        """Return what one call of the function is about to start."""
+        return Ahead(self)
+
+    def is_off(self, number: int) -> bool:
+        """Tell whether a group is not started any more."""
+        return self.misses.get(number, 0) >= _MOST_MISSES
+
+
+@dataclass(slots=True)
+class _Outcome:
+    given: Given
+    early: EarlyCall
+    result: Any = None
+    error: Exception | None = None
+    trace: TracebackType | None = None
+
+
+class Strand:
+    """One slice that runs ahead, on a thread or as a task."""
+
+    def __init__(
+        self, ahead: Ahead, number: int, group: GroupCode, config: RunnableConfig | None
+    ) -> None:
+        self._ahead, self.number, self._group, self._config = ahead, number, group, config
+        self._outcomes: dict[int, deque[_Outcome]] = {site: deque() for site in group.sites}
+        self._changed = threading.Condition()
+        self._ended = False
+        self._given_up = ""
+        self.future: Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._news: asyncio.Event | None = asyncio.Event() if group.is_async else None
+
+    # -- on its own thread or in its own task ------------------------------------------------------
+
+    def work(self, arguments: tuple[Any, ...], needs: Mapping[str, Any]) -> None:
+        """Run the slice."""
+        try:
+            self._group.run(self, *arguments, **needs)
+        except BaseException:
+            pass
+        finally:
+            self._end()
+
+    async def awork(self, arguments: tuple[Any, ...], needs: Mapping[str, Any]) -> None:
+        """Run the slice that awaits."""
+        try:
+            await self._group.run(self, *arguments, **needs)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            pass
+        finally:
+            self._end()
+
+    def call(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Make a call ahead; return what the slice goes on with."""
+        given, early = self._prepare(function, args, kwargs)
+        outcome = _Outcome(given, early)
+        try:
+            with early:
+                made = [early.own(value) for value in given.positional]
+                named = {name: early.own(value) for name, value in given.named.items()}
+                outcome.result = self._ahead.inner(function)(*made, **named)
+        except Exception as error:
+            self._fail(number, outcome, error)
+        return self._publish(number, outcome)
+
+    async def acall(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Make a call ahead and wait for it; return what the slice goes on with."""
+        given, early = self._prepare(function, args, kwargs)
+        outcome = _Outcome(given, early)
+        try:
+            async with self._ahead.slots:
+                self.check()
+                with early:
+                    made = [early.own(value) for value in given.positional]
+                    named = {name: early.own(value) for name, value in given.named.items()}
+                    outcome.result = await self._ahead.inner(function)(*made, **named)
+        except Exception as error:
+            self._fail(number, outcome, error)
+        return self._publish(number, outcome)
+
+    def _prepare(
+        self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Given, EarlyCall]:
+        self.check()
+        if keeps_answers(function):
+            self.refuse("a model that keeps its answers")
+        body = self._ahead.body
+        given = Given.of(function, args, kwargs, body.seen.known)
+        early = EarlyCall(self._config, self.check, self.refuse, live=body.live)
+        body.stats.made += 1
+        return given, early
+
+    def _fail(self, number: int, outcome: _Outcome, error: Exception) -> NoReturn:
+        """Keep an error as the outcome of a call, and end the strand."""
+        is_ours = isinstance(error, (GraphBubbleUp, NotCopyableError))
+        if not is_ours and not (
+            outcome.early.is_detached and _is_of_graphs(outcome.given.function)
+        ):
+            # As if raised by the body: what led to it ahead is no part of it.
+            trace = error.__traceback__
+            outcome.error, outcome.trace = error, trace and trace.tb_next
+            self._add(number, outcome)
+        self.refuse("its call has failed")
+
+    def _publish(self, number: int, outcome: _Outcome) -> Any:
+        if not is_ready(outcome.result):
+            if hasattr(outcome.result, "close"):
+                outcome.result.close()
+            self._ahead.body.misses[self.number] = _MOST_MISSES
+            self.refuse("a result that is still to come")
+        goes_on = number != self._group.sites[-1] or self._group.repeats
+        own = for_the_slice(outcome.result) if goes_on else None
+        self._add(number, outcome)
+        return own
+
+    def _add(self, number: int, outcome: _Outcome) -> None:
+        with self._changed:
+            self._outcomes[number].append(outcome)
+            self._changed.notify_all()
+        if self._news is not None:
+            self._news.set()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        if self._news is not None:
+            self._news.set()
+
+    def check(self) -> None:
+        """Raise if nobody wants the strand any more."""
+        if self._given_up:
+            raise EarlyRunAbandoned(self._given_up)
+
+    def refuse(self, what: str) -> NoReturn:
+        """Give the strand up from inside."""
+        self._given_up = self._given_up or what
+        raise EarlyRunAbandoned(what)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self._ended
+
+    # -- seen from the body ------------------------------------------------------------------------
+
+    def next(self, number: int) -> _Outcome | None:
+        """Wait for the next outcome of a call; None where the strand will not make it."""
+        if self.future is not None and self.future.cancel():
+            self._end()
+        with self._changed:
+            while not self._outcomes[number]:
+                if self._ended:
+                    return None
+                self._changed.wait()
+            return self._outcomes[number].popleft()
+
+    async def anext(self, number: int) -> _Outcome | None:
+        """Wait for the next outcome of a call; None where the strand will not make it."""
+        if self._news is None:
+            return self.next(number)
+        while not self._outcomes[number]:
+            if self._ended:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return self._outcomes[number].popleft()
+
+    def abandon(self) -> None:
+        """Let the strand go no further than the call that it is in."""
+        self._given_up = self._given_up or "the body went another way"
+        if self.future is not None and self.future.cancel():
+            self._end()
+        if self.task is not None:
+            self.task.cancel()
+
+    def settle(self) -> None:
+        """Wait until the strand is at its end."""
+        with self._changed:
+            while not self._ended and self.future is not None:
+                self._changed.wait()
+
+
+def _is_of_graphs(function: Any) -> bool:
+    return hasattr(getattr(function, "__self__", None), "get_graph")
+
+
+_AROUND: contextvars.ContextVar[DaemonThreads | None] = contextvars.ContextVar(
+    "langgraph_parallel_threads", default=None
+)
+"""The threads of a function whose body, or whose strand, calls this one."""
+
+
+class Ahead:
+    """What one call of a function has started."""
+
+    __slots__ = (
+        *("_config", "_current", "_is_lent", "_most", "_off", "_slots", "_strands", "_threads"),
+        "body",
+    )
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self._off: set[int] = set()
+        """Groups of which a forecast was wrong in this call of the function."""
+        self._strands: set[Strand] = set()
+        self._current: dict[int, Strand] = {}
+        self._threads: DaemonThreads | None = None
+        self._is_lent = False
+        self._slots: asyncio.Semaphore | None = None
+        self._config = var_child_runnable_config.get()
+        limit = (self._config or {}).get("max_concurrency")
+        self._most = min(body.most, limit) if limit else body.most
+        if not body.seen.holds() or self._is_watched():
+            self._most = 1
+
+    def _is_watched(self) -> bool:
+        """Tell whether somebody follows all calls of this thread, who would see their order."""
+        outside = self._config is None or not self._config.get("callbacks")
+        return adds_handlers_anywhere() or (outside and bool(with_hook_handlers(())))
+
+    @property
+    def slots(self) -> asyncio.Semaphore:
+        """Return what bounds the calls of tasks that are made at a time."""
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(self._most)
+        return self._slots
+
+    def inner(self, function: Any) -> Any:
+        """Return the rewritten form of a function or bound method, or itself."""
+        if isinstance(function, FunctionType):
+            return self.body.inner.get(function, function)
+        if isinstance(function, MethodType) and isinstance(function.__func__, FunctionType):
+            made = self.body.inner.get(function.__func__)
+            return function if made is None else MethodType(made, function.__self__)
+        return function
+
+    # -- starting ----------------------------------------------------------------------------------
+
+    def start(self, number: int, scope: Mapping[str, Any]) -> None:
+        """Start a group of a row, with the variables of the body as they are now."""
+        group = self.body.groups[number]
+        self._forget(group)
+        if self._most < 2 or self._is_off(number):
+            return
+        needs = self._needs(group, scope)
+        if needs is not None:
+            self._launch(number, (), needs)
+
+    def turns(
+        self, number: int, make: Any, arguments: tuple[Any, ...], scope: Mapping[str, Any]
+    ) -> Any:
+        """Return what a loop goes through, which starts its turns ahead of it.
+
+        Args:
+            number: The first group of the loop.
+            make: Makes an iterator of the arguments; None: it is the only argument.
+            arguments: What is gone through.
+            scope: The variables of the body as the loop begins.
+        """
+        numbers = [i for i, group in enumerate(self.body.groups) if group.home == number]
+        for one in numbers:
+            self._forget(self.body.groups[one])
+        real = arguments[0] if make is None else make(*arguments)
+        if self._most < 2:
+            return real
+        foreseen = self._foreseen(make, arguments)
+        if foreseen is None:
+            return real
+        found = {
+            one: self._needs(self.body.groups[one], scope)
+            for one in numbers
+            if not self._is_off(one)
+        }
+        needs = {one: known for one, known in found.items() if known is not None}
+        return self._going_ahead(real, foreseen, needs) if needs else real
+
+    def _going_ahead(
+        self, real: Any, foreseen: Iterator[Any], needs: Mapping[int, Mapping[str, Any]]
+    ) -> Iterator[Any]:
+        """Yield the elements of a loop, and keep the turns ahead of it started."""
+        turns = _Turns(self, foreseen, needs)
+        for item in real:
+            turns.enter()
+            yield item
+        turns.leave()
+
+    def _foreseen(self, make: Any, arguments: tuple[Any, ...]) -> Iterator[Any] | None:
+        """Return what a loop will go through; None where looking at it might use it up."""
+        if not all(type(argument) in _PLAIN for argument in arguments):
+            self.body.stats.off = "what its loop goes through is made as it is asked for"
+            return None
+        if make is not None and make not in _PAIRING:
+            return None
+        # The body may change them; these stay as they are now.
+        kept = [a if type(a) in _UNCHANGING else list(a) for a in arguments]
+        return iter(kept[0]) if make is None else iter(make(*kept))
+
+    def _is_off(self, number: int) -> bool:
+        return number in self._off or self.body.is_off(number)
+
+    def _needs(self, group: GroupCode, scope: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return copies of the variables that a group is handed; None if there are none."""
+        memo: Memo = {}
+        found = {}
+        try:
+            for name in group.needs:
+                value = scope[name]
+                keys = group.keys.get(name)
+                if keys is not None and isinstance(value, dict):
+                    value = {key: value[key] for key in keys if key in value}
+                found[name] = hand_over(value, memo, self.body.seen.known)
+            for name in group.steps:
+                if type(found[name]) is not int:
+                    return None
+        except (KeyError, NotCopyableError, RecursionError) as error:
+            self.body.stats.off = str(error)
+            return None
+        self.body.stats.off = ""
+        return found
+
+    def launch_turn(
+        self, number: int, turn: int, item: Any, known: Mapping[str, Any]
+    ) -> Strand | None:
+        """Start a group for one turn of its loop; None where that is not to be."""
+        group = self.body.groups[number]
+        if self._is_off(number):
+            return None
+        try:
+            element = hand_over(item, {}, self.body.seen.known)
+        except (NotCopyableError, RecursionError) as error:
+            self.body.stats.off = str(error)
+            return None
+        raised = {name: known[name] + turn * step for name, step in group.steps.items()}
+        return self._launch(number, (element,), {**known, **raised})
+
+    def enter_turn(self, numbers: Iterable[int], strands: Mapping[int, Strand]) -> None:
+        """Let the calls of the body be answered by the strands of a turn."""
+        for number in numbers:
+            group = self.body.groups[number]
+            self._forget(group)
+            if number in strands:
+                self._current.update(dict.fromkeys(group.sites, strands[number]))
+
+    def drop(self, strands: Iterable[Strand]) -> None:
+        """Forget strands that are at their end, and give up the others."""
+        for strand in strands:
+            if strand.has_ended:
+                self._strands.discard(strand)
+            else:
+                strand.abandon()
+
+    @property
+    def most(self) -> int:
+        """Calls that are made at a time."""
+        return self._most
+
+    def _launch(
+        self, number: int, arguments: tuple[Any, ...], needs: Mapping[str, Any]
+    ) -> Strand | None:
+        group = self.body.groups[number]
+        strand = Strand(self, number, group, self._config)
+        context = contextvars.copy_context()
+        context.run(drop_hook_handlers)
+        if group.is_async:
+            work = strand.awork(arguments, needs)
+            strand.task = asyncio.get_running_loop().create_task(work, context=context)
+        else:
+            threads = self._pool()
+            context.run(_AROUND.set, threads)
+            strand.future = threads.submit(context.run, strand.work, arguments, needs)
+        self._strands.add(strand)
+        if not group.is_loop:
+            for site in group.sites:
+                self._current[site] = strand
+        return strand
+
+    def _pool(self) -> DaemonThreads:
+        if self._threads is None:
+            around = _AROUND.get()
+            self._is_lent = around is not None
+            self._threads = around or DaemonThreads(self._most - 1)
+        return self._threads
+
+    def _forget(self, group: GroupCode) -> None:
+        for site in group.sites:
+            self._current.pop(site, None)
+
+    # -- taking ------------------------------------------------------------------------------------
+
+    def take(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Return what a call gives: what it gave ahead, if it is the same call."""
+        strand = self._current.get(number)
+        outcome = None if strand is None else strand.next(number)
+        if outcome is None or strand is None:
+            return self.inner(function)(*args, **kwargs)
+        if not self._accepts(strand, outcome, function, args, kwargs):
+            return self.inner(function)(*args, **kwargs)
+        outcome.early.tell()
+        return _given_by(outcome)
+
+    async def atake(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Return what a call that is awaited gives: what it gave ahead, if it is the same."""
+        strand = self._current.get(number)
+        outcome = None if strand is None else await strand.anext(number)
+        if outcome is None or strand is None:
+            return await self.inner(function)(*args, **kwargs)
+        if not self._accepts(strand, outcome, function, args, kwargs):
+            return await self.inner(function)(*args, **kwargs)
+        await outcome.early.atell()
+        return _given_by(outcome)
+
+    def _accepts(
+        self,
+        strand: Strand,
+        outcome: _Outcome,
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> bool:
+        if outcome.given.fits(function, args, kwargs) and self._restores(outcome):
+            self.body.stats.taken += 1
+            return True
+        self.body.stats.missed += 1
+        self.body.misses[strand.number] = self.body.misses.get(strand.number, 0) + 1
+        self._off.add(strand.number)
+        for other in self._strands:
+            if other.number == strand.number:
+                other.abandon()
+        self._forget(self.body.groups[strand.number])
+        return False
+
+    def _restores(self, outcome: _Outcome) -> bool:
+        """Put the real arguments into a result that holds parts of them."""
+        try:
+            outcome.result = outcome.given.restored(outcome.result)
+        except CannotRestoreError:
+            return False
+        return True
+
+    # -- ending ------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End everything that was started; nothing goes on after the body."""
+        for strand in self._strands:
+            strand.abandon()
+        for strand in self._strands:
+            strand.settle()
+        if self._threads is not None and not self._is_lent:
+            self._threads.shutdown(cancel_futures=True)
+
+    async def aclose(self) -> None:
+        """End everything that was started; nothing goes on after the body."""
+        for strand in self._strands:
+            strand.abandon()
+        tasks = [strand.task for strand in self._strands if strand.task is not None]
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self.close()
+
+
+def _given_by(outcome: _Outcome) -> Any:
+    if outcome.error is None:
+        return outcome.result
+    raise outcome.error.with_traceback(outcome.trace)
+
+
+class _Turns:
+    """The turns of one loop: those that have been started, and the one that the body is in."""
+
+    def __init__(
+        self, ahead: Ahead, foreseen: Iterator[Any], needs: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        self._ahead, self._foreseen, self._needs = ahead, foreseen, needs
+        self._started: deque[dict[int, Strand]] = deque()
+        self._now: dict[int, Strand] = {}
+        self._turn = self._next = 0
+        self._is_over = False
+        # The body itself makes the first call of all: nothing comes before it.
+        self._own = min(needs, key=lambda one: ahead.body.groups[one].sites[0])
+
+    def enter(self) -> None:
+        """Begin a turn of the body: start what comes after it."""
+        self._ahead.drop(self._now.values())
+        while not self._is_over and self._next <= self._turn + 2 * self._ahead.most:
+            self._start()
+        self._now = self._started.popleft() if self._started else {}
+        self._ahead.enter_turn(self._needs, self._now)
+        self._turn += 1
+
+    def _start(self) -> None:
+        try:
+            item = next(self._foreseen)
+        except StopIteration:
+            self._is_over = True
+            return
+        strands = {}
+        for number, known in self._needs.items():
+            if self._next or number != self._own:
+                strand = self._ahead.launch_turn(number, self._next, item, known)
+                if strand is not None:
+                    strands[number] = strand
+        self._started.append(strands)
+        self._next += 1
+
+    def leave(self) -> None:
+        """End the loop."""
+        for strands in (self._now, *self._started):
+            self._ahead.drop(strands.values())
+        self._ahead.enter_turn(self._needs, {})
+
+
+_PLAIN: Final = frozenset(
+    {
+        *(list, tuple, dict, set, frozenset, str, range, int, bytes, deque),
+        *(type({}.keys()), type({}.values()), type({}.items())),
+    }
+)
+_UNCHANGING: Final = frozenset({tuple, frozenset, str, range, int, bytes})
+_PAIRING: Final = (builtins.enumerate, builtins.zip, builtins.reversed, builtins.range)
