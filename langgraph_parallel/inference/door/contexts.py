@@ -78,6 +78,11 @@ def enter(frame: Frame, manager: Value, node: ast.AST, *, is_async: bool) -> Val
     return join(*(_enter(frame, atom, node, is_async=is_async) for atom in manager))
 
 
+def _note_lock(frame: Frame, cls: type, node: ast.AST) -> None:
+    if _name_of(cls) in _LOCKS:
+        frame.recorder.note("waits for a lock", frame.where(node), PAUSES)
+
+
 def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
     given = frozenset({atom})
     if isinstance(atom, Cell) and atom.spent:
@@ -89,8 +94,7 @@ def _enter(frame: Frame, atom: Atom, node: ast.AST, *, is_async: bool) -> Value:
         if issubclass(cls, SdkPart):
             return tame() if cls.path == "stream" else given
         known = _QUIET_MANAGERS.get(_name_of(cls))
-        if _name_of(cls) in _LOCKS:
-            frame.recorder.note("waits for a lock", frame.where(node), PAUSES)
+        _note_lock(frame, cls, node)
         if known is not None and not user_defined(cls):
             if is_shared_lock(atom):
                 holding_place(frame, atom, node, is_async=is_async)

@@ -31,6 +31,7 @@ from langgraph_parallel.lowering.bodies.private import (
     Given,
     for_the_slice,
     hand_over,
+    is_as_seen,
     is_ready,
     keeps_answers,
 )
@@ -191,6 +192,8 @@ class Strand:
         if keeps_answers(function):
             self.refuse("a model that keeps its answers")
         body = self._ahead.body
+        if not is_as_seen(function, body.seen.known):
+            self.refuse("a function that was not seen before")
         given = Given.of(function, args, kwargs, body.seen.known)
         early = EarlyCall(self._config, self.check, self.refuse, live=body.live)
         body.stats.made += 1
@@ -554,6 +557,12 @@ class Ahead:
             strand.settle()
         if self._threads is not None and not self._is_lent:
             self._threads.shutdown(cancel_futures=True)
+
+    def drop_all(self) -> None:
+        """Give up everything that was started, where nobody may wait for its end."""
+        for strand in self._strands:
+            strand.abandon()
+        self._strands.clear()
 
     async def aclose(self) -> None:
         """End everything that was started; nothing goes on after the body."""

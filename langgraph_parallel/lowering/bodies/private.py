@@ -101,6 +101,17 @@ def is_config(value: Any) -> bool:
     return isinstance(value.get("callbacks"), BaseCallbackManager)
 
 
+def is_as_seen(function: Any, known: Collection[int]) -> bool:
+    """Tell whether a function or method is what the analysis took it for, and no stand-in."""
+    if id(function) in known:
+        return True
+    if isinstance(function, types.MethodType):
+        own = isinstance(function.__func__, types.FunctionType)
+        return own and _is_trusted(function, known)
+    code = getattr(function, "__code__", None)
+    return code is not None and is_library(code.co_filename)
+
+
 def keeps_answers(function: Any) -> bool:
     """Tell whether a model keeps its answers, so that what is asked twice is called once."""
     owner = getattr(function, "__self__", None)
@@ -144,7 +155,7 @@ class Given:
 
     def fits(self, function: Any, positional: Sequence[Any], named: Mapping[str, Any]) -> bool:
         """Tell whether the real call is the same, and the early one has changed no argument."""
-        if function is not self.function and function != self.function:
+        if not _is_same_function(self.function, function):
             return False
         if len(positional) != len(self.positional) or named.keys() != self.named.keys():
             return False
@@ -167,6 +178,21 @@ class Given:
             CannotRestoreError: If that cannot be done.
         """
         return Restoring(self._likeness.real).restore(result)
+
+
+def _is_same_function(early: Any, real: Any) -> bool:
+    """Tell whether two functions do the same: one, or one method of two equal runnables."""
+    if early is real or early == real:
+        return True
+    if not isinstance(early, types.MethodType) or not isinstance(real, types.MethodType):
+        return False
+    mine, other = early.__self__, real.__self__
+    if early.__func__ is not real.__func__ or type(mine) is not type(other):
+        return False
+    try:
+        return _is_trusted(mine, ()) and bool(mine == other)
+    except Exception:
+        return False
 
 
 def _same(copy: Any, real: Any) -> bool:

@@ -26,6 +26,8 @@ from langgraph_parallel.lowering.bodies.slices import Block, Kept
 AHEAD: Final = "__langgraph_parallel_ahead"
 """The variable that holds what the function has started."""
 _BEGIN: Final = "__langgraph_parallel_begin"
+_MAIN: Final = "__langgraph_parallel_main"
+_CLOSED: Final = "__langgraph_parallel_closed"
 _LOCALS: Final = "__langgraph_parallel_locals"
 _TURN: Final = "__langgraph_parallel_turn"
 _ITEM: Final = "__langgraph_parallel_item"
@@ -59,7 +61,7 @@ def rewrite(layout: Layout, begin: Callable[[], Any]) -> Rewritten:
     writer = _Writer(layout)
     main = writer.main(node)
     slices = [writer.ahead(group, f"{_TURN}_{group.number}") for group in layout.groups]
-    names = (*original.__code__.co_freevars, _BEGIN, _LOCALS)
+    names = (*original.__code__.co_freevars, _BEGIN, _LOCALS, _CLOSED)
     factory = ast.FunctionDef(
         name=_FACTORY,
         args=_arguments(names),
@@ -75,12 +77,15 @@ def rewrite(layout: Layout, begin: Callable[[], Any]) -> Rewritten:
     codes = {code.co_name: code for code in _codes(_code_named(compiled, _FACTORY))}
     cells = dict(zip(original.__code__.co_freevars, original.__closure__ or (), strict=True))
     cells |= {_BEGIN: CellType(begin), _LOCALS: CellType(builtins.locals)}
+    cells[_CLOSED] = CellType(GeneratorExit)
 
     def built(code: CodeType) -> FunctionType:
         closure = tuple(cells[name] for name in code.co_freevars)
         return FunctionType(code, original.__globals__, code.co_name, None, closure)
 
-    code = codes[node.name].replace(co_qualname=original.__code__.co_qualname)
+    code = codes[_MAIN].replace(
+        co_name=original.__code__.co_name, co_qualname=original.__code__.co_qualname
+    )
     return Rewritten(
         function=_like(original, built(code)),
         slices=tuple(built(codes[f"{_TURN}_{group.number}"]) for group in layout.groups),
@@ -139,9 +144,10 @@ class _Writer:
         begin = _at(rest[0], _assign(AHEAD, ast.Call(_name(_BEGIN), [], [])))
         end: ast.expr = _method(AHEAD, "aclose" if is_async else "close", [])
         last = _at(rest[0], ast.Expr(ast.Await(end) if is_async else end))
-        guarded = _at(rest[0], ast.Try(rest, [], [], [last]))
+        handlers = [_closing()] if is_async else []
+        guarded = _at(rest[0], ast.Try(rest, handlers, [], [last]))
         made = type(node)(
-            name=node.name,
+            name=_MAIN,
             args=_without_defaults(node.args),
             body=[*doc, begin, guarded],
             # Never run; where they stand, the code begins.
@@ -303,6 +309,12 @@ def _target_of(home: Any) -> ast.expr:
     target = home.target if isinstance(home, ast.For) else home.generators[0].target
     assert isinstance(target, ast.expr)
     return target
+
+
+def _closing() -> ast.ExceptHandler:
+    """Return what a coroutine does that is closed, and so may wait for nothing any more."""
+    drop = ast.Expr(_method(AHEAD, "drop_all", []))
+    return ast.ExceptHandler(_name(_CLOSED), None, [drop, ast.Raise()])
 
 
 def _without_defaults(arguments: ast.arguments) -> ast.arguments:

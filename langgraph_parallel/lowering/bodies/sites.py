@@ -136,6 +136,9 @@ def _why_not_by_name(call: ast.Call, *, is_awaited: bool) -> str:
     if any(isinstance(node, ast.Lambda) for node in own_nodes(call)):
         return "it is handed a function that is made for it"
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    makers = (getattr(n.func, "id", "") for n in own_nodes(call.func) if isinstance(n, ast.Call))
+    if any(maker[:1].isupper() for maker in makers):
+        return "it is a method of an object that is made for it"
     if name in _OPENING:
         return "what it gives is used up by reading"
     if name in _LAZY:

@@ -214,8 +214,6 @@ class Slicer:
     def _keeps_to_itself(self, statement: ast.stmt) -> bool:
         """Tell whether a statement changes nothing in place but what the slice has made."""
         changed = self.known.dirtied(statement)
-        if isinstance(statement, ast.AugAssign):
-            changed -= stores(statement)  # ahead it makes a new object
         if isinstance(statement, ast.Expr) and not self.sites_in(statement):
             return changed <= self._fresh and self._fills_own(statement)
         targets = statement.targets if isinstance(statement, ast.Assign) else []
