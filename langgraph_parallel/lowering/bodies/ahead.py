@@ -259,7 +259,7 @@ class Strand:
             self._end()
         with self._changed:
             while not self._outcomes[number]:
-                if self._ended:
+                if self._ended or self.future is None:
                     return None
                 self._changed.wait()
             return self._outcomes[number].popleft()

@@ -471,6 +471,10 @@ class _Planner:
     # -- both --------------------------------------------------------------------------------------
 
     def _add(self, group: Group) -> None:
+        if len({site.awaited is None for site in group.sites}) > 1:
+            # Whoever blocks on a task keeps it from ever coming to its end.
+            self._note(group.sites, "it needs calls that block and others that are awaited")
+            return
         self.groups.append(group)
         self._covered.update(group.sites)
 

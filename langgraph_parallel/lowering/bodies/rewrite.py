@@ -138,8 +138,9 @@ class _Writer:
     def main(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
         """Return the function, which takes what was started and ends it."""
         body: list[ast.stmt] = [part for old in node.body for part in self._statements(old)]
-        doc = body[:1] if ast.get_docstring(node, clean=False) is not None else []
-        rest = body[len(doc) :] or [ast.copy_location(ast.Pass(), node)]
+        has_doc = ast.get_docstring(node, clean=False) is not None
+        doc = [body.pop(len(self._starts.get(node.body[0], ())))] if has_doc else []
+        rest = body or [ast.copy_location(ast.Pass(), node)]
         is_async = isinstance(node, ast.AsyncFunctionDef)
         begin = _at(rest[0], _assign(AHEAD, ast.Call(_name(_BEGIN), [], [])))
         end: ast.expr = _method(AHEAD, "aclose" if is_async else "close", [])
