@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any, Final, Literal, TypeAlias
 
 from langgraph_parallel.inference.calls.functions import is_passive
 from langgraph_parallel.inference.code.scopes import scope_of
 from langgraph_parallel.inference.code.source import Source, find_source
-from langgraph_parallel.inference.machine.values import Chain, Const, Data, Live
+from langgraph_parallel.inference.machine.values import (
+    Cell,
+    Chain,
+    Const,
+    Data,
+    Live,
+    Opaque,
+)
 from langgraph_parallel.inference.machine.watch import Watch
+from langgraph_parallel.locations import meeting, ordered_places
 from langgraph_parallel.lowering.bodies.names import (
     LOOPS,
     SCOPES,
@@ -80,7 +88,7 @@ def lay_out(function: FunctionType, watch: Watch) -> Layout:
         nowhere = Source(_NOTHING, function.__code__.co_filename)
         return Layout(function=function, source=nowhere, held=(lost,))
     hidden = _hidden(source, watch)
-    sites, held = find_sites(source, watch, hidden)
+    sites, held = find_sites(source, watch, hidden, _filling(watch))
     why = _unrewritable(source) if sites else ""
     if why or not sites:
         return Layout(
@@ -175,7 +183,12 @@ def _hidden(source: Source, watch: Watch) -> frozenset[str]:
         if node is not own
     }
     values = watch.values.get(own, {}).items()
-    return frozenset(made.union(name for name, value in values if not is_passive(value, 0)))
+    return frozenset(made.union(n for n, v in values if not is_passive(v, 0) or _is_used_up(v)))
+
+
+def _is_used_up(value: Iterable[Any]) -> bool:
+    """Tell whether going through a value may use it up."""
+    return any(isinstance(atom, (Cell, Opaque)) and atom.spent for atom in value)
 
 
 def _shared(source: Source) -> frozenset[str]:
@@ -189,12 +202,8 @@ def _calm_calls(source: Source, watch: Watch, function: FunctionType) -> frozens
     """Return the calls of the user's functions that change none of their arguments."""
     known = function.__globals__
     classes = {name for name, value in known.items() if isinstance(value, type)}
-    quiet = {
-        function.__name__
-        for node, function in watch.followed.items()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and not any(_fills_a_parameter(node, part) for part in node.body)
-    }
+    filling = _filling(watch)
+    quiet = {f.__name__ for f in watch.followed.values()} - filling
     return frozenset(
         node
         for node in ast.walk(source.node)
@@ -203,11 +212,22 @@ def _calm_calls(source: Source, watch: Watch, function: FunctionType) -> frozens
     )
 
 
+def _filling(watch: Watch) -> frozenset[str]:
+    """Return the names of followed functions that may change what they are handed."""
+    return frozenset(
+        function.__name__
+        for node, function in watch.followed.items()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and any(_fills_a_parameter(node, part) for part in node.body)
+    )
+
+
 def _fills_a_parameter(node: ast.FunctionDef | ast.AsyncFunctionDef, part: ast.AST) -> bool:
     known = aliases(node)
     changed = dirtied(part)
     names = changed.union(*(known.get(name, frozenset()) for name in changed))
-    return not names.isdisjoint(a.arg for a in (*node.args.args, *node.args.kwonlyargs))
+    own = {a.arg for a in (*node.args.args, *node.args.kwonlyargs)} - {"self", "cls"}
+    return not names.isdisjoint(own)
 
 
 class _Planner:
@@ -239,8 +259,11 @@ class _Planner:
                 why = self._why.get(site, "nothing else is there to run beside it")
                 yield _hold(site, why)
 
-    def _slicer(self) -> Slicer:
-        return Slicer(self._known)
+    def _slicer(self, beside: Iterable[ast.AST] = ()) -> Slicer:
+        """Return a slicer for what runs ahead beside some statements."""
+        parts = (self.watch.parts.get(part) for part in beside)
+        changes = frozenset(place for part in parts if part is not None for place in part.changes)
+        return Slicer(replace(self._known, changes=ordered_places(changes)))
 
     def _open_sites(self, part: ast.AST) -> list[Site]:
         return [
@@ -287,7 +310,7 @@ class _Planner:
         targets = stores(loop.target)
         changed = frozenset().union(*(stores(part) | self._known.dirtied(part) for part in body))
         lost = set(changed - targets - steps.keys())
-        block = self._slicer().slice(body, lost)
+        block = self._slicer(body).slice(body, lost)
         self._form(loop, block, sites, body, steps, targets)
 
     def _form(
@@ -347,7 +370,7 @@ class _Planner:
         binds = any(isinstance(n, ast.NamedExpr) for n in ast.walk(part))
         if not inside or len(part.generators) > 1 or generator.is_async or binds:
             return
-        slicer = self._slicer()
+        slicer = self._slicer(pieces)
         if not all(slicer.can_run(piece, ()) for piece in pieces):
             whys = [fence_of(piece, self.watch) for piece in pieces if piece in self.watch.parts]
             self._note(inside, next(filter(None, whys), "part of its comprehension is not known"))
@@ -439,6 +462,9 @@ class _Planner:
             if why:
                 self._note([site], why)
                 break
+            if self._changes_for(before, whole):
+                self._note([site], f"line {before.lineno} changes what its arguments look at")
+                break
             touched = stores(before) | self._known.dirtied(before)
             if touched & needs:
                 again, lost = self._slicer(), set[str]()
@@ -452,6 +478,14 @@ class _Planner:
                 whole, needs = longer, wider
             start -= 1
         return start, whole, needs
+
+    def _changes_for(self, statement: ast.stmt, block: Block) -> bool:
+        """Tell whether a statement changes a place that a slice looks at."""
+        found = self.watch.parts.get(statement)
+        own = [self.watch.parts.get(part.statement) for part in block]
+        hosts = [self.watch.parts.get(n) for part in block for n in own_nodes(part.statement)]
+        looks = {place for part in (*own, *hosts) if part is not None for place in part.looks_at}
+        return found is not None and bool(meeting(ordered_places(found.changes), looks))
 
     def _lone(self, slicer: Slicer, statement: ast.stmt, site: Site, lost: set[str]) -> Block:
         """Return a call without what else its statement does; all of that where it needs it."""

@@ -91,9 +91,15 @@ def _dirtied_by(node: ast.AST, known: Collection[ast.AST]) -> Iterator[str]:
         if isinstance(node.func, ast.Attribute):
             if node.func.attr not in READING_METHODS:
                 yield from _root(node.func.value)
+        elif isinstance(node.func, ast.Name) and node.func.id in _CHANGING:
+            yield from _root(node.args[0]) if node.args else ()
         elif isinstance(node.func, ast.Name) and not hasattr(builtins, node.func.id):
             for argument in (*node.args, *(k.value for k in node.keywords)):
                 yield from _root(argument)
+
+
+_CHANGING: Final = frozenset({"setattr", "delattr", "next", "anext"})
+"""Built-in functions that change their first argument."""
 
 
 def _root(node: ast.AST) -> Iterator[str]:

@@ -57,7 +57,7 @@ class Held:
 
 
 def find_sites(
-    source: Source, watch: Watch, hidden: frozenset[str]
+    source: Source, watch: Watch, hidden: frozenset[str], filling: frozenset[str]
 ) -> tuple[tuple[Site, ...], tuple[Held, ...]]:
     """Return the calls of a function that may start early, and the others that reach the world.
 
@@ -65,6 +65,7 @@ def find_sites(
         source: The function.
         watch: What was seen of it.
         hidden: Variables that may hold functions made in it, which share its variables.
+        filling: Names of functions that may change what they are handed.
     """
     body = source.node.body
     parts: list[ast.AST] = [body] if isinstance(body, ast.expr) else list(body)
@@ -84,6 +85,8 @@ def find_sites(
         reason = _why_not(call, part, is_awaited=waits is not None)
         if not reason and (inner := sorted(loads(call) & hidden)):
             reason = f"{inner[0]} is a function of its own, which shares its variables"
+        if not reason and getattr(call.func, "attr", getattr(call.func, "id", "")) in filling:
+            reason = "it may change what it is handed"
         text, line = f"{ast.unparse(call.func)}()", call.lineno
         if reason:
             held.append(Held(text=text, line=line, reason=reason))

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 
 from langgraph_parallel.effects import ALL, External
 from langgraph_parallel.inference.machine.watch import Part, Watch
+from langgraph_parallel.locations import Location, meeting
 from langgraph_parallel.lowering.bodies.names import (
     COMPREHENSIONS,
     blocks_of,
@@ -77,6 +78,8 @@ class Knowledge:
     """Variables that may hold functions made in the function, which share its variables."""
     shared: frozenset[str]
     """Variables that such functions use."""
+    changes: frozenset[Location] = frozenset()
+    """Places outside of the function that are changed while the slice runs ahead."""
 
     def dirtied(self, part: ast.AST) -> frozenset[str]:
         """Return the variables whose objects a part may change in place."""
@@ -129,7 +132,7 @@ class Slicer:
     def _is_apart(self, statement: ast.stmt, heads: list[ast.expr], site: Site) -> bool:
         """Tell whether all effects of a statement come from something beside one call in it."""
         whole = self.known.watch.parts.get(statement)
-        if whole is None:
+        if whole is None or meeting(self.known.changes, whole.looks_at):
             return False
         own = set(own_nodes(site.call))
         others = [n for head in heads for n in own_nodes(head) if n not in own]
@@ -244,6 +247,7 @@ class Slicer:
         allowed: set[External] = set().union(*(site.part.external for site in sites))
         changes = set().union(*(site.part.changes for site in sites))
         quiet = found.external <= allowed and found.changes <= changes
+        quiet = quiet and not meeting(self.known.changes, found.looks_at)
         return quiet and not found.mutates and found.control <= {"raise"}
 
     # -- compound statements -----------------------------------------------------------------------
