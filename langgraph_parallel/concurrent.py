@@ -97,7 +97,8 @@ def _mark(function: Callable[..., Any], *, max_calls: int) -> Callable[..., Any]
 
 
 def _checked(function: Any) -> FunctionType:
-    function = getattr(function, "__func__", function)
+    if not isinstance(function, (staticmethod, classmethod)):
+        function = getattr(function, "__func__", function)
     original = getattr(function, "__wrapped__", function) if hasattr(function, _FORMS) else function
     if isinstance(original, FunctionType):
         return original

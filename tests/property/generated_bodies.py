@@ -248,7 +248,9 @@ class Writer:
             self.put(indent + 1, f"if {self.test()}: {jump}")
         self.block(indent + 1, self.rng.randint(1, 4))
         if self.rng.random() < 0.12:
-            self.put(indent + 1, f"if {self.test()}: {self.pick('break', 'continue', 'return out')}")
+            self.put(
+                indent + 1, f"if {self.test()}: {self.pick('break', 'continue', 'return out')}"
+            )
         self.depth -= 1
         self.texts, self.lists = texts, lists
         self.put(indent, "if len(out) > 40: return out")
