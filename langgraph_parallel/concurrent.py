@@ -19,7 +19,7 @@ from typing import Any, Final, ParamSpec, TypeVar, overload
 
 from langgraph_parallel.errors import AnalysisError
 from langgraph_parallel.inference.parts import taken_for_data, watch_call
-from langgraph_parallel.lowering.bodies.ahead import DEFAULT_CALLS
+from langgraph_parallel.lowering.bodies.body import DEFAULT_CALLS
 from langgraph_parallel.lowering.bodies.build import Built, build
 from langgraph_parallel.lowering.bodies.told import told
 from langgraph_parallel.lowering.exact.values import ATOMS, NotCopyableError, copied

@@ -10,289 +10,25 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextvars
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from types import FunctionType, MethodType, TracebackType
-from typing import Any, Final, NoReturn
+from types import FunctionType, MethodType
+from typing import Any, Final
 
-from langchain_core.runnables.config import RunnableConfig, var_child_runnable_config
-from langgraph.errors import GraphBubbleUp
+from langchain_core.runnables.config import var_child_runnable_config
 
 from langgraph_parallel._compat.tracing import (
     adds_handlers_anywhere,
     drop_hook_handlers,
     with_hook_handlers,
 )
-from langgraph_parallel.lowering.bodies.early import EarlyCall
-from langgraph_parallel.lowering.bodies.private import (
-    Given,
-    for_the_slice,
-    hand_over,
-    is_as_seen,
-    is_ready,
-    keeps_answers,
-)
-from langgraph_parallel.lowering.bodies.seen import Seen
+from langgraph_parallel.lowering.bodies.body import Body, GroupCode
+from langgraph_parallel.lowering.bodies.private import hand_over
+from langgraph_parallel.lowering.bodies.strand import Outcome, Strand
+from langgraph_parallel.lowering.bodies.turns import Turns
 from langgraph_parallel.lowering.exact.restore import CannotRestoreError
 from langgraph_parallel.lowering.exact.threads import DaemonThreads
 from langgraph_parallel.lowering.exact.values import Memo, NotCopyableError
-from langgraph_parallel.lowering.exact.view import EarlyRunAbandoned
-
-DEFAULT_CALLS: Final = 32
-"""Calls of one run of a function that are made at a time where nobody limits them; more than most
-providers answer at once, and few enough for threads."""
-_MOST_MISSES: Final = 2
-"""Forecasts of a call that may be wrong in a process before it is forecast no more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCode:
-    """A group as it runs."""
-
-    run: FunctionType
-    """Runs its slice, see `rewrite.Rewritten`."""
-    sites: tuple[int, ...]
-    home: int
-    """The first group of the loop whose turns start it; its own number in a row."""
-    is_loop: bool
-    is_async: bool
-    needs: frozenset[str]
-    steps: Mapping[str, int]
-    """Of a loop, by how much each turn raises a counter."""
-    keys: Mapping[str, frozenset[str]]
-    """For variables of which only items of known keys are looked at, these keys."""
-    repeats: bool
-    """Whether its slice has loops of its own, so that no call is certainly its last."""
-
-
-@dataclass(slots=True)
-class Stats:
-    """What was run ahead in this process, in calls."""
-
-    made: int = 0
-    """Calls that were made ahead."""
-    taken: int = 0
-    """Of these, calls whose answers were used."""
-    missed: int = 0
-    """Calls for which function or arguments turned out to be others."""
-    off: str = ""
-    """Why nothing could be started the last time; empty if it could."""
-
-    @property
-    def wasted(self) -> int:
-        """Return how many calls were made in vain, those under way included."""
-        return self.made - self.taken
-
-
-@dataclass(slots=True, kw_only=True)
-class Body:
-    """A rewritten function, as far as all calls of it share it."""
-
-    groups: tuple[GroupCode, ...] = ()
-    inner: Mapping[FunctionType, FunctionType] = field(default_factory=dict)
-    """Functions that it calls, with their rewritten forms."""
-    most: int = DEFAULT_CALLS
-    live: bool = False
-    seen: Seen = field(default_factory=Seen)
-    """What the analysis has seen outside of the function, and took for granted."""
-    stats: Stats = field(default_factory=Stats)
-    misses: dict[int, int] = field(default_factory=dict)
-    """By group, how often a forecast of it was wrong."""
-
-    def begin(self) -> Ahead:
-        """Return what one call of the function is about to start."""
-        return Ahead(self)
-
-    def is_off(self, number: int) -> bool:
-        """Tell whether a group is not started any more."""
-        return self.misses.get(number, 0) >= _MOST_MISSES
-
-
-@dataclass(slots=True)
-class _Outcome:
-    given: Given
-    early: EarlyCall
-    result: Any = None
-    error: Exception | None = None
-    trace: TracebackType | None = None
-
-
-class Strand:
-    """One slice that runs ahead, on a thread or as a task."""
-
-    def __init__(
-        self, ahead: Ahead, number: int, group: GroupCode, config: RunnableConfig | None
-    ) -> None:
-        self._ahead, self.number, self._group, self._config = ahead, number, group, config
-        self._outcomes: dict[int, deque[_Outcome]] = {site: deque() for site in group.sites}
-        self._changed = threading.Condition()
-        self._ended = False
-        self._given_up = ""
-        self.future: Future[None] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self._news: asyncio.Event | None = asyncio.Event() if group.is_async else None
-
-    # -- on its own thread or in its own task ------------------------------------------------------
-
-    def work(self, arguments: tuple[Any, ...], needs: Mapping[str, Any]) -> None:
-        """Run the slice."""
-        try:
-            self._group.run(self, *arguments, **needs)
-        except BaseException:
-            pass
-        finally:
-            self._end()
-
-    async def awork(self, arguments: tuple[Any, ...], needs: Mapping[str, Any]) -> None:
-        """Run the slice that awaits."""
-        try:
-            await self._group.run(self, *arguments, **needs)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            pass
-        finally:
-            self._end()
-
-    def call(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Make a call ahead; return what the slice goes on with."""
-        given, early = self._prepare(function, args, kwargs)
-        outcome = _Outcome(given, early)
-        try:
-            with early:
-                made = [early.own(value) for value in given.positional]
-                named = {name: early.own(value) for name, value in given.named.items()}
-                outcome.result = self._ahead.inner(function)(*made, **named)
-        except Exception as error:
-            self._fail(number, outcome, error)
-        return self._publish(number, outcome)
-
-    async def acall(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Make a call ahead and wait for it; return what the slice goes on with."""
-        given, early = self._prepare(function, args, kwargs)
-        outcome = _Outcome(given, early)
-        try:
-            async with self._ahead.slots:
-                self.check()
-                with early:
-                    made = [early.own(value) for value in given.positional]
-                    named = {name: early.own(value) for name, value in given.named.items()}
-                    outcome.result = await self._ahead.inner(function)(*made, **named)
-        except Exception as error:
-            self._fail(number, outcome, error)
-        return self._publish(number, outcome)
-
-    def _prepare(
-        self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Given, EarlyCall]:
-        self.check()
-        if keeps_answers(function):
-            self.refuse("a model that keeps its answers")
-        body = self._ahead.body
-        if not is_as_seen(function, body.seen.known):
-            self.refuse("a function that was not seen before")
-        given = Given.of(function, args, kwargs, body.seen.known)
-        early = EarlyCall(self._config, self.check, self.refuse, live=body.live)
-        body.stats.made += 1
-        return given, early
-
-    def _fail(self, number: int, outcome: _Outcome, error: Exception) -> NoReturn:
-        """Keep an error as the outcome of a call, and end the strand."""
-        is_ours = isinstance(error, (GraphBubbleUp, NotCopyableError))
-        if not is_ours and not (
-            outcome.early.is_detached and _is_of_graphs(outcome.given.function)
-        ):
-            # As if raised by the body: what led to it ahead is no part of it.
-            trace = error.__traceback__
-            outcome.error, outcome.trace = error, trace and trace.tb_next
-            self._add(number, outcome)
-        self.refuse("its call has failed")
-
-    def _publish(self, number: int, outcome: _Outcome) -> Any:
-        if not is_ready(outcome.result):
-            if hasattr(outcome.result, "close"):
-                outcome.result.close()
-            self._ahead.body.misses[self.number] = _MOST_MISSES
-            self.refuse("a result that is still to come")
-        goes_on = number != self._group.sites[-1] or self._group.repeats
-        own = for_the_slice(outcome.result) if goes_on else None
-        self._add(number, outcome)
-        return own
-
-    def _add(self, number: int, outcome: _Outcome) -> None:
-        with self._changed:
-            self._outcomes[number].append(outcome)
-            self._changed.notify_all()
-        if self._news is not None:
-            self._news.set()
-
-    def _end(self) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        if self._news is not None:
-            self._news.set()
-
-    def check(self) -> None:
-        """Raise if nobody wants the strand any more."""
-        if self._given_up:
-            raise EarlyRunAbandoned(self._given_up)
-
-    def refuse(self, what: str) -> NoReturn:
-        """Give the strand up from inside."""
-        self._given_up = self._given_up or what
-        raise EarlyRunAbandoned(what)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing of it runs any more."""
-        return self._ended
-
-    # -- seen from the body ------------------------------------------------------------------------
-
-    def next(self, number: int) -> _Outcome | None:
-        """Wait for the next outcome of a call; None where the strand will not make it."""
-        if self.future is not None and self.future.cancel():
-            self._end()
-        with self._changed:
-            while not self._outcomes[number]:
-                if self._ended or self.future is None:
-                    return None
-                self._changed.wait()
-            return self._outcomes[number].popleft()
-
-    async def anext(self, number: int) -> _Outcome | None:
-        """Wait for the next outcome of a call; None where the strand will not make it."""
-        if self._news is None:
-            return self.next(number)
-        while not self._outcomes[number]:
-            if self._ended:
-                return None
-            self._news.clear()
-            await self._news.wait()
-        return self._outcomes[number].popleft()
-
-    def abandon(self) -> None:
-        """Let the strand go no further than the call that it is in."""
-        self._given_up = self._given_up or "the body went another way"
-        if self.future is not None and self.future.cancel():
-            self._end()
-        if self.task is not None:
-            self.task.cancel()
-
-    def settle(self) -> None:
-        """Wait until the strand is at its end."""
-        with self._changed:
-            while not self._ended and self.future is not None:
-                self._changed.wait()
-
-
-def _is_of_graphs(function: Any) -> bool:
-    return hasattr(getattr(function, "__self__", None), "get_graph")
-
 
 _AROUND: contextvars.ContextVar[DaemonThreads | None] = contextvars.ContextVar(
     "langgraph_parallel_threads", default=None
@@ -388,7 +124,7 @@ class Ahead:
         self, real: Any, foreseen: Iterator[Any], needs: Mapping[int, Mapping[str, Any]]
     ) -> Iterator[Any]:
         """Yield the elements of a loop, and keep the turns ahead of it started."""
-        turns = _Turns(self, foreseen, needs)
+        turns = Turns(self, foreseen, needs)
         for item in real:
             turns.enter()
             yield item
@@ -522,7 +258,7 @@ class Ahead:
     def _accepts(
         self,
         strand: Strand,
-        outcome: _Outcome,
+        outcome: Outcome,
         function: Any,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -539,7 +275,7 @@ class Ahead:
         self._forget(self.body.groups[strand.number])
         return False
 
-    def _restores(self, outcome: _Outcome) -> bool:
+    def _restores(self, outcome: Outcome) -> bool:
         """Put the real arguments into a result that holds parts of them."""
         try:
             outcome.result = outcome.given.restored(outcome.result)
@@ -574,55 +310,10 @@ class Ahead:
         self.close()
 
 
-def _given_by(outcome: _Outcome) -> Any:
+def _given_by(outcome: Outcome) -> Any:
     if outcome.error is None:
         return outcome.result
     raise outcome.error.with_traceback(outcome.trace)
-
-
-class _Turns:
-    """The turns of one loop: those that have been started, and the one that the body is in."""
-
-    def __init__(
-        self, ahead: Ahead, foreseen: Iterator[Any], needs: Mapping[int, Mapping[str, Any]]
-    ) -> None:
-        self._ahead, self._foreseen, self._needs = ahead, foreseen, needs
-        self._started: deque[dict[int, Strand]] = deque()
-        self._now: dict[int, Strand] = {}
-        self._turn = self._next = 0
-        self._is_over = False
-        # The body itself makes the first call of all: nothing comes before it.
-        self._own = min(needs, key=lambda one: ahead.body.groups[one].sites[0])
-
-    def enter(self) -> None:
-        """Begin a turn of the body: start what comes after it."""
-        self._ahead.drop(self._now.values())
-        while not self._is_over and self._next <= self._turn + 2 * self._ahead.most:
-            self._start()
-        self._now = self._started.popleft() if self._started else {}
-        self._ahead.enter_turn(self._needs, self._now)
-        self._turn += 1
-
-    def _start(self) -> None:
-        try:
-            item = next(self._foreseen)
-        except StopIteration:
-            self._is_over = True
-            return
-        strands = {}
-        for number, known in self._needs.items():
-            if self._next or number != self._own:
-                strand = self._ahead.launch_turn(number, self._next, item, known)
-                if strand is not None:
-                    strands[number] = strand
-        self._started.append(strands)
-        self._next += 1
-
-    def leave(self) -> None:
-        """End the loop."""
-        for strands in (self._now, *self._started):
-            self._ahead.drop(strands.values())
-        self._ahead.enter_turn(self._needs, {})
 
 
 _PLAIN: Final = frozenset(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FunctionType
 
 from langgraph_parallel.inference.machine.watch import Watch
-from langgraph_parallel.lowering.bodies.ahead import DEFAULT_CALLS, Body, GroupCode, Stats
-from langgraph_parallel.lowering.bodies.layout import Group, Layout, lay_out
+from langgraph_parallel.lowering.bodies.ahead import Ahead
+from langgraph_parallel.lowering.bodies.body import DEFAULT_CALLS, Body, GroupCode, Stats
+from langgraph_parallel.lowering.bodies.groups import Group
+from langgraph_parallel.lowering.bodies.kept import Block
+from langgraph_parallel.lowering.bodies.layout import Layout, lay_out
 from langgraph_parallel.lowering.bodies.names import own_nodes
 from langgraph_parallel.lowering.bodies.rewrite import rewrite
 from langgraph_parallel.lowering.bodies.seen import see
-from langgraph_parallel.lowering.bodies.slices import Block
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +53,7 @@ def build(
         if layout.function not in reaching:
             continue
         body = Body(inner=built.inner, most=most, live=live, seen=seen)
-        made = rewrite(layout, body.begin)
+        made = rewrite(layout, functools.partial(Ahead, body))
         body.groups = tuple(
             _code(layout, group, run) for group, run in zip(layout.groups, made.slices, strict=True)
         )

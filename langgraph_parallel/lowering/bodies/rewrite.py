@@ -18,10 +18,11 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, Final, TypeVar
 
 from langgraph_parallel.inference.code.source import FUTURE_FLAGS
-from langgraph_parallel.lowering.bodies.layout import Group, Layout
+from langgraph_parallel.lowering.bodies.groups import Group
+from langgraph_parallel.lowering.bodies.kept import Block, Kept
+from langgraph_parallel.lowering.bodies.layout import Layout
 from langgraph_parallel.lowering.bodies.names import own_nodes
 from langgraph_parallel.lowering.bodies.sites import Site
-from langgraph_parallel.lowering.bodies.slices import Block, Kept
 
 AHEAD: Final = "__langgraph_parallel_ahead"
 """The variable that holds what the function has started."""

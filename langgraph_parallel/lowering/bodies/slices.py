@@ -14,17 +14,18 @@ bind or may change are *lost*: nobody ahead knows what they hold.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from langgraph_parallel.effects import ALL, External
-from langgraph_parallel.inference.machine.watch import Part, Watch
-from langgraph_parallel.locations import Location, meeting
+from langgraph_parallel.inference.machine.watch import Part
+from langgraph_parallel.locations import meeting
+from langgraph_parallel.lowering.bodies.kept import FILLING, JUMPS, Block, Kept
+from langgraph_parallel.lowering.bodies.knowledge import Knowledge
 from langgraph_parallel.lowering.bodies.names import (
     COMPREHENSIONS,
     blocks_of,
-    dirtied,
     loads,
     own_nodes,
     stores,
@@ -33,61 +34,10 @@ from langgraph_parallel.lowering.bodies.sites import Site
 
 _FRESH: Final = (ast.List, ast.Dict, ast.Set, ast.JoinedStr, ast.Constant, *COMPREHENSIONS)
 """Expressions that make an object which nobody else has."""
-_FILLING: Final = frozenset({"append", "extend", "insert", "update", "add", "setdefault"})
-
-
-@dataclass(slots=True, eq=False)
-class Kept:
-    """A statement of a slice, with what is kept of its blocks."""
-
-    statement: ast.stmt
-    blocks: dict[str, list[Kept]] = field(default_factory=dict)
-    """By field of the statement; of a `try` whose handlers are not kept, only its body."""
-    inline: bool = False
-    """Whether only what is in its blocks is kept: a `try` without its handlers."""
-
-    @property
-    def jumps(self) -> bool:
-        """Whether it may end the slice, or a turn of a loop in it."""
-        if isinstance(self.statement, _JUMPS):
-            return True
-        return any(part.jumps for block in self.blocks.values() for part in block)
-
-
-_JUMPS: Final = (ast.Continue, ast.Break, ast.Return)
-Block: TypeAlias = list[Kept]
 
 
 class _CutError(Exception):
     """Ends a slice: nobody ahead can tell how it goes on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Knowledge:
-    """What is known of a function, of which slices are made."""
-
-    watch: Watch
-    sites: Mapping[ast.AST, Site]
-    mutable: frozenset[str]
-    """Variables whose objects may be changed in place."""
-    aliases: Mapping[str, frozenset[str]]
-    """For a variable, all those that may stand for the same object."""
-    calm: frozenset[ast.AST]
-    """Calls that change none of their arguments."""
-    hidden: frozenset[str]
-    """Variables that may hold functions made in the function, which share its variables."""
-    shared: frozenset[str]
-    """Variables that such functions use."""
-    changes: frozenset[Location] = frozenset()
-    """Places outside of the function that are changed while the slice runs ahead."""
-
-    def dirtied(self, part: ast.AST) -> frozenset[str]:
-        """Return the variables whose objects a part may change in place."""
-        names = dirtied(part, self.calm) & self.mutable
-        if not loads(part).isdisjoint(self.hidden):
-            names |= self.shared
-        more = (self.aliases.get(name, frozenset()) for name in names)
-        return names.union(*more)
 
 
 @dataclass(slots=True, eq=False)
@@ -229,7 +179,7 @@ class Slicer:
             return False
         base = call.func.value
         is_own = isinstance(base, ast.Name) and base.id in self._fresh
-        return is_own and call.func.attr in _FILLING
+        return is_own and call.func.attr in FILLING
 
     def _is_calm(self, part: ast.AST, noted: ast.AST) -> bool:
         """Tell whether a part does nothing that anybody could see, but for calls that may start."""
@@ -348,7 +298,7 @@ def _inside(call: ast.Call) -> set[ast.AST]:
 
 def _may_jump(statement: ast.AST) -> bool:
     """Tell whether a statement holds a jump out of the block that it stands in."""
-    return any(isinstance(n, (*_JUMPS, ast.Raise)) for n in own_nodes(statement))
+    return any(isinstance(n, (*JUMPS, ast.Raise)) for n in own_nodes(statement))
 
 
 def _jumps_unseen(body: Sequence[ast.stmt], kept: Block) -> bool:
@@ -357,102 +307,9 @@ def _jumps_unseen(body: Sequence[ast.stmt], kept: Block) -> bool:
 
 
 def _count(body: Sequence[ast.stmt]) -> int:
-    return sum(isinstance(n, (*_JUMPS, ast.Raise)) for part in body for n in own_nodes(part))
+    return sum(isinstance(n, (*JUMPS, ast.Raise)) for part in body for n in own_nodes(part))
 
 
 def _kept_jumps(kept: Kept) -> int:
     inner = sum(_kept_jumps(part) for block in kept.blocks.values() for part in block)
-    return inner + isinstance(kept.statement, _JUMPS)
-
-
-# -- what some calls need ------------------------------------------------------------------------
-
-
-def needed_for(block: Block, chosen: Collection[Site]) -> tuple[Block, set[str]]:
-    """Return what some calls need of a slice, and the names that must be known before it."""
-    return _needed(block, {site.call for site in chosen}, set(), follows=False)
-
-
-def _needed(
-    block: Block, wanted: set[ast.Call], needs: set[str], *, follows: bool
-) -> tuple[Block, set[str]]:
-    """Return what is needed of a block.
-
-    Args:
-        block: What can be run ahead of it.
-        wanted: The calls.
-        needs: Names that are needed after it.
-        follows: Whether something is kept that comes after it, which its jumps may skip.
-    """
-    kept: Block = []
-    needs = set(needs)
-    for part in reversed(block):
-        found = _needed_part(part, wanted, needs, follows=follows or bool(kept))
-        if found is not None:
-            kept.insert(0, found)
-    return kept, needs
-
-
-def _needed_part(
-    part: Kept, wanted: set[ast.Call], needs: set[str], *, follows: bool
-) -> Kept | None:
-    """Return what is needed of a statement, and change the needs to those before it."""
-    statement = part.statement
-    if part.blocks:
-        return _needed_blocks(part, wanted, needs, follows=follows)
-    has_site = any(n in wanted for n in own_nodes(statement))
-    if isinstance(statement, _JUMPS):
-        if has_site:
-            needs |= loads(statement)
-        return part if follows or has_site else None
-    binds = stores(statement)
-    if not has_site and needs.isdisjoint(binds | _filled(statement)):
-        return None
-    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        needs -= binds
-    needs |= loads(statement) | (binds if isinstance(statement, ast.AugAssign) else frozenset())
-    return part
-
-
-def _filled(statement: ast.stmt) -> frozenset[str]:
-    """Return the names whose objects a kept statement fills, which the slice itself has made."""
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-        base, fills = call.func.value, call.func.attr in _FILLING
-        return frozenset({base.id}) if fills and isinstance(base, ast.Name) else frozenset()
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return frozenset(
-        part.value.id
-        for target in targets
-        for part in ast.walk(target)
-        if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)
-    )
-
-
-def _needed_blocks(
-    part: Kept, wanted: set[ast.Call], needs: set[str], *, follows: bool
-) -> Kept | None:
-    statement = part.statement
-    if part.inline:
-        body, found = _needed(part.blocks["body"], wanted, needs, follows=follows)
-        needs |= found
-        return Kept(statement, {"body": body}, inline=True) if body else None
-    assert isinstance(statement, (ast.For, ast.If))
-    loops = isinstance(statement, ast.For)
-    blocks, before = {}, set(needs)
-    for name, block in part.blocks.items():
-        after = set(needs)
-        while True:
-            kept, found = _needed(block, wanted, after, follows=follows or loops)
-            if not loops or found <= after:
-                break
-            after |= found  # the next turn needs what this one leaves
-        blocks[name] = kept
-        before |= found
-    head = statement.iter if isinstance(statement, ast.For) else statement.test
-    if not any(blocks.values()) and not any(n in wanted for n in own_nodes(head)):
-        return None
-    if isinstance(statement, ast.For):
-        before -= stores(statement.target)
-    needs |= before | loads(head)
-    return Kept(statement, blocks)
+    return inner + isinstance(kept.statement, JUMPS)
