@@ -20,6 +20,7 @@ from langgraph_parallel import ParallelConfig, ParallelReport, parallelize
 
 LOG = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_LOG")
 MODE: Any = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_MODE", "fanout")
+INSIDE = bool(os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_INSIDE"))
 UNKNOWN_CALLS: Any = os.environ.get("LANGGRAPH_PARALLEL_UPSTREAM_UNKNOWN_CALLS", "ordered")
 
 _compile = StateGraph.compile
@@ -35,7 +36,7 @@ def compile_in_parallel(self: StateGraph[Any, Any, Any, Any], *args: Any, **sett
         return compiled  # its own clones and the original topology that it falls back to
     try:
         config = ParallelConfig(unknown_calls=UNKNOWN_CALLS)
-        graph = parallelize(compiled, mode=MODE, config=config)
+        graph = parallelize(compiled, mode=MODE, config=config, inside=INSIDE)
     except Exception as error:
         _records.append({"test": _current, "error": repr(error)})
         raise

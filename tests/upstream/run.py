@@ -95,6 +95,7 @@ class Suite:
             "PYTHONPATH": os.pathsep.join(paths),
             "LANGGRAPH_PARALLEL_UPSTREAM_LOG": str(log),
             "LANGGRAPH_PARALLEL_UPSTREAM_MODE": self.options.mode,
+            "LANGGRAPH_PARALLEL_UPSTREAM_INSIDE": "1" if self.options.inside else "",
             "LANGGRAPH_PARALLEL_UPSTREAM_UNKNOWN_CALLS": self.options.unknown_calls,
         }
         try:
@@ -260,6 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="files at a time (default 2)")
     parser.add_argument("--timeout", type=int, default=60, help="seconds a test may take")
     parser.add_argument("--mode", choices=["fanout", "exact"], default="fanout")
+    parser.add_argument("--inside", action="store_true", help="with calls inside of nodes as well")
     parser.add_argument("--suite", type=Path, help="unpacked sdist to use instead of fetching one")
     parser.add_argument(
         "--unknown-calls", choices=["ordered", "independent"], default="ordered",
