@@ -2,9 +2,10 @@
 
 Run `python -m benchmarks.inside`. A call of the fake model takes 0.2 s; each figure is the median
 of `--rounds` runs after one to warm up, with the lowest and the highest, all variants in turn in
-one process. The functions have the shapes of nodes of public graphs: a grade for each document, clauses
-that are checked one by one, captions, a digest with two calls for each topic, three calls in a row.
-"By hand" is LangChain's own way: `batch`, or a pool of threads where one call needs another.
+one process. The functions have the shapes of nodes of public graphs: a grade for each document,
+clauses that are checked one by one, captions, a digest with two calls for each topic, three calls
+in a row. "By hand" is LangChain's own way: `batch`, or a pool of threads where one call needs
+another.
 
 The last rows have nothing to gain: a chat history that grows, and the same loop with a model that
 answers at once, which shows what running ahead costs.
