@@ -7,7 +7,7 @@ WORKERS ?= auto
 PYTEST := -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test test-all test-lowest test-newest test-agents test-crewai
-.PHONY: check format lint types clean
+.PHONY: test-deerflow check format lint types clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m examples.demo
@@ -32,6 +32,11 @@ test-newest: $$(if $$(NEWEST),.venv-newest/.ready)
 # Agent stacks are optional, heavy and pin what they need: each has an environment of its own.
 test-agents test-crewai: test-%: .venv-%/.ready
 	.venv-$*/bin/python -m pytest -q tests/with_$*
+
+# DeerFlow is on no registry: a graph of its shape, and with DEERFLOW=PATH one that is checked out.
+test-deerflow: $(VENV)/.dev
+	$(BIN)/python $(PYTEST) tests/unit/adapters tests/property/test_deerflow_plans.py -k deerflow
+	$(if $(DEERFLOW),PYTHONPATH=. $(PYTHON) tests/deerflow_checkout.py $(DEERFLOW),@echo "DEERFLOW=PATH runs a checkout as well.")
 
 check: $(VENV)/.dev lint types test
 

@@ -302,7 +302,24 @@ def _bodies(
     if not request.inside or not view.effects:
         return request.builder, {}
     found = find_bodies(view.graph, request.config)
-    return with_bodies(request.builder, found), {**found.report, **bodies_inside(inside)}
+    told = {
+        name: tuple(replace(body, seen=_seen(request, name)) for body in bodies)
+        for name, bodies in found.report.items()
+    }
+    return with_bodies(request.builder, found), {**told, **bodies_inside(inside)}
+
+
+def _seen(request: Request, name: str) -> dict[int, float] | None:
+    """Return how often each line of a node called in a recorded run of it, on average."""
+    recording = request.recording
+    if recording is None or not recording.runs.get(name):
+        return None
+    found: dict[int, float] = {}
+    for site, times in recording.calls.get(name, {}).items():
+        line = site.rpartition(":")[2]
+        if line.isdigit():
+            found[int(line)] = found.get(int(line), 0.0) + times / recording.runs[name]
+    return found
 
 
 # -- fan-out ---------------------------------------------------------------------------------------

@@ -43,47 +43,46 @@ class BodyReport:
     first_line: int = 1
     calls: tuple[CallReport, ...] = ()
     """In program order."""
+    seen: Mapping[int, float] | None = None
+    """How often each line called in a recorded run, on average; None when nothing was recorded."""
 
     @property
     def is_parallel(self) -> bool:
         """Whether any call of it may start before its turn."""
         return any(call.starts != "in place" for call in self.calls)
 
-    def before(self, turns: Mapping[int, float] | None = None) -> float:
-        """Return how many calls come one after another as it is written.
+    @property
+    def in_a_row(self) -> tuple[float, float]:
+        """How many calls come one after another, as it is written and now.
 
-        Args:
-            turns: How often each line was seen to call (>= 0), by line; a loop counts as one turn
-                where it is None.
+        In a recorded run; without a recording each loop counts as one turn.
         """
-        return sum(_times(call, turns) for call in self.calls)
-
-    def after(self, turns: Mapping[int, float] | None = None) -> float:
-        """Return how many calls come one after another now; `turns` as in `before`."""
+        before = sum(map(self._times, self.calls))
         loops: dict[int, dict[int, int]] = {}
         rows: dict[int, float] = {}
         in_place = 0.0
         for call in self.calls:
+            times = self._times(call)
             if call.starts == "in place":
-                in_place += _times(call, turns)
-            elif call.starts == "turns":
-                if _times(call, turns):
-                    chains = loops.setdefault(call.from_line, {})
-                    chains[call.chain] = chains.get(call.chain, 0) + 1
-            else:
-                rows[call.chain] = rows.get(call.chain, 0.0) + _times(call, turns)
+                in_place += times
+            elif call.starts == "early":
+                rows[call.chain] = rows.get(call.chain, 0.0) + times
+            elif times:
+                chains = loops.setdefault(call.from_line, {})
+                chains[call.chain] = chains.get(call.chain, 0) + 1
         together = sum(max(chains.values()) for chains in loops.values())
-        return max(in_place + together, max(rows.values(), default=0.0))
+        return before, max(in_place + together, max(rows.values(), default=0.0))
 
-
-def _times(call: CallReport, turns: Mapping[int, float] | None) -> float:
-    return 1.0 if turns is None else turns.get(call.line, 0.0)
+    def _times(self, call: CallReport) -> float:
+        return 1.0 if self.seen is None else self.seen.get(call.line, 0.0)
 
 
 def body_lines(node: str, body: BodyReport) -> Iterator[str]:
     """Yield the lines of the text on one function."""
     name = node if body.name == node else f"{node}: {body.name}"
-    yield f"  {name} ({body.where})"
+    before, after = body.in_a_row
+    counts = f": {before:.4g} calls in a row -> {after:.4g}" if body.seen and before else ""
+    yield f"  {name} ({body.where}){counts}"
     for call in body.calls:
         yield f"    line {call.line}  {call.text}: {how(call)}"
 

@@ -13,6 +13,8 @@ pairs       [{earlier, later, rule, keys, strict, together, reason}], rule null 
 pair_count  how many pairs there are; `pairs` may hold fewer
 blockers    [{kind, nodes, cause, declaration, remedy, saves, unit, speedup}], the best first
 refusals    [{rule, nodes, reason, remedy}]
+bodies      {node: [{name, where, calls: [{text, line, starts, from_line, chain, reason}]}]}, with
+            `inside`: when each call of a function starts; empty without
 mermaid     {before, after}
 """
 
@@ -26,6 +28,7 @@ from typing import Any, Final
 from langgraph_parallel.effects import ALL, Effects, Keys
 from langgraph_parallel.locations import ordered_places
 from langgraph_parallel.report.blockers import find_blockers
+from langgraph_parallel.report.bodies import BodyReport
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import Pair, RegionReport
 
@@ -54,8 +57,14 @@ def as_dict(report: GraphReport, *, max_pairs: int | None) -> dict[str, Any]:
         "pair_count": sum(part.pair_count for part in report.regions),
         "blockers": [{**asdict(b), "nodes": list(b.nodes)} for b in find_blockers(report)],
         "refusals": [{**asdict(r), "nodes": list(r.nodes)} for r in report.refusals],
+        "bodies": {n: [_body(body) for body in found] for n, found in report.bodies.items()},
         "mermaid": {"before": report.before, "after": report.after},
     }
+
+
+def _body(body: BodyReport) -> dict[str, Any]:
+    calls = [asdict(call) for call in body.calls]
+    return {"name": body.name, "where": body.where, "calls": calls}
 
 
 def _measured(report: GraphReport) -> dict[str, float] | None:

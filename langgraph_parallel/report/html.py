@@ -18,6 +18,7 @@ from html import escape
 from typing import Final
 
 from langgraph_parallel.report.blockers import advice
+from langgraph_parallel.report.bodies import BodyReport, CallReport, how
 from langgraph_parallel.report.costs import gain
 from langgraph_parallel.report.model import GraphReport
 from langgraph_parallel.report.region import RegionReport
@@ -47,7 +48,7 @@ def as_html(report: GraphReport) -> str:
     parts = [_STYLE, f"<p><strong>{escape(headline(report))}</strong></p>"]
     for part in report.regions:
         parts += [_drawings(part), _pairs(part)] if part.pair_count else []
-    parts += [_blockers(report), _refusals(report)]
+    parts += [_bodies(report), _blockers(report), _refusals(report)]
     parts += [_details("Mermaid", f"<pre>{escape(report.after)}</pre>")]
     return f'<div class="lg-parallel">{"".join(parts)}</div>'
 
@@ -141,6 +142,34 @@ def _pairs(part: RegionReport) -> str:
             break
         shown.append((f"{pair.earlier} → {pair.later}", pair.reason))
     return _details("Why each pair is ordered or not", _table(shown))
+
+
+def _bodies(report: GraphReport) -> str:
+    """Return the functions whose calls run together, with their lines marked."""
+    return "".join(
+        _details(f"Inside of {name}: {body.name} ({body.where})", _body(body))
+        for name, bodies in report.bodies.items()
+        for body in bodies
+    )
+
+
+def _body(body: BodyReport) -> str:
+    calls: dict[int, list[CallReport]] = {}
+    for call in body.calls:
+        calls.setdefault(call.line, []).append(call)
+    rows = []
+    for number, text in enumerate(body.source.splitlines(), body.first_line):
+        notes = "<br>".join(f"{escape(c.text)}: {escape(how(c))}" for c in calls.get(number, ()))
+        groups = {c.chain for c in calls.get(number, ()) if c.starts != "in place"}
+        color = f' style="background:{_COLORS[min(groups) % len(_COLORS)]}"' if groups else ""
+        rows.append(
+            f"<tr{color}><td>{number}</td><td><code>{escape(text)}</code></td><td>{notes}</td></tr>"
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+_COLORS: Final = ("#3b82f633", "#22c55e33", "#f59e0b33", "#a855f733", "#ef444433")
+"""One for each group of calls that come one after another; readable on light and dark."""
 
 
 def _blockers(report: GraphReport) -> str:

@@ -52,7 +52,8 @@ class Rows:
         for start, index, chosen, block, needs in found:
             if not self._overlaps(body[start : index + 1], chosen):
                 self._all.note(
-                    chosen, self._all.why(chosen[0], "what it needs comes just before it")
+                    chosen,
+                    self._all.why(chosen[0], "nothing that is waited for stands in front of it"),
                 )
                 continue
             group = Group(

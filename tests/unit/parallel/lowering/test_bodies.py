@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from langgraph_parallel import concurrent_calls, effects, explain, parallelize
+from langgraph_parallel import concurrent_calls, effects, explain, parallelize, record
 from langgraph_parallel.concurrent import calls_of
 from langgraph_parallel.errors import AnalysisError
 
@@ -551,3 +551,21 @@ def test_max_concurrency_of_a_run_bounds_the_calls_in_a_node():
 
 
 BUSY = threading.Lock()
+
+
+def test_a_recording_counts_the_calls_of_each_line():
+    recording = record(graph().compile())
+    recording.graph.invoke(GIVEN)
+    report = explain(graph(), inside=True, recording=recording)
+    (body,) = report.bodies["grade"]
+    assert body.in_a_row == (3, 1)
+    assert "3 calls in a row -> 1" in str(report)
+
+
+def test_the_page_and_the_dictionary_show_each_call():
+    report = explain(graph(), inside=True)
+    page = report._repr_html_()
+    assert "all turns of line" in page
+    assert "for doc in state[&quot;docs&quot;]" in page
+    (body,) = report.to_dict()["bodies"]["grade"]
+    assert body["calls"][0]["starts"] == "turns"
