@@ -1,6 +1,6 @@
 """Run a plan through the graph of a DeerFlow 1 checkout: its order of steps, and ours.
 
-    python tests/deerflow_checkout.py PATH      # PATH holds DeerFlow's `src/`; its packages installed
+    python tests/deerflow_checkout.py PATH      # holds DeerFlow's `src/`, packages installed
 
 DeerFlow's own builder, state, reducers, plan classes and routing are used; the nodes that talk to
 models are replaced, so that no key and no network is needed. Prints the steps in the order in which

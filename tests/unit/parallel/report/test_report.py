@@ -127,6 +127,7 @@ def test_dictionary_has_the_documented_keys():
         "pair_count",
         "blockers",
         "refusals",
+        "bodies",
         "mermaid",
     ]
     (region,) = found["regions"]
