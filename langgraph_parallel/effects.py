@@ -20,6 +20,8 @@ from langgraph_parallel.locations import Location, ordered_places
 EFFECTS_ATTRIBUTE: Final = "__langgraph_parallel_effects__"
 TASK_CALL: Final = "task"
 """The kind of evidence that says which task of LangGraph's functional API a node calls."""
+LEFT_RUNNING: Final = "left running"
+"""The kind of evidence that says which work a node may not wait for."""
 METADATA_KEY: Final = "langgraph_parallel"
 
 

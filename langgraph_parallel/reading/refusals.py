@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from langgraph_parallel.effects import ALL, Effects, Keys, bounded
+from langgraph_parallel.effects import ALL, LEFT_RUNNING, Effects, Keys, bounded
 from langgraph_parallel.ordering.dependence import build_steps, constrain
 from langgraph_parallel.reading.model import END, ROOT, START, Graph, Refusal, shown_name
 from langgraph_parallel.reading.nodes import Route, may_jump, routes_anywhere
@@ -30,6 +30,14 @@ def whole_graph_refusals(
                 remedy="Join with add_edge([...], node) instead of defer=True.",
             )
     for name, found in effects.items():
+        left = next((e for e in found.evidence if e.effect == LEFT_RUNNING), None)
+        if left is not None:
+            yield Refusal(
+                rule="left-running",
+                nodes=(name,),
+                reason=f"it {left}, and nodes after it would come upon it sooner.",
+                remedy="Wait for it in the node, or declare what the node does.",
+            )
         if routes_anywhere(graph.nodes[name], found):
             why = next((str(e) for e in reversed(found.evidence)), "its code was not understood")
             yield Refusal(

@@ -18,6 +18,7 @@ import concurrent.futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from langgraph_parallel.effects import LEFT_RUNNING
 from langgraph_parallel.inference.code.datamodel import is_a
 from langgraph_parallel.inference.code.waiting import (
     goes_over_all,
@@ -109,6 +110,8 @@ def _is_awaited(frame: Frame, given: Arguments) -> bool:
 
 
 def _not_waited_for(frame: Frame, given: Arguments) -> Value:
+    what = f"may leave running what {given.callee} has begun"
+    frame.recorder.note(what, frame.where(given.node), LEFT_RUNNING)
     return unknown(frame, f"calls {given.callee} and may not wait for it", given.all, given.node)
 
 

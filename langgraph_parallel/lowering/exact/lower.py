@@ -191,7 +191,7 @@ def _unmoved(
     )
 
 
-_WHOLE_GRAPH = ("root-state", "unfinished", "step-timeout")
+_WHOLE_GRAPH = ("root-state", "unfinished", "step-timeout", "left-running")
 
 
 def _refusals(view: GraphView, plan: EarlyPlan) -> tuple[Refusal, ...]:

@@ -459,3 +459,16 @@ async def test_answers_are_those_of_the_original(node, mode):
     parallel = parallelize(builder, mode=mode)
     assert parallel.parallel_report.is_parallel
     assert await parallel.compile().ainvoke(given) == await builder.compile().ainvoke(given)
+
+
+@pytest.mark.parametrize("mode", ["fanout", "exact"])
+def test_nobody_comes_sooner_upon_work_that_a_node_leaves_running(mode):
+    def first(state):
+        return {"a": ask(state["topics"][0])}
+
+    def second(state):
+        return {"b": ask(state["topics"][1])}
+
+    report = explain(graph_of(leaves_a_pool, first, second), mode=mode)
+    assert not report.is_parallel
+    assert "left-running" in {refusal.rule for refusal in report.refusals}
