@@ -116,3 +116,15 @@ async def test_runs_of_the_server_are_programs(client, engine):
     # The control: this server does notice who blocks its loop.
     blocked = await client.runs.wait(None, "blocking", input=empty, raise_error=False)
     assert "BlockingError" in str(blocked)
+
+
+async def test_the_planning_agent_is_served_with_its_progress(client):
+    thread = await client.threads.create()
+    question = {"question": "Which of Oslo and Bergen is larger, and by how much?"}
+    stream = client.runs.stream(
+        thread["thread_id"], "planning", input=question, stream_mode=["custom", "values"]
+    )
+    parts = [part async for part in stream]
+    told = [part.data for part in parts if part.event == "custom"]
+    assert {entry["is"] for entry in told} == {"started", "done"}
+    assert parts[-1].data["answer"]

@@ -11,6 +11,8 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
+from examples.planning_agent import build
+from examples.rehearsed import Rehearsed, look_up
 from langgraph_rsm import Engine, ScheduledChatModel
 from langgraph_rsm.identity.run_tree import run_tree
 from langgraph_rsm.telemetry import CallFinished
@@ -35,6 +37,7 @@ async def speak(state: State):
     return {"said": ["".join([chunk.content async for chunk in model.astream("speak")])]}
 
 
+planning = build(Rehearsed(), [look_up])
 agent = StateGraph(State).add_sequence([think, write, speak]).add_edge(START, "think").compile()
 
 
