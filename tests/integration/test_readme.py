@@ -19,7 +19,7 @@ def server():
 def test_python_blocks_run_in_order(server, tmp_path, capsys):
     text = README.read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     source = "\n".join(blocks).replace("http://127.0.0.1:8000/v1", server.base_url)
     script = tmp_path / "app.py"
     script.write_text(source)

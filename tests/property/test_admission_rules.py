@@ -41,10 +41,10 @@ def test_window_stays_between_one_and_its_ceiling_and_grows_only_while_it_is_ful
             window.answered(now, sign)
             assert full or window.limit <= before
         elif sign == "refused":
-            window.refused(now, recovery_s=1.0)
+            window.refused(now, recovery_s=1.0, in_flight=before)
             assert window.limit <= before
         else:
-            window.queueing(sign, now)
+            window.told(now, waiting=sign, running=None, in_flight=before)
             assert window.limit <= before
         assert 1 <= window.limit <= ceiling
         assert window.limit >= before // 2

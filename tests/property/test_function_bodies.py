@@ -42,16 +42,18 @@ def check(seed, *, is_async):
     if rewritten is None:
         return
     CASES["bodies"] += 1
+    is_clean = True
     for pace, (words, q) in enumerate(INPUTS):
         plain = shown(function, words, q, pace)
         ahead = shown(rewritten, words, q, seed + pace)
         assert plain[:3] == ahead[:3]
         has_failed = any("!" in prompt for prompt in plain[3])
+        is_clean = is_clean and not has_failed
         if not has_failed:
             assert plain[3] == ahead[3], "a call was made twice, or in vain"
     stats = built.stats[function]
     CASES["calls made ahead"] += stats.made
-    assert stats.missed == 0 or stats.taken > stats.missed
+    assert not (is_clean and stats.missed)
 
 
 @pytest.mark.parametrize("seed", range(cases(300)))

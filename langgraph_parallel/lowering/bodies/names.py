@@ -113,7 +113,9 @@ def _root(node: ast.AST) -> Iterator[str]:
 def aliases(function: ast.AST) -> dict[str, frozenset[str]]:
     """Return, for names that may stand for one object, all of these names."""
     groups: dict[str, set[str]] = {}
-    for node in own_nodes(function):
+    body = getattr(function, "body", ())
+    parts = body if isinstance(body, list) else [body]
+    for node in (node for part in parts for node in own_nodes(part)):
         if not isinstance(node, ast.Assign):
             continue
         sources = {name for value in _choices(node.value) for name in _root(value)}
