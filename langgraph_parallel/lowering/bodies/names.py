@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from langgraph_parallel.inference.calls.tables import READING_METHODS
+from langgraph_parallel.inference.code.source import FunctionNode
 
 SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -110,11 +111,11 @@ def _root(node: ast.AST) -> Iterator[str]:
         yield node.id
 
 
-def aliases(function: ast.AST) -> dict[str, frozenset[str]]:
+def aliases(function: FunctionNode) -> dict[str, frozenset[str]]:
     """Return, for names that may stand for one object, all of these names."""
     groups: dict[str, set[str]] = {}
-    body = getattr(function, "body", ())
-    parts = body if isinstance(body, list) else [body]
+    body = function.body
+    parts: list[ast.AST] = [body] if isinstance(body, ast.expr) else [*body]
     for node in (node for part in parts for node in own_nodes(part)):
         if not isinstance(node, ast.Assign):
             continue
