@@ -52,6 +52,7 @@ from langgraph_parallel.inference.machine.values import (
     roots_of,
     tame,
 )
+from langgraph_parallel.inference.machine.watch import PLACE
 from langgraph_parallel.inference.objects.held import MAPPINGS, held_items, place_of
 from langgraph_parallel.inference.objects.objects import (
     Typed,
@@ -294,6 +295,8 @@ def identical(frame: Frame, left: Value, right: Value, node: ast.AST) -> Value:
     for one, other in ((left, right), (right, left)):
         if _has_no_twin(other):
             continue
+        if frame.recorder.watch is not None:
+            frame.recorder.note("asks which object a value is", frame.where(node), PLACE)
         if any(not is_immutable(a) and _from_state(frozenset({a})) for a in one):
             frame.recorder.leave(
                 "identity", "asks which object a value of the state is", frame.where(node)

@@ -55,6 +55,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
+from langgraph_parallel.inference.machine.watch import PLACE, asks_its_place
 from langgraph_parallel.locations import Location
 
 _DEEPEST_CALL: Final = 12
@@ -113,6 +114,11 @@ class Frame:
 
     def call(self, callee: Value, given: Arguments) -> Value:
         """Return what calling a value may give, recording its effects."""
+        if self.recorder.watch is not None:
+            for atom in callee:
+                if isinstance(atom, Live) and asks_its_place(atom.obj):
+                    what = f"asks {given.callee}, which is another one elsewhere"
+                    self.recorder.note(what, self.where(given.node), PLACE)
         return join(*(CALLS.get(type(atom), call_unknown)(self, atom, given) for atom in callee))
 
     def use(self, value: Value, node: ast.AST) -> Value:

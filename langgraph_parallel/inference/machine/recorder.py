@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,7 +23,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     roots_of,
 )
-from langgraph_parallel.inference.machine.watch import Watch
+from langgraph_parallel.inference.machine.watch import PLACE, Watch
 from langgraph_parallel.locations import ANY_ITEM, ANYWHERE, CONTEXT, SETTINGS, Location
 
 _BUDGET: Final = 40_000
@@ -179,6 +180,8 @@ class Recorder:
             by_name: The place holds code, or nothing: it counts only where some node assigns it.
         """
         content = self.memory.content(place)
+        if self.watch is not None and isinstance(place.owner, threading.local):
+            self.note(f"looks at {place}, which each thread has of its own", where, PLACE)
         # Nobody assigns most names: only those that some node does assign are places.
         counts = content != "seen" or not (by_name or place.kind == "name")
         if counts and place not in self.looks_at:

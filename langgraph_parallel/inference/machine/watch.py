@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from langgraph_parallel.effects import Control, Evidence, External, Keys, union
 from langgraph_parallel.inference.machine.values import NOTHING, Value, join
@@ -21,6 +21,27 @@ PAUSES: Final = "pauses"
 """The effect of evidence that somebody waits on purpose (`time.sleep`), or for a lock."""
 STREAMS: Final = "streams"
 """The effect of evidence that something is written to the custom stream."""
+PLACE: Final = "its place"
+"""The effect of evidence that code asks what it does not find elsewhere: which object a value is,
+which thread or frame it runs on, which exception is being handled."""
+_OF_ITS_PLACE: Final = frozenset(
+    {
+        *("builtins.id", "_operator.is_", "_operator.is_not", "operator.is_", "operator.is_not"),
+        *("_thread.get_ident", "_thread.get_native_id", "_thread._local", "threading.local"),
+        *(f"threading.{name}" for name in ("get_ident", "get_native_id", "current_thread")),
+        *(f"threading.{name}" for name in ("main_thread", "active_count", "enumerate")),
+        *(f"traceback.{name}" for name in ("format_exc", "print_exc", "format_stack")),
+        *(f"traceback.{name}" for name in ("extract_stack", "print_stack", "walk_stack")),
+        *("sys.exc_info", "sys.exception", "sys._getframe", "inspect.stack"),
+        *("inspect.currentframe", "_asyncio.current_task", "asyncio.tasks.current_task"),
+    }
+)
+
+
+def asks_its_place(obj: Any) -> bool:
+    """Tell whether calling a live object tells where its caller runs, or which object it holds."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    return f"{module}.{name}" in _OF_ITS_PLACE
 
 
 @dataclass(slots=True)

@@ -43,6 +43,7 @@ from langgraph_parallel.inference.machine.values import (
     opaque,
     tame,
 )
+from langgraph_parallel.inference.machine.watch import PLACE
 from langgraph_parallel.inference.objects.objects import is_instance
 from langgraph_parallel.inference.objects.special_methods import run_special
 from langgraph_parallel.inference.syntax.containers import bind_target, unpack
@@ -78,9 +79,18 @@ def _raise(frame: Frame, node: ast.Raise) -> None:
             raised = join(frame.recorder.raised, made)
             frame.recorder.grown |= raised != frame.recorder.raised
             frame.recorder.raised = raised
+    if node.exc is None and not _is_handling(frame.source.node, node):
+        what = "raises again what its caller handles"
+        frame.recorder.note(what, frame.where(node), PLACE)
     frame.recorder.leave("raise", "raises", frame.where(node))
     frame.remember()
     frame.env = None
+
+
+def _is_handling(function: ast.AST, node: ast.Raise) -> bool:
+    """Tell whether a statement stands in a handler of its own function."""
+    handlers = (part for part in ast.walk(function) if isinstance(part, ast.ExceptHandler))
+    return any(node is part for handler in handlers for part in ast.walk(handler))
 
 
 @statement(ast.Assert)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextvars
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType, MethodType
@@ -311,9 +312,20 @@ class Ahead:
 
 
 def _given_by(outcome: Outcome) -> Any:
-    if outcome.error is None:
+    error = outcome.error
+    if error is None:
         return outcome.result
-    raise outcome.error.with_traceback(outcome.trace)
+    first: BaseException = error
+    while first.__context__ is not None:
+        first = first.__context__
+    handled = sys.exc_info()[1]
+    if handled is not None and first is not handled:
+        first.__context__ = handled  # as it would have, had it been raised here
+    context = error.__context__
+    try:
+        raise error.with_traceback(outcome.trace)
+    finally:
+        error.__context__ = context
 
 
 _PLAIN: Final = frozenset(

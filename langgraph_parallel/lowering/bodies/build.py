@@ -53,7 +53,10 @@ def build(
         if layout.function not in reaching:
             continue
         body = Body(inner=built.inner, most=most, live=live, seen=seen)
-        made = rewrite(layout, functools.partial(Ahead, body))
+        try:
+            made = rewrite(layout, functools.partial(Ahead, body))
+        except SyntaxError:  # what stands in a coroutine need not stand elsewhere
+            continue
         body.groups = tuple(
             _code(layout, group, run) for group, run in zip(layout.groups, made.slices, strict=True)
         )

@@ -8,13 +8,15 @@ kept, for the report.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Final
 
 from langgraph_parallel.effects import External
 from langgraph_parallel.inference.code.source import Source
-from langgraph_parallel.inference.machine.watch import PAUSES, STREAMS, Part, Watch
+from langgraph_parallel.inference.machine.watch import PAUSES, PLACE, STREAMS, Part, Watch
 from langgraph_parallel.locations import ANYWHERE, CACHES, Location, meeting, ordered_places
 from langgraph_parallel.lowering.bodies.names import loads, own_nodes, yields
 
@@ -75,6 +77,7 @@ def find_sites(
         for node in own_nodes(part)
         if isinstance(node, ast.Await)
     }
+    lazy = frozenset(f.__name__ for f in watch.followed.values() if _is_lazy(f))
     sites: list[Site] = []
     held: list[Held] = []
     for call in _calls(parts):
@@ -82,7 +85,7 @@ def find_sites(
         if part is None or not part.external:
             continue
         waits = awaited.get(call)
-        reason = _why_not(call, part, is_awaited=waits is not None)
+        reason = _why_not(call, part, lazy, is_awaited=waits is not None)
         if not reason and (inner := sorted(loads(call) & hidden)):
             reason = f"{inner[0]} is a function of its own, which shares its variables"
         if not reason and getattr(call.func, "attr", getattr(call.func, "id", "")) in filling:
@@ -94,6 +97,14 @@ def find_sites(
             number = len(sites)
             sites.append(Site(number=number, call=call, awaited=waits, part=part, line=line))
     return tuple(sites), tuple(held)
+
+
+def _is_lazy(function: FunctionType) -> bool:
+    """Tell whether calling a function runs nothing of it yet."""
+    return bool(function.__code__.co_flags & _LAZY_CODE)
+
+
+_LAZY_CODE: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def _calls(parts: Iterable[ast.AST]) -> Iterator[ast.Call]:
@@ -110,7 +121,7 @@ def _calls(parts: Iterable[ast.AST]) -> Iterator[ast.Call]:
     yield from inside
 
 
-def _why_not(call: ast.Call, part: Part, *, is_awaited: bool) -> str:
+def _why_not(call: ast.Call, part: Part, lazy: frozenset[str], *, is_awaited: bool) -> str:
     """Return why a call keeps its place, or nothing."""
     if not part.external <= _EARLY:
         return reason_of(part, ("unknown", "write"))
@@ -118,7 +129,7 @@ def _why_not(call: ast.Call, part: Part, *, is_awaited: bool) -> str:
         return reason_of(part, tuple(sorted(part.control - {"raise"})))
     if part.mutates:
         return reason_of(part, ("mutates",))
-    for effect in (PAUSES, STREAMS):
+    for effect in (PAUSES, STREAMS, PLACE):
         if part.does(effect):
             return reason_of(part, (effect,))
     places = [*ordered_places(part.changes), *(p for p in part.changes if _is_shown(p))]
@@ -128,17 +139,19 @@ def _why_not(call: ast.Call, part: Part, *, is_awaited: bool) -> str:
         return "it keeps its answers: what is asked again is not called again"
     if any(place.kind == "world" and place.owner == "database" for place in part.looks_at):
         return "a connection to a database may belong to the thread that made it"
-    return _why_not_by_name(call, is_awaited=is_awaited)
+    return _why_not_by_name(call, lazy, is_awaited=is_awaited)
 
 
 def _is_shown(place: Location) -> bool:
     return place.kind == "world" and place.owner in _SHOWN
 
 
-def _why_not_by_name(call: ast.Call, *, is_awaited: bool) -> str:
+def _why_not_by_name(call: ast.Call, lazy: frozenset[str], *, is_awaited: bool) -> str:
     if any(isinstance(node, ast.Lambda) for node in own_nodes(call)):
         return "it is handed a function that is made for it"
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if not is_awaited and name in lazy:
+        return "it only makes a coroutine or generator, which runs somewhere else"
     makers = (getattr(n.func, "id", "") for n in own_nodes(call.func) if isinstance(n, ast.Call))
     if any(maker[:1].isupper() for maker in makers):
         return "it is a method of an object that is made for it"

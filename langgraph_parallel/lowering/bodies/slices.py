@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from langgraph_parallel.effects import ALL, External
-from langgraph_parallel.inference.machine.watch import Part
+from langgraph_parallel.inference.machine.watch import PLACE, Part
 from langgraph_parallel.locations import meeting
 from langgraph_parallel.lowering.bodies.kept import FILLING, JUMPS, Block, Kept
 from langgraph_parallel.lowering.bodies.knowledge import Knowledge
@@ -82,7 +82,7 @@ class Slicer:
     def _is_apart(self, statement: ast.stmt, heads: list[ast.expr], site: Site) -> bool:
         """Tell whether all effects of a statement come from something beside one call in it."""
         whole = self.known.watch.parts.get(statement)
-        if whole is None or meeting(self.known.changes, whole.looks_at):
+        if whole is None or whole.does(PLACE) or meeting(self.known.changes, whole.looks_at):
             return False
         own = set(own_nodes(site.call))
         others = [n for head in heads for n in own_nodes(head) if n not in own]
@@ -188,7 +188,7 @@ class Slicer:
             if any(isinstance(n, ast.Call) for n in own_nodes(part)):
                 return False
             found = Part()
-        if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in own_nodes(part)):
+        if found.does(PLACE) or any(map(_is_apart_from_calls, own_nodes(part))):
             return False
         sites = self.sites_in(part)
         awaits = {id(site.awaited) for site in sites}
@@ -252,6 +252,13 @@ class Slicer:
         if value is not None and self.sites_in(value) and self.can_run(value, lost):
             return Kept(statement)
         return Kept(ast.copy_location(ast.Return(), statement))
+
+
+def _is_apart_from_calls(node: ast.AST) -> bool:
+    """Tell whether a part hands values out, or waits for what is no call."""
+    return isinstance(node, (ast.Yield, ast.YieldFrom)) or (
+        isinstance(node, ast.comprehension) and bool(node.is_async)
+    )
 
 
 def _heads(statement: ast.stmt) -> list[ast.expr]:

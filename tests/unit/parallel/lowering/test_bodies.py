@@ -569,3 +569,105 @@ def test_the_page_and_the_dictionary_show_each_call():
     assert "for doc in state[&quot;docs&quot;]" in page
     (body,) = report.to_dict()["bodies"]["grade"]
     assert body["calls"][0]["starts"] == "turns"
+
+
+# -- what is another one on a thread of its own ----------------------------------------------------
+
+OWN = ["own"]
+LOCAL = threading.local()
+
+
+def asks_identity(doc):
+    return ask(f"{doc is OWN}")
+
+
+def asks_by_id(doc):
+    return ask(f"{id(doc) == id(OWN)}")
+
+
+def asks_its_thread(doc):
+    return ask(f"{getattr(LOCAL, 'user', 'none')} {doc}")
+
+
+def asks_who_runs_it(doc):
+    return ask(f"{threading.get_ident() == MAIN} {doc}")
+
+
+def asks_what_failed(doc):
+    return ask(f"{traceback.format_exc(limit=0)} {doc}")
+
+
+def raises_again(doc):
+    ask(doc)
+    raise
+
+
+MAIN = threading.get_ident()
+BY_PLACE = (asks_identity, asks_by_id, asks_its_thread, asks_who_runs_it, asks_what_failed)
+
+
+@pytest.mark.parametrize("helper", [*BY_PLACE, raises_again])
+def test_a_call_that_depends_on_where_it_runs_stays_there(helper):
+    def asked(docs):
+        out = []
+        for doc in docs:
+            out.append(helper(doc))
+        return out
+
+    gather(1)
+    LOCAL.user = "bob"
+    shown = []
+    for function in (asked, concurrent_calls(asked)):
+        CALLS.clear()
+        try:
+            int("zz")
+        except ValueError:
+            try:
+                shown.append(function([["own"], OWN, "c"]))
+            except ValueError as error:
+                shown.append(str(error))
+    assert shown[0] == shown[1]
+    assert "start together" not in calls_of(asked)
+
+
+def test_an_error_keeps_what_led_to_it_and_what_was_handled_then():
+    def failing(docs):
+        try:
+            return {}[docs[0]]
+        except KeyError:
+            return [wrapped(doc) for doc in docs]
+
+    def chain(function):
+        with pytest.raises(RuntimeError) as caught:
+            function(["a", "boom"])
+        found, error = [], caught.value
+        while error is not None:
+            found.append(type(error))
+            error = error.__context__
+        return found
+
+    gather(1)
+    assert chain(concurrent_calls(failing)) == chain(failing)
+    assert chain(failing) == [RuntimeError, ValueError, KeyError]
+
+
+def wrapped(doc):
+    try:
+        return ask(doc)
+    except ValueError as error:
+        raise RuntimeError("wrapped") from error
+
+
+async def each(docs):
+    for doc in docs:
+        yield await ask_async(doc)
+
+
+@pytest.mark.looptime
+async def test_what_is_looped_over_asynchronously_stays_in_its_coroutine():
+    @concurrent_calls
+    async def asked(docs: list[str]):
+        first = await ask_async("first")
+        return first, [answer async for answer in each(docs)]
+
+    assert await asked(THREE) == ("<first>", ["<a>", "<b>", "<c>"])
