@@ -671,3 +671,38 @@ async def test_what_is_looped_over_asynchronously_stays_in_its_coroutine():
         return first, [answer async for answer in each(docs)]
 
     assert await asked(THREE) == ("<first>", ["<a>", "<b>", "<c>"])
+
+
+def kept_in(box):
+    return box["items"]
+
+
+def test_a_wrong_forecast_costs_a_call_and_no_answer():
+    def asked(docs: list[str]):
+        box: dict[str, list[str]] = {"items": []}
+        items = kept_in(box)
+        out = []
+        for doc in docs:
+            out.append(ask(" ".join(items) + doc))
+            box["items"].append(doc)
+        return out
+
+    gather(1)
+    rewritten = concurrent_calls(asked)
+    assert rewritten(THREE) == asked(THREE)
+    assert rewritten(THREE) == ["<a>", "<ab>", "<a bc>"]
+
+
+def test_a_helper_whose_own_helper_was_exchanged_is_called_in_turn(monkeypatch):
+    gather(1)
+    assert through_a_helper(["a", "b"]) == ["<a?>!", "<b?>!"]
+    answers = iter(["one", "two", "three"])
+    given = []
+
+    def scripted(prompt):
+        given.append(prompt)
+        return next(answers)
+
+    monkeypatch.setitem(globals(), "ask", scripted)
+    assert through_a_helper(["a", "b", "c"]) == ["one!", "two!", "three!"]
+    assert given == ["a?", "b?", "c?"]
