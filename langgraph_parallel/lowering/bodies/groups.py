@@ -87,7 +87,3 @@ class Grouping:
         """Keep the first reason why calls could not be put into a group."""
         for site in sites:
             self._why.setdefault(site, why)
-
-    def why(self, site: Site, default: str) -> str:
-        """Return why a call could not be put into a group."""
-        return self._why.get(site, default)

@@ -51,10 +51,10 @@ class Rows:
                 found.append((start, index, chosen, block, needs))
         for start, index, chosen, block, needs in found:
             if not self._overlaps(body[start : index + 1], chosen):
-                self._all.note(
-                    chosen,
-                    self._all.why(chosen[0], "nothing that is waited for stands in front of it"),
-                )
+                first, *rest = chosen
+                default = "nothing that is waited for stands in front of it"
+                self._all.note([first], default)
+                self._all.note(rest, f"it needs the answer of line {first.line}")
                 continue
             group = Group(
                 number=len(self._all.groups),
