@@ -130,9 +130,17 @@ def _may_fail_first(found: Outcome, expected: Outcome, facts: Facts) -> bool:
     """Tell whether the node that failed is one that now runs no later than the one that had to."""
     for levels in facts.levels:
         place = {name: index for index, level in enumerate(levels) for name in level}
-        if {expected.failed, found.failed} <= place.keys():
-            return place[found.failed] <= place[expected.failed]
+        first, due = _placed(found.failed, place), _placed(expected.failed, place)
+        if first is not None and due is not None and first != due:
+            return place[first] <= place[due]
     return False
+
+
+def _placed(name: str, place: Mapping[str, int]) -> str | None:
+    """Return a node, or the sub-graph around it, that has a place; None if neither has one."""
+    while name and name not in place:
+        name = name.rpartition("/")[0]
+    return name or None
 
 
 def _where(expected: Any, found: Any) -> str:
