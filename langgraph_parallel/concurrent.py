@@ -70,7 +70,7 @@ def calls_of(function: Callable[..., Any]) -> str:
     owner = getattr(function, "__self__", None)
     forms = getattr(function, _FORMS, None) or _Forms(_checked(function), DEFAULT_CALLS)
     form = forms.form_for(owner)
-    bodies = told(form.built.layouts)
+    bodies = told(form.built)
     if not bodies:
         why = form.why or "no call in it reaches the world"
         return f"{forms.function.__name__}: {why}"
@@ -79,6 +79,8 @@ def calls_of(function: Callable[..., Any]) -> str:
 
 def _mark(function: Callable[..., Any], *, max_calls: int) -> Callable[..., Any]:
     forms = _Forms(_checked(function), max_calls)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        return function  # it runs as it is asked: nothing of it can be run ahead
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

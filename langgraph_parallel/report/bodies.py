@@ -31,6 +31,20 @@ class CallReport:
     """Why it starts in place."""
 
 
+@dataclass(slots=True)
+class BodyRuntime:
+    """What was run ahead of a function in this process, counted while it is used."""
+
+    made: int = 0
+    """Calls that were made ahead, those under way included."""
+    taken: int = 0
+    """Of these, calls whose answers were used; the others were made in vain."""
+    missed: int = 0
+    """Of these, calls for which function or arguments turned out to be others."""
+    off: str = ""
+    """Why nothing could be started the last time; empty if it could."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyReport:
     """What becomes of the calls of one function, which is a node or is called by one."""
@@ -45,6 +59,8 @@ class BodyReport:
     """In program order."""
     seen: Mapping[int, float] | None = None
     """How often each line called in a recorded run, on average; None when nothing was recorded."""
+    runtime: BodyRuntime | None = field(default=None, compare=False)
+    """None where nothing is started ahead."""
 
     @property
     def is_parallel(self) -> bool:
@@ -85,6 +101,11 @@ def body_lines(node: str, body: BodyReport) -> Iterator[str]:
     yield f"  {name} ({body.where}){counts}"
     for call in body.calls:
         yield f"    line {call.line}  {call.text}: {how(call)}"
+    runtime = body.runtime
+    if runtime is not None and runtime.made:
+        yield f"    calls made ahead so far: {runtime.made}, of use: {runtime.taken}"
+    if runtime is not None and runtime.off:
+        yield f"    nothing started the last time: {runtime.off}"
 
 
 def how(call: CallReport) -> str:

@@ -13,8 +13,9 @@ pairs       [{earlier, later, rule, keys, strict, together, reason}], rule null 
 pair_count  how many pairs there are; `pairs` may hold fewer
 blockers    [{kind, nodes, cause, declaration, remedy, saves, unit, speedup}], the best first
 refusals    [{rule, nodes, reason, remedy}]
-bodies      {node: [{name, where, calls: [{text, line, starts, from_line, chain, reason}]}]}, with
-            `inside`: when each call of a function starts; empty without
+bodies      {node: [{name, where, calls: [{text, line, starts, from_line, chain, reason}],
+            runtime: null or {made, taken, missed, off}}]}, with `inside`: when each call of a
+            function starts, and what was run ahead so far; empty without
 mermaid     {before, after}
 """
 
@@ -64,7 +65,8 @@ def as_dict(report: GraphReport, *, max_pairs: int | None) -> dict[str, Any]:
 
 def _body(body: BodyReport) -> dict[str, Any]:
     calls = [asdict(call) for call in body.calls]
-    return {"name": body.name, "where": body.where, "calls": calls}
+    runtime = None if body.runtime is None else asdict(body.runtime)
+    return {"name": body.name, "where": body.where, "calls": calls, "runtime": runtime}
 
 
 def _measured(report: GraphReport) -> dict[str, float] | None:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from langgraph_rsm.core.events import EngineLimits
 from langgraph_rsm.runtime.metrics_page import MetricsPage, read_metrics
 
 _CLOUDS = (
@@ -55,20 +54,11 @@ class ServerFacts:
     """Tokens of context that its cache holds."""
     priority_sign: int = 0
     """1 where a lower `priority` goes first, -1 where a higher one does, 0 where it has none."""
-    resumes: bool = False
-    """Whether it knows `continue_final_message`."""
-    counts_cached: bool = False
-    """Whether usage can tell cached tokens."""
 
     @property
     def name(self) -> str:
         """Kind and version, for people."""
         return f"{self.kind} {self.version}" if self.version else self.kind
-
-    @property
-    def limits(self) -> EngineLimits:
-        """What it says it can take."""
-        return EngineLimits(kv_tokens=self.kv_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +94,11 @@ def facts_of_metrics(page: MetricsPage) -> ServerFacts | None:
     if any(name.startswith("vllm:") for name in names):
         return _vllm(page.labels.get("vllm:cache_config_info", {}))
     if any(name.startswith("sglang:") for name in names):
-        return ServerFacts(kind="sglang", resumes=True, counts_cached=True)
+        return ServerFacts(kind="sglang")
     if any(name.startswith("tgi_") for name in names):
         return ServerFacts(kind="tgi")
     if any(name.startswith("llamacpp:") for name in names):
-        return ServerFacts(kind="llama.cpp", resumes=True)
+        return ServerFacts(kind="llama.cpp")
     return None
 
 
@@ -124,8 +114,6 @@ def _vllm(config: Mapping[str, str]) -> ServerFacts:
         seats=_number(config.get("max_num_seqs")),
         kv_tokens=tokens,
         priority_sign=0 if first_come else 1,
-        resumes=True,
-        counts_cached=True,
     )
 
 
@@ -169,9 +157,7 @@ def _props(said: Mapping[str, Any]) -> ServerFacts | None:
     seats = _number(said.get("total_slots"))
     if seats is None:
         return None
-    return ServerFacts(
-        kind="llama.cpp", version=_text(said.get("build_info")), seats=seats, resumes=True
-    )
+    return ServerFacts(kind="llama.cpp", version=_text(said.get("build_info")), seats=seats)
 
 
 def _ollama(said: Mapping[str, Any]) -> ServerFacts | None:
@@ -206,8 +192,6 @@ def _sglang(said: Mapping[str, Any]) -> ServerFacts | None:
         seats=_number(said.get("max_running_requests")),
         kv_tokens=_number(said.get("max_total_num_tokens")),
         priority_sign=sign,
-        resumes=True,
-        counts_cached=True,
     )
 
 

@@ -51,7 +51,7 @@ def check(seed, *, is_async):
         is_clean = is_clean and not has_failed
         if not has_failed:
             assert plain[3] == ahead[3], "a call was made twice, or in vain"
-    stats = built.stats[function]
+    stats = built.runtimes[function]
     CASES["calls made ahead"] += stats.made
     assert not (is_clean and stats.missed)
 

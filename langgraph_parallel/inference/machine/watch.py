@@ -55,6 +55,8 @@ class Part:
     external: set[External] = field(default_factory=set)
     control: set[Control] = field(default_factory=set)
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    resources: frozenset[str] = frozenset()
+    """What it uses that only one may use at a time."""
 
     def add(self, other: Part) -> None:
         """Add what another part does."""
@@ -64,6 +66,7 @@ class Part:
         self.external |= other.external
         self.control |= other.control
         self.evidence = {**other.evidence, **self.evidence}
+        self.resources |= other.resources
 
     def does(self, effect: str) -> Evidence | None:
         """Return the first reason for one kind of effect, or None."""
@@ -81,6 +84,7 @@ class Totals(Protocol):
     external: set[External]
     control: set[Control]
     evidence: dict[str, Evidence]
+    resources: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -134,6 +138,7 @@ def _taken(recorder: Totals) -> Part:
         recorder.external,
         recorder.control,
         recorder.evidence,
+        recorder.resources,
     )
     _put_back(recorder, Part())
     return taken
@@ -143,4 +148,4 @@ def _put_back(recorder: Totals, part: Part) -> None:
     recorder.mutates = part.mutates
     recorder.looks_at, recorder.changes = part.looks_at, part.changes
     recorder.external, recorder.control = part.external, part.control
-    recorder.evidence = part.evidence
+    recorder.evidence, recorder.resources = part.evidence, part.resources

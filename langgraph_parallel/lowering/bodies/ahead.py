@@ -134,7 +134,7 @@ class Ahead:
     def _foreseen(self, make: Any, arguments: tuple[Any, ...]) -> Iterator[Any] | None:
         """Return what a loop will go through; None where looking at it might use it up."""
         if not all(type(argument) in _PLAIN for argument in arguments):
-            self.body.stats.off = "what its loop goes through is made as it is asked for"
+            self.body.runtime.off = "what its loop goes through is made as it is asked for"
             return None
         if make is not None and make not in _PAIRING:
             return None
@@ -143,6 +143,9 @@ class Ahead:
         return iter(kept[0]) if make is None else iter(make(*kept))
 
     def _is_off(self, number: int) -> bool:
+        """Tell whether a group is not to be started, here or anywhere."""
+        if self.body.groups[number].is_async and asyncio._get_running_loop() is None:
+            return True  # somebody drives the coroutine by hand
         return number in self._off or self.body.is_off(number)
 
     def _needs(self, group: GroupCode, scope: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -160,9 +163,9 @@ class Ahead:
                 if type(found[name]) is not int:
                     return None
         except (KeyError, NotCopyableError, RecursionError) as error:
-            self.body.stats.off = str(error)
+            self.body.runtime.off = str(error)
             return None
-        self.body.stats.off = ""
+        self.body.runtime.off = ""
         return found
 
     def launch_turn(
@@ -175,7 +178,7 @@ class Ahead:
         try:
             element = hand_over(item, {}, self.body.seen.known)
         except (NotCopyableError, RecursionError) as error:
-            self.body.stats.off = str(error)
+            self.body.runtime.off = str(error)
             return None
         raised = {name: known[name] + turn * step for name, step in group.steps.items()}
         return self._launch(number, (element,), {**known, **raised})
@@ -265,9 +268,9 @@ class Ahead:
         kwargs: Mapping[str, Any],
     ) -> bool:
         if outcome.given.fits(function, args, kwargs) and self._restores(outcome):
-            self.body.stats.taken += 1
+            self.body.runtime.taken += 1
             return True
-        self.body.stats.missed += 1
+        self.body.runtime.missed += 1
         self.body.misses[strand.number] = self.body.misses.get(strand.number, 0) + 1
         self._off.add(strand.number)
         for other in self._strands:

@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Final
 
 from langgraph_parallel.lowering.bodies.seen import Seen
+from langgraph_parallel.report.bodies import BodyRuntime
 
 DEFAULT_CALLS: Final = 32
 """Calls of one run of a function that are made at a time where nobody limits them; more than most
@@ -36,25 +37,6 @@ class GroupCode:
     """Whether its slice has loops of its own, so that no call is certainly its last."""
 
 
-@dataclass(slots=True)
-class Stats:
-    """What was run ahead in this process, in calls."""
-
-    made: int = 0
-    """Calls that were made ahead."""
-    taken: int = 0
-    """Of these, calls whose answers were used."""
-    missed: int = 0
-    """Calls for which function or arguments turned out to be others."""
-    off: str = ""
-    """Why nothing could be started the last time; empty if it could."""
-
-    @property
-    def wasted(self) -> int:
-        """Return how many calls were made in vain, those under way included."""
-        return self.made - self.taken
-
-
 @dataclass(slots=True, kw_only=True)
 class Body:
     """A rewritten function, as far as all calls of it share it."""
@@ -66,7 +48,7 @@ class Body:
     live: bool = False
     seen: Seen = field(default_factory=Seen)
     """What the analysis has seen outside of the function, and took for granted."""
-    stats: Stats = field(default_factory=Stats)
+    runtime: BodyRuntime = field(default_factory=BodyRuntime)
     misses: dict[int, int] = field(default_factory=dict)
     """By group, how often a forecast of it was wrong."""
 

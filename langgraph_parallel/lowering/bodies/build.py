@@ -10,13 +10,14 @@ from types import FunctionType
 
 from langgraph_parallel.inference.machine.watch import Watch
 from langgraph_parallel.lowering.bodies.ahead import Ahead
-from langgraph_parallel.lowering.bodies.body import DEFAULT_CALLS, Body, GroupCode, Stats
+from langgraph_parallel.lowering.bodies.body import DEFAULT_CALLS, Body, GroupCode
 from langgraph_parallel.lowering.bodies.groups import Group
 from langgraph_parallel.lowering.bodies.kept import Block
 from langgraph_parallel.lowering.bodies.layout import Layout, lay_out
 from langgraph_parallel.lowering.bodies.names import own_nodes
 from langgraph_parallel.lowering.bodies.rewrite import rewrite
 from langgraph_parallel.lowering.bodies.seen import see
+from langgraph_parallel.report.bodies import BodyRuntime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class Built:
     """Of every function that was looked at: the one itself first, then those that it calls."""
     inner: dict[FunctionType, FunctionType] = field(default_factory=dict)
     """By original, the new forms."""
-    stats: dict[FunctionType, Stats] = field(default_factory=dict)
+    runtimes: dict[FunctionType, BodyRuntime] = field(default_factory=dict)
     """By original, what was run ahead so far."""
 
 
@@ -61,7 +62,7 @@ def build(
             _code(layout, group, run) for group, run in zip(layout.groups, made.slices, strict=True)
         )
         built.inner[layout.function] = made.function
-        built.stats[layout.function] = body.stats
+        built.runtimes[layout.function] = body.runtime
     return built
 
 

@@ -24,13 +24,6 @@ class Kept:
     inline: bool = False
     """Whether only what is in its blocks is kept: a `try` without its handlers."""
 
-    @property
-    def jumps(self) -> bool:
-        """Whether it may end the slice, or a turn of a loop in it."""
-        if isinstance(self.statement, JUMPS):
-            return True
-        return any(part.jumps for block in self.blocks.values() for part in block)
-
 
 JUMPS: Final = (ast.Continue, ast.Break, ast.Return)
 Block: TypeAlias = list[Kept]

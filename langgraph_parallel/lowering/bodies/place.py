@@ -30,7 +30,7 @@ class Bodies:
     def report(self) -> dict[str, tuple[BodyReport, ...]]:
         """Return what is said of each node that reaches the world."""
         found = {
-            name: tuple(body for one in built for body in told(one.layouts))
+            name: tuple(body for one in built for body in told(one))
             for name, built in self.built.items()
         }
         return {name: bodies for name, bodies in found.items() if bodies}

@@ -169,7 +169,9 @@ class Given:
         return all(map(self._alike, mine, (*positional, *named.values())))
 
     def _alike(self, copy: Any, real: Any) -> bool:
-        return copy is real or _is_one_method(copy, real) or self._likeness.same(copy, real)
+        if copy is real or _is_one_method(copy, real) or self._likeness.same(copy, real):
+            return True
+        return is_config(copy) and is_config(real) and _same_config(copy, real)
 
     def restored(self, result: Any) -> Any:
         """Return a result with the real arguments in it in place of copies.
@@ -196,7 +198,26 @@ def _is_same_function(early: Any, real: Any) -> bool:
 
 
 def _same(copy: Any, real: Any) -> bool:
-    return copy is real or _is_one_method(copy, real) or same(copy, real)
+    if copy is real or _is_one_method(copy, real) or same(copy, real):
+        return True
+    return is_config(copy) and is_config(real) and _same_config(copy, real)
+
+
+def _same_config(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two configurations hold the same, such as two that were made of one."""
+    if one.keys() != other.keys():
+        return False
+    for key, value in one.items():
+        real = other[key]
+        if value is real or same(value, real):
+            continue
+        if not (isinstance(value, dict) and isinstance(real, dict)):
+            return False
+        if value.keys() != real.keys():
+            return False
+        if any(part is not real[k] and not same(part, real[k]) for k, part in value.items()):
+            return False
+    return True
 
 
 def _is_one_method(copy: Any, real: Any) -> bool:

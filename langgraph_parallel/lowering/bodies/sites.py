@@ -135,6 +135,8 @@ def _why_not(call: ast.Call, part: Part, lazy: frozenset[str], *, is_awaited: bo
     places = [*ordered_places(part.changes), *(p for p in part.changes if _is_shown(p))]
     if places:
         return f"it changes {places[0]}"
+    if part.resources:
+        return f"it uses {min(part.resources)!r}, which only one may use at a time"
     if CACHES in part.changes:
         return "it keeps its answers: what is asked again is not called again"
     if any(place.kind == "world" and place.owner == "database" for place in part.looks_at):

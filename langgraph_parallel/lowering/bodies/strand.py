@@ -74,8 +74,8 @@ class Strand:
         """Run the slice."""
         try:
             self._group.run(self, *arguments, **needs)
-        except BaseException:
-            pass
+        except BaseException as error:  # the body meets it itself, if it is there
+            self._note(error)
         finally:
             self._end()
 
@@ -83,12 +83,17 @@ class Strand:
         """Run the slice that awaits."""
         try:
             await self._group.run(self, *arguments, **needs)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:
-            pass
+        except BaseException as error:  # the body meets it itself, if it is there
+            self._note(error)
         finally:
             self._end()
+
+    def _note(self, error: BaseException) -> None:
+        """Keep for the report why the slice has not come to its end."""
+        if not isinstance(error, EarlyRunAbandoned):
+            self._ahead.body.runtime.off = f"{type(error).__name__}: {error}"
 
     def call(self, number: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Make a call ahead; return what the slice goes on with."""
@@ -128,8 +133,9 @@ class Strand:
         if not is_as_seen(function, body.seen.known):
             self.refuse("a function that was not seen before")
         given = Given.of(function, args, kwargs, body.seen.known)
-        early = EarlyCall(self._config, self.check, self.refuse, live=body.live)
-        body.stats.made += 1
+        values = (*given.positional, *given.named.values())
+        early = EarlyCall(self._config, values, self.check, self.refuse, live=body.live)
+        body.runtime.made += 1
         return given, early
 
     def _fail(self, number: int, outcome: Outcome, error: Exception) -> NoReturn:

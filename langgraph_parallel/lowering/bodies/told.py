@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 
+from langgraph_parallel.lowering.bodies.build import Built
 from langgraph_parallel.lowering.bodies.layout import Layout
-from langgraph_parallel.report.bodies import BodyReport, CallReport
+from langgraph_parallel.report.bodies import BodyReport, BodyRuntime, CallReport
 
 
-def told(layouts: tuple[Layout, ...]) -> tuple[BodyReport, ...]:
+def told(built: Built) -> tuple[BodyReport, ...]:
     """Return the reports on functions, without those that reach nothing."""
-    return tuple(_body(layout) for layout in layouts if layout.groups or layout.held)
+    return tuple(
+        _body(layout, built.runtimes.get(layout.function))
+        for layout in built.layouts
+        if layout.groups or layout.held
+    )
 
 
-def _body(layout: Layout) -> BodyReport:
+def _body(layout: Layout, runtime: BodyRuntime | None) -> BodyReport:
     node = layout.source.node
     early = [
         CallReport(
@@ -37,6 +42,7 @@ def _body(layout: Layout) -> BodyReport:
         source=_text(layout),
         first_line=layout.function.__code__.co_firstlineno,
         calls=tuple(calls),
+        runtime=runtime,
     )
 
 

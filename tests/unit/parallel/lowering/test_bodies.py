@@ -706,3 +706,96 @@ def test_a_helper_whose_own_helper_was_exchanged_is_called_in_turn(monkeypatch):
     monkeypatch.setitem(globals(), "ask", scripted)
     assert through_a_helper(["a", "b", "c"]) == ["one!", "two!", "three!"]
     assert given == ["a?", "b?", "c?"]
+
+
+# -- what each call is told, and what it may use ---------------------------------------------------
+
+
+def test_a_call_gets_the_configuration_that_it_is_given():
+    def node(state: State, config):
+        own = {**config, "tags": ["grader"], "metadata": {**config["metadata"], "by": "grader"}}
+        return {"grades": [llm.invoke(doc, own).content for doc in state["docs"]]}
+
+    class Tags(BaseCallbackHandler):
+        def __init__(self):
+            self.seen = []
+
+        def on_chat_model_start(self, serialized, messages, *, tags=None, metadata=None, **_):
+            self.seen.append((messages[0][0].content, "grader" in tags, metadata.get("by")))
+
+    builder = StateGraph(State).add_node("node", node).add_edge(START, "node")
+    shown = []
+    for made in (builder.compile(), parallelize(builder.compile(), inside=True)):
+        handler = Tags()
+        made.invoke(GIVEN, {"callbacks": [handler]})
+        shown.append(handler.seen)
+    assert shown[0] == [(doc, True, "grader") for doc in THREE]
+    assert shown[1] == shown[0]
+
+
+@effects(external="read", resources="scanner")
+def scan(doc):
+    return ask(doc)
+
+
+def test_what_only_one_may_use_at_a_time_is_used_by_one_at_a_time():
+    def scanned(docs: list[str]):
+        return [scan(doc) for doc in docs]
+
+    assert "start together" not in told(scanned)
+    assert "scanner" in told(scanned)
+
+
+def test_a_coroutine_that_no_event_loop_runs_is_run_as_it_is():
+    @effects(external="model")
+    async def at_once(prompt):
+        return prompt
+
+    @concurrent_calls
+    async def asked(docs: list[str]):
+        return [await at_once(doc) for doc in docs]
+
+    with pytest.raises(StopIteration) as ended:
+        asked(THREE).send(None)
+    assert ended.value.value == THREE
+
+
+def test_a_generator_stays_one():
+    @concurrent_calls
+    def answers(docs: list[str]):
+        for doc in docs:
+            yield ask(doc)
+
+    gather(1)
+    assert inspect.isgeneratorfunction(answers)
+    assert list(answers(["a"])) == ["<a>"]
+    assert "generator" in calls_of(answers)
+
+
+def test_a_marked_function_is_understood_as_a_node():
+    @concurrent_calls
+    def node(state: State):
+        return {"grades": [llm.invoke(doc).content for doc in state["docs"]]}
+
+    builder = StateGraph(State).add_node("node", node).add_edge(START, "node")
+    found = explain(builder).effects["node"]
+    assert (found.reads, found.writes) == ({"docs"}, {"grades"})
+
+
+def test_the_report_counts_what_was_run_ahead_and_says_why_nothing_was():
+    gather(3)
+    function = concurrent_calls(helper_free)
+    function(THREE)
+    assert "calls made ahead so far: 2, of use: 2" in calls_of(function)
+    gather(1)
+    function(iter(THREE))
+    assert "nothing started the last time: what its loop goes through" in calls_of(function)
+    made = parallelize(graph().compile(), inside=True)
+    made.invoke(GIVEN)
+    (body,) = made.parallel_report.bodies["grade"]
+    assert body.runtime.made == body.runtime.taken
+    assert body.runtime.missed == 0
+
+
+def helper_free(docs: Any):
+    return [ask(doc) for doc in docs]
